@@ -15,9 +15,25 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, StringAttr, SymbolNameConstraint, i64
-from xdsl.ir import Attribute, Data, Dialect, Operation
-from xdsl.irdl import IRDLOperation, irdl_attr_definition, irdl_op_definition, opt_prop_def, prop_def
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    FlatSymbolRefAttrConstr,
+    IntegerAttr,
+    StringAttr,
+    SymbolNameConstraint,
+    SymbolRefAttr,
+    i64,
+)
+from xdsl.ir import Attribute, Data, Dialect, Operation, SSAValue
+from xdsl.irdl import (
+    IRDLOperation,
+    irdl_attr_definition,
+    irdl_op_definition,
+    opt_prop_def,
+    prop_def,
+    var_operand_def,
+    var_result_def,
+)
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from typing_extensions import Buffer
@@ -191,6 +207,23 @@ class LayerOp(IRDLOperation):
         })
 
 
+@irdl_op_definition
+class CallOp(IRDLOperation):
+    """Run a machine segment (``tile.schedule`` or ``accel.program``) by name, between host regions.
+
+    Operands and results are the segment's int8 tensors in its own order.
+    """
+
+    name = "recon.call"
+    segment = prop_def(FlatSymbolRefAttrConstr)
+    inputs = var_operand_def()
+    outputs = var_result_def()
+    assembly_format = "$segment `(` $inputs `)` attr-dict `:` functional-type(operands, results)"
+
+    def __init__(self, segment: str, inputs: Sequence[SSAValue], outputs: Sequence[Attribute]):
+        super().__init__(operands=[inputs], result_types=[outputs], properties={"segment": SymbolRefAttr(segment)})
+
+
 def attributes_of(op: Operation) -> Iterable[Attribute]:
     """All attributes of the ops in this op, properties included."""
     for inner in op.walk():
@@ -223,4 +256,4 @@ def resolve(op: Operation, contents: Mapping[str, Buffer]) -> list[str]:
     return missing
 
 
-RECON = Dialect("recon", [LayerOp], [BlobAttr])
+RECON = Dialect("recon", [LayerOp, CallOp], [BlobAttr])
