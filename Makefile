@@ -1,0 +1,58 @@
+# Everything sets itself up: the first target to run makes .venv and installs the pinned requirements once.
+
+PYTHON := $(shell for python in python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+STAMP := .venv/.installed
+PYTEST_ARGS ?= -n auto
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help run test bench lint format types floors filecheck pytest docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
+
+run: $(STAMP) ## compile the example model and run it on a photo
+	@mkdir -p build
+	@$(BIN)/recon compile -q examples/mobilenetv1_vww_int8.onnx -o build/vww.rbin
+	@$(BIN)/recon run build/vww.rbin --input examples/astronaut.png --labels examples/vww_labels.txt
+
+test: lint types floors filecheck pytest ## linter, strict types, import floors, filecheck tests, pytest
+
+bench: $(STAMP) ## time and memory of compiling and simulating
+	@$(BIN)/python -m benchmarks
+
+lint: $(STAMP) ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(STAMP) ## ruff: mend what it can
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+types: $(STAMP) ## basedpyright, strict
+	@$(BIN)/basedpyright
+
+floors: $(STAMP) ## who may import whom
+	@$(BIN)/lint-imports --no-logo
+
+filecheck: $(STAMP) ## textual tests of dialects and passes
+	@$(BIN)/lit -q tests/filecheck
+
+pytest: $(STAMP) ## the Python tests; PYTEST_ARGS='-k name' selects
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+docs: $(STAMP) ## write the generated pages of docs/ again
+	@$(BIN)/python -m tools.docs
+
+clean: ## remove the environment and everything built
+	@rm -rf .venv build .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed"; exit 1; }
+	@echo "setting up .venv (once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

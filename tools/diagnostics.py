@@ -1,0 +1,143 @@
+"""From exceptions to what people read: ``error: …``, the place if it is known, and never a traceback or a weight.
+
+xDSL attaches the whole module in generic form to every error, constants included. Here an error carries one line: the
+operation it is about, cut short, and the layer it belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from io import StringIO
+from typing import NoReturn
+
+from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, DenseResourceAttr, StringAttr, UnknownLoc
+from xdsl.ir import Attribute, IRNode, Operation
+from xdsl.printer import Printer
+from xdsl.utils.diagnostic import Diagnostic
+from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException, ParseError, VerifyException
+
+from sim.errors import ReconError
+
+LINE = 160
+"""Characters of an operation that an error shows."""
+
+EXPECTED: tuple[type[BaseException], ...] = (
+    ReconError,
+    ParseError,
+    DiagnosticException,
+    ArgSpecParseError,
+    OSError,
+)
+"""What a tool reports as the user's problem; anything else is its own."""
+
+
+class _Enough(Exception):
+    """The line is full."""
+
+
+class _Line(StringIO):
+    def write(self, text: str, /) -> int:
+        written = super().write(text)
+        if "\n" in text or self.tell() > LINE:
+            raise _Enough
+        return written
+
+
+class _ElidingPrinter(Printer):
+    def print_attribute(self, attribute: Attribute) -> None:
+        if isinstance(attribute, (DenseIntOrFPElementsAttr, DenseResourceAttr)):
+            self.print_string("dense<…>")
+        else:
+            super().print_attribute(attribute)
+
+
+def headline(op: Operation) -> str:
+    """The operation's first line, at most LINE characters; whatever its size, little is printed."""
+    stream = _Line()
+    try:
+        _ElidingPrinter(stream).print_op(op)
+    except _Enough:
+        pass
+    except Exception:  # an invalid operation may not print in its own format
+        return f"%… = {op.name} …" if op.results else f"{op.name} …"
+    text = stream.getvalue()
+    first = text.splitlines()[0] if text else op.name
+    return first if len(text) <= LINE and "\n" not in text else first[:LINE].rstrip() + " …"
+
+
+def place(op: Operation) -> str:
+    """Where the operation comes from: its location or the layer it belongs to, or nothing."""
+    if not isinstance(op.location, UnknownLoc):
+        return f"at {op.location}"
+    layer = op.properties.get("layer", op.attributes.get("layer"))
+    if layer is None:
+        return ""
+    return f"in layer {layer.data}" if isinstance(layer, StringAttr) else f"in layer {layer}"
+
+
+def about(op: Operation) -> str:
+    """The line under an error's sentence: the operation and its place."""
+    where = place(op)
+    return f"  {headline(op)}" + (f"\n  {where}" if where else "")
+
+
+def _raise_lean(self: Diagnostic, ir: IRNode, underlying_error: Exception) -> NoReturn:
+    for op in self.op_messages:
+        underlying_error.add_note(about(op))
+    raise underlying_error
+
+
+@contextmanager
+def lean_diagnostics() -> Generator[None]:
+    """Within, xDSL's errors carry one line instead of the whole module."""
+    original = Diagnostic.raise_exception
+    Diagnostic.raise_exception = _raise_lean
+    try:
+        yield
+    finally:
+        Diagnostic.raise_exception = original
+
+
+def verify(module: Operation) -> None:
+    """Verify the module; a VerifyException always names the operation."""
+    with lean_diagnostics():
+        try:
+            module.verify()
+        except VerifyException as error:
+            if not getattr(error, "__notes__", ()):
+                _find_culprit(module, error)
+            raise
+
+
+def _find_culprit(module: Operation, error: VerifyException) -> None:
+    for op in module.walk():
+        try:
+            op.verify(verify_nested_ops=False)
+        except VerifyException as found:
+            if str(found) == str(error):
+                error.add_note(about(op))
+                return
+
+
+def describe(error: BaseException) -> str:
+    """The text of an expected error, without the leading ``error:``."""
+    if isinstance(error, ParseError):
+        location = error.span.get_location()
+        shown = error.span.print_with_context(None).splitlines()[1:]
+        context = "".join(f"\n  {line[:LINE]}" for line in shown) if any(map(str.strip, shown[:1])) else ""
+        return f"{location.file}:{location.line}:{location.col}: {error.msg}{context}"
+    if isinstance(error, ArgSpecParseError):
+        return str(error).replace("Error parsing pass pipeline specification:\n", "the pass pipeline: ", 1).rstrip()
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    return "\n".join([str(error), *getattr(error, "__notes__", ())])
+
+
+def describe_unexpected(error: BaseException, tool: str) -> str:
+    """One sentence for a failure of our own."""
+    reason = str(error).partition("\n")[0][:LINE]
+    return (
+        f"{tool} itself failed ({type(error).__name__}{': ' if reason else ''}{reason}); "
+        f"this is a defect of {tool}, and --debug shows the traceback."
+    )

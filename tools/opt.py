@@ -1,0 +1,237 @@
+"""recon-opt: reads a model or any level of the IR, runs passes, writes the IR again.
+
+xDSL's opt tool with our dialects and passes, an ``.onnx`` front end, ``--to LEVEL`` for the pipeline up to a level,
+constants in a side file, output that is written whole or not at all, and errors as a compiler writes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import gc
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import IO, Any
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.parser import Parser
+from xdsl.passes import ModulePass, PassPipeline
+from xdsl.utils.arg_spec import parse_pipeline
+from xdsl.utils.exceptions import ParseError, VerifyException
+from xdsl.xdsl_opt_main import xDSLOptMain
+
+from passes.pipeline import LEVELS, PIPELINE, level_of, passes_between
+from sim.errors import ReconError
+from tools import CONSTANTS, VERSION, diagnostics
+from tools.options import input_shapes
+
+_DESCRIPTION = f"""\
+Reads an ONNX model or textual IR, runs passes, and writes IR.
+
+  recon-opt model.onnx                       the model as it is, in the onnx dialect
+  recon-opt model.onnx --to cnn              all passes down to a level: {", ".join(LEVELS)}
+  recon-opt plan.mlir --to accel -o x.mlir   on from any level; constants go to x.safetensors
+  recon-opt model.onnx -p 'a,b{{key=value}}'   chosen passes, with options
+"""
+
+
+class _Output(StringIO):
+    """Collects what goes to ``-o`` and keeps it past ``close``."""
+
+    content = ""
+
+    def close(self) -> None:
+        self.content = self.getvalue()
+        super().close()
+
+
+class ReconOpt(xDSLOptMain):
+    """The tool; ``run`` raises the errors that ``main`` prints."""
+
+    version_format = f"recon-opt {VERSION} (xdsl {{xdsl_version}})"
+
+    def __init__(self, args: Sequence[str] | None = None):
+        self.constants: dict[str, Any] = {}
+        self.output: _Output | None = None
+        super().__init__("", args)
+
+    def register_all_arguments(self, arg_parser: argparse.ArgumentParser) -> None:
+        super().register_all_arguments(arg_parser)
+        arg_parser.prog = "recon-opt"
+        arg_parser.description = _DESCRIPTION
+        arg_parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        arg_parser.epilog = _passes_by_level()
+        for action in arg_parser._actions:  # xDSL's 200 pass names would drown ours
+            if action.dest == "passes":
+                action.help = "passes to run, as 'a,b{key=value}': those listed below and all of xDSL's"
+        group = arg_parser.add_argument_group("recon")
+        group.add_argument("--to", choices=LEVELS, help="run the pipeline down to this level, before the passes of -p")
+        group.add_argument("--machine", help="machine for the passes that ask for one: a name or a TOML file")
+        group.add_argument(
+            "--assume-int8",
+            action="store_true",
+            default=None,
+            help="quantise a float model with made-up scales, to learn what it would cost",
+        )
+        group.add_argument(
+            "--input-shape",
+            action="append",
+            default=[],
+            metavar="NAME=1,3,224,224",
+            help="shape of a model input that the model leaves open",
+        )
+        group.add_argument("--debug", action="store_true", help="show the traceback of a failure")
+
+    def register_all_frontends(self) -> None:
+        super().register_all_frontends()
+
+        def parse_mlir(io: IO[bytes]) -> ModuleOp:
+            name = self.get_input_name()
+            try:
+                text = io.read().decode("utf-8")
+            except UnicodeDecodeError:
+                raise ReconError(f"{name}: this is not a text file.") from None
+            parser = Parser(self.ctx, text, name)
+            try:
+                module = parser.parse_module(not self.args.no_implicit_module)
+            except VerifyException as error:  # from an attribute's own check, which knows no place
+                raise _placed(error, parser, text) from None
+            if CONSTANTS in module.attributes:
+                from tools import constants
+
+                constants.read(module, Path(self.args.input_file).parent if self.args.input_file else Path())
+            return module
+
+        def parse_onnx(io: IO[bytes]) -> ModuleOp:
+            from passes.import_onnx import import_model
+
+            source = self.args.input_file or io.read()
+            return import_model(source, input_shapes(self.args.input_shape), self.get_input_name())
+
+        self.available_frontends["mlir"] = parse_mlir
+        self.available_frontends["onnx"] = parse_onnx
+
+    def setup_pipeline(self) -> None:
+        """Build the pipeline of ``-p``; ``--machine`` and ``--assume-int8`` reach every pass that has such a field."""
+        for spec in parse_pipeline(self.args.passes):
+            if spec.name not in self.available_passes:
+                near = difflib.get_close_matches(spec.name, self.available_passes, 1)
+                hint = f"did you mean '{near[0]}'?" if near else "recon-opt --help lists the passes."
+                raise ReconError(f"There is no pass '{spec.name}'; {hint}")
+        try:
+            super().setup_pipeline()
+        except ValueError as error:
+            raise ReconError(f"-p {self.args.passes}: {error}") from None
+        passes = tuple(_with_options(one, self.shared_options) for one in self.pipeline.passes)
+        self.pipeline = PassPipeline(passes, self._checked(self.pipeline.callback))
+
+    @property
+    def shared_options(self) -> dict[str, Any]:
+        """Options that the command line gives to every pass with a field of that name."""
+        options = {"machine": self.args.machine, "assume_int8": self.args.assume_int8}
+        return {name: value for name, value in options.items() if value is not None}
+
+    def _checked(self, callback: Any) -> Any:
+        def verified(before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
+            if not self.args.disable_verify:
+                diagnostics.verify(module)
+            callback(before, module, after)
+
+        return verified
+
+    def prepare_input(self) -> tuple[list[tuple[IO[bytes], int]], str]:
+        try:
+            return super().prepare_input()
+        except ValueError:
+            name = self.get_input_name()
+            raise ReconError(f"{name}: the name ends in neither .mlir nor .onnx; say which it is with -f.") from None
+
+    def prepare_output(self) -> IO[str]:
+        if self.args.output_file is None:
+            return sys.stdout
+        self.output = _Output()
+        return self.output
+
+    def apply_passes(self, prog: ModuleOp) -> None:
+        """The road of ``--to``, then the passes of ``-p``."""
+        pipeline = self.pipeline
+        if self.args.to:
+            start = level_of(prog)
+            if LEVELS.index(start) > LEVELS.index(self.args.to):
+                raise ReconError(
+                    f"{self.get_input_name()}: this is at level {start}, below {self.args.to}; the road only goes down."
+                )
+            road = passes_between(start, self.args.to, self.shared_options)
+            pipeline = PassPipeline((*road, *pipeline.passes), pipeline.callback)
+        with diagnostics.lean_diagnostics():
+            pipeline.apply(self.ctx, prog)
+
+    def output_resulting_program(self, prog: ModuleOp) -> str:
+        if self.args.output_file is not None:
+            from tools import constants
+
+            self.constants.update(constants.attach([prog], self.args.output_file))
+        return super().output_resulting_program(prog)
+
+    def run(self) -> None:
+        """Do it all; the output files appear only when everything went well."""
+        super().run()
+        if self.output is not None:
+            from sim.program import write_whole
+            from tools import constants
+
+            constants.write(self.constants, self.args.output_file)
+            write_whole(self.args.output_file, self.output.content.encode())
+
+
+def _placed(error: VerifyException, parser: Parser, text: str) -> VerifyException:
+    """The error with the place up to which the text was read."""
+    try:
+        parser.raise_error(str(error), len(text[: parser.pos].rstrip()) - 1)
+    except ParseError as located:
+        return VerifyException(diagnostics.describe(located))
+
+
+def _with_options(one: ModulePass, options: dict[str, Any]) -> ModulePass:
+    """The pass with these options where it has such a field and ``-p`` left it at its default."""
+    given = one.spec().parameters
+    fields = {field.name for field in dataclasses.fields(one)}
+    values = {name: value for name, value in options.items() if name in fields and name not in given}
+    return dataclasses.replace(one, **values)
+
+
+def _passes_by_level() -> str:
+    lines = ["passes of this compiler by level, in pipeline order (those in brackets only when asked for):"]
+    for level in LEVELS:
+        names = [entry.name if entry.default else f"[{entry.name}]" for entry in PIPELINE if entry.level == level]
+        lines += [f"  {level}: {', '.join(names)}"] if names else []
+    return "\n".join(lines)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point: runs the tool, prints ``error: …`` and exits with 1 when something is wrong."""
+    arguments = list(sys.argv[1:] if args is None else args)
+    gc.set_threshold(100_000, 50, 100)  # IR is many small objects that live to the end
+    try:
+        ReconOpt(arguments).run()
+        sys.stdout.flush()
+    except diagnostics.EXPECTED as error:
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        if "--debug" in arguments:
+            traceback.print_exc()
+        sys.exit(f"error: {diagnostics.describe(error)}")
+    except Exception as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        sys.exit(f"error: {diagnostics.describe_unexpected(error, 'recon-opt')}")
+
+
+if __name__ == "__main__":
+    main()
