@@ -1,0 +1,188 @@
+"""SRAM and DRAM: bytes, what of them has been written in this run, and the strided blocks instructions touch.
+
+Every access passes ``Memory.read`` or ``Memory.write``: they check the range first, then that no byte is read before
+it was written, and tell the observer (the sanitizer) when there is one. Stride gaps are no accesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.errors import Fault
+
+Bytes = npt.NDArray[np.uint8]
+Codes = npt.NDArray[np.int8]
+Fields = Mapping[str, Any]
+"""The decoded fields of one instruction, by name."""
+
+
+class Violation(Fault):
+    """Why an instruction cannot be carried out; whoever runs the program adds instruction and layer."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """``rows`` × ``columns`` runs of ``run`` bytes, ``row_stride`` and ``column_stride`` bytes apart."""
+
+    start: int
+    rows: int
+    row_stride: int
+    columns: int
+    column_stride: int
+    run: int
+
+    @property
+    def end(self) -> int:
+        """The address after its last byte."""
+        return self.start + (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + self.run
+
+    def overlaps_itself(self) -> bool:
+        """Whether two of its runs share a byte."""
+        dims = sorted(
+            (stride, count)
+            for stride, count in ((self.row_stride, self.rows), (self.column_stride, self.columns))
+            if count > 1
+        )
+        reach = self.run
+        for stride, count in dims:
+            if stride < reach:
+                break
+            reach += (count - 1) * stride
+        else:
+            return False
+        starts = np.add.outer(
+            np.arange(self.rows, dtype=np.int64) * self.row_stride,
+            np.arange(self.columns, dtype=np.int64) * self.column_stride,
+        ).ravel()
+        starts.sort()
+        return bool((np.diff(starts) < self.run).any())
+
+
+def contiguous(start: int, size: int) -> Block:
+    """A block of ``size`` bytes without gaps."""
+    return Block(start, 1, 0, 1, 0, size)
+
+
+Observer = Callable[["Memory", Block, bool], None]
+"""Told of every access: the memory, the block and whether it is written."""
+
+
+class Memory:
+    """``size`` bytes named for messages, all unwritten at first."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self.name = name
+        self.size = size
+        self.data: Bytes = np.zeros(size, np.uint8)
+        self.written: npt.NDArray[np.bool_] = np.zeros(size, np.bool_)
+        self.observer: Observer | None = None
+
+    def preset(self, address: int, data: Bytes) -> None:
+        """Contents from before the run: constants and network inputs."""
+        self.data[address : address + data.size] = data.ravel()
+        self.written[address : address + data.size] = True
+
+    def read(self, block: Block) -> Bytes:
+        """uint8[rows, columns, run], a view; Violation when out of range or never written."""
+        self._check_range(block, "reads")
+        known = _view(self.written, block)
+        if not known.all():
+            row, column, byte = np.argwhere(~known)[0].tolist()
+            address = block.start + row * block.row_stride + column * block.column_stride + byte
+            raise Violation(f"it reads byte {address:#x} of {self.name}, which no instruction of this run has written.")
+        if self.observer is not None:
+            self.observer(self, block, False)
+        return _view(self.data, block)
+
+    def write(self, block: Block, values: npt.NDArray[Any]) -> None:
+        """Store int8 or uint8 values that have the block's shape; Violation when out of range or ambiguous."""
+        self._check_range(block, "writes")
+        if block.overlaps_itself():
+            raise Violation(f"it writes some bytes of {self.name} twice: its strides let its own runs overlap.")
+        if self.observer is not None:
+            self.observer(self, block, True)
+        _view(self.data, block)[...] = values.view(np.uint8).reshape(block.rows, block.columns, block.run)
+        _view(self.written, block)[...] = True
+
+    def _check_range(self, block: Block, verb: str) -> None:
+        if block.end > self.size:
+            raise Violation(
+                f"it {verb} bytes {block.start:#x} to {block.end - 1:#x} of {self.name}, "
+                f"which has {self.size:#x} bytes."
+            )
+
+
+def _view(data: npt.NDArray[Any], block: Block) -> npt.NDArray[Any]:
+    return np.ndarray(
+        (block.rows, block.columns, block.run),
+        data.dtype,
+        data,
+        block.start,
+        (block.row_stride, block.column_stride, 1),
+    )
+
+
+def slots(base: int, row_stride: int, ring: int, row: int, rows: int) -> list[tuple[int, int, int]]:
+    """Consecutive stretches of an operand's rows: (address of the first, first row, number of rows).
+
+    A ring buffer of ``ring`` rows wraps around at most once; Violation when the rows do not fit it.
+    """
+    if ring == 0:
+        return [(base + row * row_stride, 0, rows)]
+    if rows > ring:
+        raise Violation(f"it names {rows} rows of a ring buffer that stores {ring}.")
+    first = row % ring
+    straight = min(rows, ring - first)
+    pieces = [(base + first * row_stride, 0, straight)]
+    if straight < rows:
+        pieces.append((base, straight, rows - straight))
+    return pieces
+
+
+def operand_blocks(fields: Fields, name: str, rows: int, columns: int, channels: int) -> list[tuple[int, Block]]:
+    """The blocks of a tensor operand with the index of their first row: one, or two where a ring wraps around."""
+    stride, pixel = fields[f"{name}.row_stride"], fields[f"{name}.pixel_stride"]
+    pieces = slots(fields[f"{name}.base"], stride, fields[f"{name}.ring"], fields[f"{name}.row"], rows)
+    return [(first, Block(start, count, stride, columns, pixel, channels)) for start, first, count in pieces]
+
+
+def read_operand(
+    memory: Memory,
+    fields: Fields,
+    name: str,
+    shape: tuple[int, int, int],
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+    pad_value: int = 0,
+) -> Codes:
+    """int8[rows, columns, channels] of an operand: ``shape`` counts the padding (top, bottom, left, right).
+
+    A view of the memory where it can be; Violation from the accesses, or when there is more padding than window.
+    """
+    top, bottom, left, right = pads
+    rows, columns = shape[0] - top - bottom, shape[1] - left - right
+    if rows < 0 or columns < 0:
+        raise Violation(
+            f"it pads {top} + {bottom} rows and {left} + {right} columns of a window of {shape[0]} × {shape[1]}."
+        )
+    if rows == 0 or columns == 0:
+        return np.full(shape, pad_value, np.int8)
+    blocks = operand_blocks(fields, name, rows, columns, shape[2])
+    if len(blocks) == 1 and rows == shape[0] and columns == shape[1]:
+        return memory.read(blocks[0][1]).view(np.int8)
+    window = np.full(shape, pad_value, np.int8) if any(pads) else np.empty(shape, np.int8)
+    for first, block in blocks:
+        there = window[top + first : top + first + block.rows, left : left + columns]
+        there[...] = memory.read(block).view(np.int8)
+    return window
+
+
+def write_operand(memory: Memory, fields: Fields, name: str, values: Codes) -> None:
+    """Store int8[rows, columns, channels] where an operand lies."""
+    rows, columns, channels = values.shape
+    for first, block in operand_blocks(fields, name, rows, columns, channels):
+        memory.write(block, values[first : first + block.rows])

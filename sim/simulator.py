@@ -1,0 +1,214 @@
+"""The simulator's face: a program and its inputs in, outputs and a timeline out.
+
+Machine segments run here; host segments are handed to a function the caller brings. Every segment starts on an empty
+machine: SRAM and both configuration slots empty, DRAM holding the program's constants and the segment's inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sim import clock
+from sim.assembly import line
+from sim.clock import Timeline
+from sim.encoding import Stream, decode
+from sim.engine import Engine
+from sim.errors import Fault, ProgramError, ReconError
+from sim.machine import Machine
+from sim.memory import Memory, Violation
+from sim.order import Order, order
+from sim.program import HostSegment, MachineSegment, Program, Region
+from sim.sanitizer import Sanitizer
+
+Codes = npt.NDArray[np.int8]
+Tensors = Mapping[str, Codes]
+"""int8 tensors by name (a uint8 tensor is shifted by 128 before it gets here)."""
+
+Progress = Callable[[int, int], None]
+"""Called now and then with the instructions executed and their number."""
+
+Host = Callable[[HostSegment, Tensors], Tensors]
+"""Runs a host segment over the tensors so far and gives those it makes."""
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentRun:
+    """One machine segment's run: ``outputs`` by region name (empty when only timed), the decoded stream, the clock."""
+
+    segment: MachineSegment
+    stream: Stream
+    outputs: Tensors
+    timeline: Timeline
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A whole program's run: all tensors that crossed a segment's edge by name, and each machine segment's run."""
+
+    tensors: Tensors
+    segments: tuple[SegmentRun, ...]
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of all machine segments."""
+        return sum(segment.timeline.cycles for segment in self.segments)
+
+
+def check_machine(program: Program, machine: Machine) -> None:
+    """ProgramError naming both machines unless the program was compiled for this one."""
+    if program.machine.fingerprint != machine.fingerprint:
+        same = "another description of " if program.machine.name == machine.name else ""
+        raise ProgramError(
+            f"This program was compiled for {same}{program.machine.name} and cannot run on {machine.name}; "
+            f"compile the model again with --machine {machine.name}."
+        )
+
+
+def simulate(
+    program: Program,
+    inputs: Tensors,
+    *,
+    timing_only: bool = False,
+    sanitize: bool = False,
+    progress: Progress | None = None,
+    host: Host | None = None,
+) -> Run:
+    """Run all segments in order.
+
+    ``timing_only`` runs the clock alone and takes no values (``inputs`` may be empty, host segments are passed over).
+    ``sanitize`` also reports races. Raises Fault when the machine stops, ProgramError when a program does not fit its
+    machine or its own tables, ReconError for inputs that are missing or have the wrong type or shape.
+    """
+    tensors: dict[str, Codes] = dict(inputs)
+    runs: list[SegmentRun] = []
+    for segment in program.segments:
+        if isinstance(segment, MachineSegment):
+            result = run_segment(
+                program, segment, tensors, timing_only=timing_only, sanitize=sanitize, progress=progress
+            )
+            tensors.update(result.outputs)
+            runs.append(result)
+        elif not timing_only:
+            if host is None:
+                raise ReconError(
+                    f"Segment '{segment.name}' runs on the host ({', '.join(segment.operators)}), "
+                    "and this run was given no host."
+                )
+            tensors.update(host(segment, tensors))
+    return Run(tensors, tuple(runs))
+
+
+def run_segment(
+    program: Program,
+    segment: MachineSegment,
+    tensors: Tensors,
+    *,
+    timing_only: bool = False,
+    sanitize: bool = False,
+    progress: Progress | None = None,
+) -> SegmentRun:
+    """Run one machine segment; see ``simulate``."""
+    _check_program(program)
+    stream = decode(segment.code)
+    _check_layers(program, segment, stream)
+    queues = order(stream)
+    outputs: Tensors = {}
+    if not timing_only:
+        outputs = _execute(program, segment, queues, tensors, sanitize, progress)
+    return SegmentRun(segment, stream, outputs, clock.run(program.machine, stream, queues=queues))
+
+
+def _execute(
+    program: Program,
+    segment: MachineSegment,
+    queues: Order,
+    tensors: Tensors,
+    sanitize: bool,
+    progress: Progress | None,
+) -> Tensors:
+    dram = Memory("DRAM", program.dram_bytes)
+    dram.preset(0, program.constants)
+    for region in segment.inputs:
+        dram.preset(region.address, _input(region, tensors).view(np.uint8))
+    engine = Engine(program.machine, dram)
+    sanitizer = Sanitizer(queues, engine) if sanitize else None
+    stream = queues.stream
+    sequence = queues.linear.tolist()
+    for done, index in enumerate(sequence):
+        name, fields = stream.instruction(index).name, stream.fields(index)
+        try:
+            if sanitizer is not None:
+                sanitizer.begin(index)
+            engine.execute(name, fields)
+        except Violation as violation:
+            raise located(program, segment, stream, index, str(violation)) from None
+        if progress is not None and (done % 16 == 15 or done + 1 == len(sequence)):
+            progress(done + 1, len(sequence))
+    return {region.name: _output(region, dram) for region in segment.outputs}
+
+
+def located(program: Program, segment: MachineSegment, stream: Stream, index: int, reason: str) -> Fault:
+    """The Fault of an instruction: its number, its text, its layer and why the machine stops."""
+    text = line(stream.instruction(index).name, stream.fields(index))
+    layer = program.layers[int(segment.layer_of[index])].name
+    return Fault(f"Instruction {index} of layer '{layer}' ({text}) stops the machine: {reason}")
+
+
+def _input(region: Region, tensors: Tensors) -> Codes:
+    if region.name not in tensors:
+        raise ReconError(f"The input '{region.name}' is missing; given are {', '.join(tensors) or 'none'}.")
+    tensor = tensors[region.name]
+    if tensor.dtype != np.int8 or tensor.shape != region.shape:
+        raise ReconError(
+            f"The input '{region.name}' must be int8 of shape {list(region.shape)}, "
+            f"not {tensor.dtype} of shape {list(tensor.shape)}."
+        )
+    return np.ascontiguousarray(tensor)
+
+
+def _output(region: Region, dram: Memory) -> Codes:
+    part = slice(region.address, region.address + region.bytes)
+    if not dram.written[part].all():
+        missing = region.address + int(np.flatnonzero(~dram.written[part])[0])
+        raise Fault(
+            f"The program ended and byte {missing:#x} of DRAM, in its output '{region.name}', was never written."
+        )
+    return dram.data[part].view(np.int8).reshape(region.shape).copy()
+
+
+def _check_program(program: Program) -> None:
+    machine = program.machine
+    needs = (
+        ("bytes of DRAM", program.dram_bytes, machine.dram.bytes),
+        ("bytes of instructions", program.code_bytes, machine.instruction_memory.bytes),
+    )
+    for what, need, has in needs:
+        if need > has:
+            raise ProgramError(f"The program needs {need:,} {what} and {machine.name} has {has:,}.")
+    for segment in program.segments:
+        if isinstance(segment, MachineSegment):
+            for region in (*segment.inputs, *segment.outputs):
+                if region.address + region.bytes > program.dram_bytes:
+                    raise ProgramError(
+                        f"Region '{region.name}' of segment '{segment.name}' ends at "
+                        f"{region.address + region.bytes:#x}, beyond the program's "
+                        f"{program.dram_bytes:#x} bytes of DRAM."
+                    )
+    if program.constants.size > program.dram_bytes:
+        raise ProgramError(
+            f"The program's constants take {program.constants.size:,} bytes, "
+            f"more than its {program.dram_bytes:,} of DRAM."
+        )
+
+
+def _check_layers(program: Program, segment: MachineSegment, stream: Stream) -> None:
+    layer_of = segment.layer_of
+    if len(layer_of) != len(stream) or int(layer_of.max(initial=0)) >= max(1, len(program.layers)):
+        raise ProgramError(
+            f"Segment '{segment.name}' has {len(stream)} instructions and its layer table names "
+            f"{len(layer_of)} of them, of {len(program.layers)} layers; compile the model again."
+        )
