@@ -1,0 +1,241 @@
+"""What a run cost: the object behind ``--stats``, its schema and where each number comes from.
+
+The schema lives in the dataclasses below; ``schema_rows`` prints it for the manual, ``to_json`` gives plain data.
+Cycles of several machine segments follow one another; host segments take no cycles (they are counted in ``host_ops``).
+Layer cycles are shares of the critical chain as ``sim.clock`` attributes it: they add up to ``cycles`` exactly, and so
+do the layers' bytes to the totals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sim.clock import TERMS, attribute
+from sim.isa import BY_NAME
+from sim.machine import Machine
+from sim.program import Program
+from sim.simulator import Run, SegmentRun
+
+VERSION = 1
+"""Version of the statistics' schema; it grows with every change a reader could notice."""
+
+HIDDEN = "hidden"
+"""``limited_by`` of a layer without a share of the critical chain: all its work hides behind other layers'."""
+
+
+def key(doc: str) -> Any:
+    """A documented entry of the statistics."""
+    return dataclasses.field(metadata={"doc": doc})
+
+
+@dataclass(frozen=True)
+class EnergyEstimate:
+    """An estimate, not a measurement: counted events times the unit costs of the machine file."""
+
+    array_joules: float = key("multiply-accumulates of real inputs times their unit energy")
+    sram_joules: float = key("bytes of all streams to and from SRAM, as the laws of time count them, times theirs")
+    dram_joules: float = key("bytes of all bursts on the channel times theirs")
+    total_joules: float = key("the sum of the three, per inference")
+    source: str = key("where the unit energies come from")
+
+
+@dataclass(frozen=True)
+class LayerStatistics:
+    """One row of the program's layer table with what its instructions cost."""
+
+    name: str = key("name of the layer")
+    op: str = key("its operation")
+    shape: str = key("its shape, for people")
+    configuration: str = key('setting of the array, "" where it has none')
+    macs: int = key("multiply-accumulates of real inputs")
+    start: int | None = key("cycle in which its first instruction starts; null if it has none")
+    end: int | None = key("cycle in which its last instruction completes; null if it has none")
+    cycles: int = key("its share of the critical chain; all layers' shares add up to the total cycles")
+    limited_by: str = key(f'the largest of its terms, or "{HIDDEN}" when it has no share of the critical chain')
+    terms: dict[str, int] = dataclasses.field(metadata={"doc": f"its cycles by what binds them: {', '.join(TERMS)}"})
+    array_busy: int = key("cycles its conv instructions keep the array busy, critical or not")
+    vector_busy: int = key("cycles it keeps the vector unit busy")
+    channel_busy: int = key("cycles its transfers hold the DRAM channel, turns and latency not counted")
+    dram_read_bytes: int = key("bytes it reads from DRAM")
+    dram_write_bytes: int = key("bytes it writes to DRAM")
+    compulsory_bytes: int = key("its input, weights and output once")
+    ops_per_byte: float | None = key("2 · macs / DRAM bytes moved; null if it moves none")
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """A run of a program, per inference."""
+
+    version: int = key("version of this schema")
+    model: str = key("name of the model")
+    producer: str = key("the compiler that made the program")
+    machine: str = key("name of the machine")
+    machine_fingerprint: str = key("SHA-256 of its description")
+    clock_hz: int = key("cycles per second")
+    cycles: int = key("cycles from the start to the last completion")
+    predicted_cycles: int = key("cycles the compiler predicted")
+    bound_cycles: int = key("lower bound: the larger of the next two")
+    compute_bound_cycles: int = key("cycles of the multiply-accumulates alone on all lanes")
+    dram_bound_cycles: int = key("cycles of the compulsory DRAM traffic alone")
+    bound2_cycles: int = key("lower bound that knows the order of layers and the SRAM's capacity")
+    cycles_per_bound: float | None = key("cycles / bound_cycles; null if the bound is 0")
+    seconds: float = key("cycles / clock_hz")
+    frames_per_second: float | None = key("1 / seconds; null if there are no cycles")
+    macs: int = key("multiply-accumulates of real inputs, all layers")
+    utilization: float | None = key("macs / (lanes · cycles); Winograd can pass 1")
+    dram_read_bytes: int = key("bytes moved from DRAM: loads and configuration images")
+    dram_write_bytes: int = key("bytes moved to DRAM")
+    dram_burst_bytes: int = key("bytes of all bursts touched on the channel, in both directions")
+    configuration_bytes: int = key("bytes of configuration images loaded from DRAM, part of dram_read_bytes")
+    program_bytes: int = key("bytes of instructions, loaded with the model and not per inference")
+    instructions: int = key("instructions executed")
+    reconfigurations: int = key("configure instructions executed")
+    host_ops: int = key("operators that run on the host")
+    host_operators: tuple[str, ...] = key("those operators, in order")
+    energy: EnergyEstimate = dataclasses.field(metadata={"doc": "an estimate from the machine file's unit energies"})
+    layers: tuple[LayerStatistics, ...] = key("one entry per row of the layer table")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, in the order of the schema."""
+        return dataclasses.asdict(self)
+
+
+_SECTIONS = {"energy": EnergyEstimate, "layers": LayerStatistics}
+
+
+def schema_rows() -> list[tuple[str, str, str]]:
+    """Every entry as (key, type, meaning), for the manual; ``layers[].x`` is entry x of each layer."""
+    rows: list[tuple[str, str, str]] = []
+
+    def visit(cls: type[Any], prefix: str) -> None:
+        for field in dataclasses.fields(cls):
+            section = _SECTIONS.get(field.name) if cls is Statistics else None
+            kind = str(field.type).replace("None", "null")
+            rows.append((prefix + field.name, "table" if section else kind, field.metadata["doc"]))
+            if section is not None:
+                visit(section, f"{field.name}[]." if field.name == "layers" else f"{field.name}.")
+
+    visit(Statistics, "")
+    return rows
+
+
+_PER_LAYER = ("array_busy", "vector_busy", "channel_busy", "dram_read_bytes", "dram_write_bytes")
+
+
+class _Tables:
+    """Sums per layer over all segments; the clock of a segment starts where the one before it ended."""
+
+    def __init__(self, program: Program) -> None:
+        layers = len(program.layers)
+        self.terms = np.zeros((layers, len(TERMS)), np.int64)
+        self.sums = {name: np.zeros(layers, np.int64) for name in _PER_LAYER}
+        self.start = np.full(layers, -1, np.int64)
+        self.end = np.zeros(layers, np.int64)
+        self.cycles = 0
+
+    def add(self, run: SegmentRun) -> None:
+        timeline, stream, layer_of = run.timeline, run.stream, run.segment.layer_of.astype(np.int64)
+        cost = timeline.costs
+        self.terms += attribute(timeline, run.segment.layer_of, len(self.start))
+        codes = stream.opcodes
+        store = codes == BY_NAME["store"].opcode
+        columns = {
+            "array_busy": np.where(codes == BY_NAME["conv"].opcode, cost.busy, 0),
+            "vector_busy": np.where(codes == BY_NAME["vector"].opcode, cost.busy, 0),
+            "channel_busy": np.where(cost.channel, cost.busy, 0),
+            "dram_read_bytes": np.where(store, 0, cost.dram_bytes),
+            "dram_write_bytes": np.where(store, cost.dram_bytes, 0),
+        }
+        for name, column in columns.items():
+            np.add.at(self.sums[name], layer_of, column)
+        first = np.full(len(self.start), np.iinfo(np.int64).max)
+        np.minimum.at(first, layer_of, timeline.start + self.cycles)
+        new = (self.start < 0) & (first < np.iinfo(np.int64).max)
+        self.start[new] = first[new]
+        np.maximum.at(self.end, layer_of, timeline.end + self.cycles)
+        self.cycles += timeline.cycles
+
+
+def collect(program: Program, run: Run) -> Statistics:
+    """The statistics of a run of this program (timed only, or executed as well)."""
+    tables = _Tables(program)
+    for segment in run.segments:
+        tables.add(segment)
+    machine, cycles = program.machine, tables.cycles
+    macs = sum(layer.macs for layer in program.layers)
+    costs = [segment.timeline.costs for segment in run.segments]
+    burst_bytes = machine.dram.burst * sum(int(cost.bursts.sum()) for cost in costs)
+    return Statistics(
+        version=VERSION,
+        model=program.model,
+        producer=program.producer,
+        machine=machine.name,
+        machine_fingerprint=machine.fingerprint,
+        clock_hz=machine.clock_hz,
+        cycles=cycles,
+        predicted_cycles=program.predicted_cycles,
+        bound_cycles=program.bounds.bound,
+        compute_bound_cycles=program.bounds.compute,
+        dram_bound_cycles=program.bounds.dram,
+        bound2_cycles=program.bounds.bound2,
+        cycles_per_bound=_ratio(cycles, program.bounds.bound),
+        seconds=cycles / machine.clock_hz,
+        frames_per_second=_ratio(machine.clock_hz, cycles),
+        macs=macs,
+        utilization=_ratio(macs, machine.array.lanes * cycles),
+        dram_read_bytes=int(tables.sums["dram_read_bytes"].sum()),
+        dram_write_bytes=int(tables.sums["dram_write_bytes"].sum()),
+        dram_burst_bytes=burst_bytes,
+        configuration_bytes=sum(
+            _of(segment, "load_config", segment.timeline.costs.dram_bytes) for segment in run.segments
+        ),
+        program_bytes=program.code_bytes,
+        instructions=sum(len(segment.stream) for segment in run.segments),
+        reconfigurations=sum(len(segment.stream.indices(BY_NAME["configure"].opcode)) for segment in run.segments),
+        host_ops=len(program.host_operators),
+        host_operators=program.host_operators,
+        energy=_energy(machine, macs, sum(int((c.sram_read + c.sram_written).sum()) for c in costs), burst_bytes),
+        layers=tuple(_layer(program, tables, index) for index in range(len(program.layers))),
+    )
+
+
+def _layer(program: Program, tables: _Tables, index: int) -> LayerStatistics:
+    layer = program.layers[index]
+    terms: dict[str, int] = dict(zip(TERMS, tables.terms[index].tolist(), strict=True))
+    sums = {name: int(column[index]) for name, column in tables.sums.items()}
+    present = int(tables.start[index]) >= 0
+    share = sum(terms.values())
+    return LayerStatistics(
+        name=layer.name,
+        op=layer.op,
+        shape=layer.shape,
+        configuration=layer.configuration,
+        macs=layer.macs,
+        start=int(tables.start[index]) if present else None,
+        end=int(tables.end[index]) if present else None,
+        cycles=share,
+        limited_by=max(terms, key=lambda term: terms[term]) if share else HIDDEN,
+        terms=terms,
+        compulsory_bytes=layer.compulsory_bytes,
+        ops_per_byte=_ratio(2 * layer.macs, sums["dram_read_bytes"] + sums["dram_write_bytes"]),
+        **sums,
+    )
+
+
+def _of(run: SegmentRun, name: str, column: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+    return int(column[run.stream.indices(BY_NAME[name].opcode)].sum())
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _energy(machine: Machine, macs: int, sram_bytes: int, dram_bytes: int) -> EnergyEstimate:
+    unit = machine.energy
+    femto = (macs * unit.mac_fj, sram_bytes * unit.sram_fj_per_byte, dram_bytes * unit.dram_fj_per_byte)
+    array, sram, dram = (amount * 1e-15 for amount in femto)
+    return EnergyEstimate(array, sram, dram, sum(femto) * 1e-15, unit.source)
