@@ -9,7 +9,7 @@ do the layers' bytes to the totals.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,77 +27,83 @@ HIDDEN = "hidden"
 """``limited_by`` of a layer without a share of the critical chain: all its work hides behind other layers'."""
 
 
-def key(doc: str) -> Any:
-    """A documented entry of the statistics."""
-    return dataclasses.field(metadata={"doc": doc})
+def doc(text: str) -> dict[str, str]:
+    """The metadata of a documented entry."""
+    return {"doc": text}
 
 
 @dataclass(frozen=True)
 class EnergyEstimate:
     """An estimate, not a measurement: counted events times the unit costs of the machine file."""
 
-    array_joules: float = key("multiply-accumulates of real inputs times their unit energy")
-    sram_joules: float = key("bytes of all streams to and from SRAM, as the laws of time count them, times theirs")
-    dram_joules: float = key("bytes of all bursts on the channel times theirs")
-    total_joules: float = key("the sum of the three, per inference")
-    source: str = key("where the unit energies come from")
+    array_joules: float = field(metadata=doc("multiply-accumulates of real inputs times their unit energy"))
+    sram_joules: float = field(
+        metadata=doc("bytes of all streams to and from SRAM, as the laws of time count them, times theirs")
+    )
+    dram_joules: float = field(metadata=doc("bytes of all bursts on the channel times theirs"))
+    total_joules: float = field(metadata=doc("the sum of the three, per inference"))
+    source: str = field(metadata=doc("where the unit energies come from"))
 
 
 @dataclass(frozen=True)
 class LayerStatistics:
     """One row of the program's layer table with what its instructions cost."""
 
-    name: str = key("name of the layer")
-    op: str = key("its operation")
-    shape: str = key("its shape, for people")
-    configuration: str = key('setting of the array, "" where it has none')
-    macs: int = key("multiply-accumulates of real inputs")
-    start: int | None = key("cycle in which its first instruction starts; null if it has none")
-    end: int | None = key("cycle in which its last instruction completes; null if it has none")
-    cycles: int = key("its share of the critical chain; all layers' shares add up to the total cycles")
-    limited_by: str = key(f'the largest of its terms, or "{HIDDEN}" when it has no share of the critical chain')
+    name: str = field(metadata=doc("name of the layer"))
+    op: str = field(metadata=doc("its operation"))
+    shape: str = field(metadata=doc("its shape, for people"))
+    configuration: str = field(metadata=doc('setting of the array, "" where it has none'))
+    macs: int = field(metadata=doc("multiply-accumulates of real inputs"))
+    start: int | None = field(metadata=doc("cycle in which its first instruction starts; null if it has none"))
+    end: int | None = field(metadata=doc("cycle in which its last instruction completes; null if it has none"))
+    cycles: int = field(metadata=doc("its share of the critical chain; all layers' shares add up to the total cycles"))
+    limited_by: str = field(
+        metadata=doc(f'the largest of its terms, or "{HIDDEN}" when it has no share of the critical chain')
+    )
     terms: dict[str, int] = dataclasses.field(metadata={"doc": f"its cycles by what binds them: {', '.join(TERMS)}"})
-    array_busy: int = key("cycles its conv instructions keep the array busy, critical or not")
-    vector_busy: int = key("cycles it keeps the vector unit busy")
-    channel_busy: int = key("cycles its transfers hold the DRAM channel, turns and latency not counted")
-    dram_read_bytes: int = key("bytes it reads from DRAM")
-    dram_write_bytes: int = key("bytes it writes to DRAM")
-    compulsory_bytes: int = key("its input, weights and output once")
-    ops_per_byte: float | None = key("2 · macs / DRAM bytes moved; null if it moves none")
+    array_busy: int = field(metadata=doc("cycles its conv instructions keep the array busy, critical or not"))
+    vector_busy: int = field(metadata=doc("cycles it keeps the vector unit busy"))
+    channel_busy: int = field(metadata=doc("cycles its transfers hold the DRAM channel, turns and latency not counted"))
+    dram_read_bytes: int = field(metadata=doc("bytes it reads from DRAM"))
+    dram_write_bytes: int = field(metadata=doc("bytes it writes to DRAM"))
+    compulsory_bytes: int = field(metadata=doc("its input, weights and output once"))
+    ops_per_byte: float | None = field(metadata=doc("2 · macs / DRAM bytes moved; null if it moves none"))
 
 
 @dataclass(frozen=True)
 class Statistics:
     """A run of a program, per inference."""
 
-    version: int = key("version of this schema")
-    model: str = key("name of the model")
-    producer: str = key("the compiler that made the program")
-    machine: str = key("name of the machine")
-    machine_fingerprint: str = key("SHA-256 of its description")
-    clock_hz: int = key("cycles per second")
-    cycles: int = key("cycles from the start to the last completion")
-    predicted_cycles: int = key("cycles the compiler predicted")
-    bound_cycles: int = key("lower bound: the larger of the next two")
-    compute_bound_cycles: int = key("cycles of the multiply-accumulates alone on all lanes")
-    dram_bound_cycles: int = key("cycles of the compulsory DRAM traffic alone")
-    bound2_cycles: int = key("lower bound that knows the order of layers and the SRAM's capacity")
-    cycles_per_bound: float | None = key("cycles / bound_cycles; null if the bound is 0")
-    seconds: float = key("cycles / clock_hz")
-    frames_per_second: float | None = key("1 / seconds; null if there are no cycles")
-    macs: int = key("multiply-accumulates of real inputs, all layers")
-    utilization: float | None = key("macs / (lanes · cycles); Winograd can pass 1")
-    dram_read_bytes: int = key("bytes moved from DRAM: loads and configuration images")
-    dram_write_bytes: int = key("bytes moved to DRAM")
-    dram_burst_bytes: int = key("bytes of all bursts touched on the channel, in both directions")
-    configuration_bytes: int = key("bytes of configuration images loaded from DRAM, part of dram_read_bytes")
-    program_bytes: int = key("bytes of instructions, loaded with the model and not per inference")
-    instructions: int = key("instructions executed")
-    reconfigurations: int = key("configure instructions executed")
-    host_ops: int = key("operators that run on the host")
-    host_operators: tuple[str, ...] = key("those operators, in order")
+    version: int = field(metadata=doc("version of this schema"))
+    model: str = field(metadata=doc("name of the model"))
+    producer: str = field(metadata=doc("the compiler that made the program"))
+    machine: str = field(metadata=doc("name of the machine"))
+    machine_fingerprint: str = field(metadata=doc("SHA-256 of its description"))
+    clock_hz: int = field(metadata=doc("cycles per second"))
+    cycles: int = field(metadata=doc("cycles from the start to the last completion"))
+    predicted_cycles: int = field(metadata=doc("cycles the compiler predicted"))
+    bound_cycles: int = field(metadata=doc("lower bound: the larger of the next two"))
+    compute_bound_cycles: int = field(metadata=doc("cycles of the multiply-accumulates alone on all lanes"))
+    dram_bound_cycles: int = field(metadata=doc("cycles of the compulsory DRAM traffic alone"))
+    bound2_cycles: int = field(metadata=doc("lower bound that knows the order of layers and the SRAM's capacity"))
+    cycles_per_bound: float | None = field(metadata=doc("cycles / bound_cycles; null if the bound is 0"))
+    seconds: float = field(metadata=doc("cycles / clock_hz"))
+    frames_per_second: float | None = field(metadata=doc("1 / seconds; null if there are no cycles"))
+    macs: int = field(metadata=doc("multiply-accumulates of real inputs, all layers"))
+    utilization: float | None = field(metadata=doc("macs / (lanes · cycles); Winograd can pass 1"))
+    dram_read_bytes: int = field(metadata=doc("bytes moved from DRAM: loads and configuration images"))
+    dram_write_bytes: int = field(metadata=doc("bytes moved to DRAM"))
+    dram_burst_bytes: int = field(metadata=doc("bytes of all bursts touched on the channel, in both directions"))
+    configuration_bytes: int = field(
+        metadata=doc("bytes of configuration images loaded from DRAM, part of dram_read_bytes")
+    )
+    program_bytes: int = field(metadata=doc("bytes of instructions, loaded with the model and not per inference"))
+    instructions: int = field(metadata=doc("instructions executed"))
+    reconfigurations: int = field(metadata=doc("configure instructions executed"))
+    host_ops: int = field(metadata=doc("operators that run on the host"))
+    host_operators: tuple[str, ...] = field(metadata=doc("those operators, in order"))
     energy: EnergyEstimate = dataclasses.field(metadata={"doc": "an estimate from the machine file's unit energies"})
-    layers: tuple[LayerStatistics, ...] = key("one entry per row of the layer table")
+    layers: tuple[LayerStatistics, ...] = field(metadata=doc("one entry per row of the layer table"))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, in the order of the schema."""
@@ -112,12 +118,12 @@ def schema_rows() -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
 
     def visit(cls: type[Any], prefix: str) -> None:
-        for field in dataclasses.fields(cls):
-            section = _SECTIONS.get(field.name) if cls is Statistics else None
-            kind = str(field.type).replace("None", "null")
-            rows.append((prefix + field.name, "table" if section else kind, field.metadata["doc"]))
+        for entry in dataclasses.fields(cls):
+            section = _SECTIONS.get(entry.name) if cls is Statistics else None
+            kind = str(entry.type).replace("None", "null")
+            rows.append((prefix + entry.name, "table" if section else kind, entry.metadata["doc"]))
             if section is not None:
-                visit(section, f"{field.name}[]." if field.name == "layers" else f"{field.name}.")
+                visit(section, f"{entry.name}[]." if entry.name == "layers" else f"{entry.name}.")
 
     visit(Statistics, "")
     return rows
