@@ -1,0 +1,103 @@
+"""The pieces of a schedule: rooms in SRAM, transfers that fill them, and items that keep an engine busy.
+
+An item stands for one op of the tile dialect; its operands are rooms (or the fill whose weights it uses), so that the
+same item can be spelled once everything has its place in the text. Positions count items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dialects.recon import BlobAttr
+from dialects.tile import Slice
+from sim.machine import Configuration
+
+from passes.plan.network import Tensor
+
+
+@dataclass(eq=False)
+class Room:
+    """A buffer in SRAM: shape, stored rows (0: all), and the items between which it lives."""
+
+    name: str
+    shape: tuple[int, ...]
+    ring: int = 0
+    base: Room | None = None
+    """The room this one is another view of."""
+    first: int = -1
+    last: int = -1
+    loaded: bool = False
+    """Whether a transfer, rather than an item, writes it first."""
+
+    @property
+    def bytes(self) -> int:
+        size = self.ring or self.shape[0]
+        for n in self.shape[1:]:
+            size *= n
+        return (size + 63) // 64 * 64
+
+    @property
+    def root(self) -> Room:
+        return self.base.root if self.base is not None else self
+
+    def live_at(self, position: int) -> None:
+        root = self.root
+        root.first = position if root.first < 0 else min(root.first, position)
+        root.last = max(root.last, position)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A constant in DRAM: content and shape of one blob, or the image of a configuration."""
+
+    value: BlobAttr | Configuration
+    shape: tuple[int, ...]
+
+
+Source = Constant | Tensor
+"""What a transfer reads: a constant, or a tensor that lies in DRAM."""
+
+
+@dataclass(eq=False)
+class Transfer:
+    """A load: ``sizes`` of ``source`` at ``origin`` into ``room`` at ``target``.
+
+    ``need`` is the first item that reads it, ``earliest`` the first position in the text where it may stand.
+    """
+
+    room: Room
+    target: tuple[int, ...]
+    source: Source
+    origin: tuple[int, ...]
+    sizes: tuple[int, ...]
+    layer: str
+    need: int = -1
+    earliest: int = 0
+    position: int = -1
+
+    @property
+    def target_slice(self) -> Slice:
+        return Slice.of(self.target, self.sizes)
+
+    @property
+    def source_slice(self) -> Slice:
+        return Slice.of(self.origin, self.sizes)
+
+
+@dataclass(eq=False)
+class Item:
+    """One op of the plan: ``kind`` names it, ``operands`` are rooms or fills by the op's operand name."""
+
+    kind: str
+    layer: str
+    operands: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    transfers: list[Transfer] = field(default_factory=list)
+    """Loads that must stand before it."""
+
+
+def rooms_of(item: Item) -> Sequence[Room]:
+    """The rooms an item reads or writes."""
+    return [operand for operand in item.operands.values() if isinstance(operand, Room)]

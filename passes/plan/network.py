@@ -1,0 +1,307 @@
+"""The network as the planner sees it: layers, tensors, and which tensors share a buffer.
+
+Concat and channel slices cost nothing: tensors that are concatenated are channel ranges of one buffer, found by walking
+the concats from the last to the first, so that the growing concats of a dense block all live in one buffer. A tensor
+that would have to be in two places at once is copied by the vector unit, and that copy is a layer like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from xdsl.ir import Operation, SSAValue
+
+from dialects import cnn
+from sim.errors import ReconError
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Memory for one or more tensors, height × width × channels bytes."""
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    tensors: list[Tensor] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        return self.height * self.width * self.channels
+
+
+@dataclass(eq=False)
+class Tensor:
+    """An int8 activation: its value in the IR, its place, who makes and who reads it."""
+
+    name: str
+    type: cnn.TensorType
+    buffer: Buffer
+    offset: int = 0
+    producer: Layer | None = None
+    consumers: list[Layer] = field(default_factory=list)
+    is_input: bool = False
+    is_output: bool = False
+
+    @property
+    def height(self) -> int:
+        return self.type.dims[1]
+
+    @property
+    def width(self) -> int:
+        return self.type.dims[2]
+
+    @property
+    def channels(self) -> int:
+        return self.type.dims[3]
+
+
+@dataclass(eq=False)
+class Layer:
+    """A unit of work: an op of the cnn dialect, or a copy the planner had to add (``op`` None)."""
+
+    index: int
+    name: str
+    kind: str
+    op: Operation | None
+    inputs: list[Tensor]
+    output: Tensor
+    nodes: tuple[str, ...] = ()
+
+    @property
+    def is_conv(self) -> bool:
+        return self.kind in ("conv2d", "fully_connected")
+
+    @property
+    def conv(self) -> cnn.Conv2dOp | cnn.FullyConnectedOp:
+        """The op of a convolution layer."""
+        if not isinstance(self.op, cnn.Conv2dOp | cnn.FullyConnectedOp):
+            raise ReconError(f"Layer {self.name} is no convolution.")
+        return self.op
+
+    @property
+    def window(self) -> cnn.WindowAttr:
+        window = getattr(self.op, "window", None)
+        return window if isinstance(window, cnn.WindowAttr) else cnn.WindowAttr.of((1, 1))
+
+    @property
+    def groups(self) -> int:
+        return self.op.groups.value.data if isinstance(self.op, cnn.Conv2dOp) else 1
+
+    def input_rows(self, first: int, end: int, which: int = 0) -> tuple[int, int]:
+        """Rows [from, to) of input ``which`` that output rows [first, end) read, clipped to the tensor."""
+        height = self.inputs[which].height
+        if self.kind == "global_average_pool" or (self.kind == "mul" and which == 1 and height == 1):
+            return 0, height
+        if which == 0 and self.kind == "resize" and isinstance(self.op, cnn.ResizeOp):
+            factor = self.op.factors.get_values()[0]
+            return first // factor, min(height, (end - 1) // factor + 1)
+        if which == 0 and self.kind == "pad":
+            top = self.window_of_pad[1][0]
+            return max(0, first - top), max(1, min(height, end - top))
+        if which > 0 or (self.kind not in ("max_pool2d", "average_pool2d") and not self.is_conv):
+            return first, end
+        (fy, _), (top, _, _, _), (sy, _), (dy, _) = self.window.values
+        return max(0, first * sy - top), max(1, min(height, (end - 1) * sy - top + (fy - 1) * dy + 1))
+
+    @property
+    def window_of_pad(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """For a pad: a 1×1 window and its pads (top, bottom, left, right)."""
+        pads = self.op.pads.get_values() if isinstance(self.op, cnn.PadOp) else (0, 0, 0, 0)
+        return (1, 1), tuple(pads)
+
+
+@dataclass(eq=False)
+class Network:
+    """One machine segment."""
+
+    layers: list[Layer]
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    constants: list[tuple[Tensor, cnn.ConstantOp]]
+    tensors: list[Tensor]
+    buffers: list[Buffer]
+
+
+_VECTOR_KINDS = {
+    cnn.MaxPool2dOp: "max_pool2d",
+    cnn.AveragePool2dOp: "average_pool2d",
+    cnn.GlobalAveragePoolOp: "global_average_pool",
+    cnn.AddOp: "add",
+    cnn.SubOp: "sub",
+    cnn.MulOp: "mul",
+    cnn.TableOp: "table",
+    cnn.AffineOp: "affine",
+    cnn.LrnOp: "lrn",
+    cnn.ResizeOp: "resize",
+    cnn.ChannelShuffleOp: "channel_shuffle",
+    cnn.PadOp: "pad",
+}
+
+
+def _type(value: SSAValue) -> cnn.TensorType:
+    if not isinstance(value.type, cnn.TensorType):
+        raise ReconError(f"A machine segment holds cnn tensors only, not {value.type}.")
+    return value.type
+
+
+class _Builder:
+    """Walks the ops of a segment once, then settles which tensors share a buffer.
+
+    Every tensor lives in at most one other (its parent) from a channel on; the roots become buffers. Who comes second
+    gets a copy.
+    """
+
+    def __init__(self) -> None:
+        self.tensors: dict[SSAValue, Tensor] = {}
+        self.layers: list[Layer] = []
+        self.constants: list[tuple[Tensor, cnn.ConstantOp]] = []
+        self.joins: list[tuple[Tensor, list[Tensor]]] = []
+        self.views: list[tuple[Tensor, Tensor]] = []
+        self.parents: dict[Tensor, tuple[Tensor, int]] = {}
+        self.names: set[str] = set()
+
+    def tensor(self, type_: cnn.TensorType, name: str) -> Tensor:
+        n, h, w, c = type_.dims
+        if n != 1:
+            raise ReconError(f"{name}: a batch of {n} was not split; the machine works on one image at a time.")
+        return Tensor(name, type_, Buffer(name, h, w, c))
+
+    def unique(self, name: str) -> str:
+        candidate, number = name, 1
+        while candidate in self.names:
+            number += 1
+            candidate = f"{name}_{number}"
+        self.names.add(candidate)
+        return candidate
+
+    def layer(self, kind: str, op: Operation | None, name: str, inputs: list[Tensor], output: Tensor,
+              nodes: tuple[str, ...] = ()) -> Layer:
+        layer = Layer(len(self.layers), self.unique(name), kind, op, inputs, output, nodes)
+        output.producer = layer
+        for tensor in dict.fromkeys(inputs):
+            tensor.consumers.append(layer)
+        self.layers.append(layer)
+        return layer
+
+    def add(self, op: Operation) -> None:
+        name = _name(op)
+        inputs = [self.tensors[operand] for operand in op.operands]
+        output = self.tensors[op.results[0]] = self.tensor(_type(op.results[0]), name)
+        if isinstance(op, cnn.ConstantOp):
+            self.constants.append((output, op))
+        elif isinstance(op, cnn.ConcatOp):
+            self.joins.append((output, inputs))
+        elif isinstance(op, cnn.ReshapeOp):
+            self.views.append((output, inputs[0]))
+        elif isinstance(op, cnn.SliceOp):
+            if op.steps.get_values() != (1, 1, 1, 1) or output.type.dims[:3] != inputs[0].type.dims[:3]:
+                raise ReconError(f"Layer {name}: only slices of channels have a place in the plan yet.")
+            self.parents[output] = (inputs[0], op.offsets.get_values()[3])
+        elif isinstance(op, cnn.Conv2dOp | cnn.FullyConnectedOp):
+            self.layer(op.name.removeprefix("cnn."), op, name, inputs, output, _nodes(op))
+        elif type(op) in _VECTOR_KINDS:
+            self.layer(_VECTOR_KINDS[type(op)], op, name, inputs, output, _nodes(op))
+        else:
+            raise ReconError(f"Layer {name}: {op.name} has no place in the plan yet.")
+
+    def place(self, tensor: Tensor) -> tuple[Tensor, int]:
+        """The root a tensor lives in and the channel it starts at."""
+        offset = 0
+        while tensor in self.parents:
+            tensor, shift = self.parents[tensor]
+            offset += shift
+        return tensor, offset
+
+    def settle(self) -> None:
+        """Give concats their parts, from the last concat to the first, and every tensor its buffer."""
+        for seen, source in self.views:
+            self.parents[seen] = (source, 0)
+        for whole, parts in reversed(self.joins):
+            places = [self.place(part) for part in parts]
+            root, first = places[0]
+            starts = [first + sum(part.channels for part in parts[:i]) for i in range(len(parts))]
+            if whole not in self.parents and places == [(root, start) for start in starts] and len(set(parts)) > 1:
+                self.parents[whole] = (root, first)
+                continue
+            offset = 0
+            for part in parts:
+                if part in self.parents or self.place(whole)[0] is part:
+                    part = self.copy(part)
+                self.parents[part] = (whole, offset)
+                offset += part.channels
+        for seen, source in self.views:
+            root, offset = self.place(source)
+            if (root.height, root.width, root.channels, offset) != (*source.type.dims[1:], 0):
+                same = self.copy(source)
+                self.parents[seen] = (same, 0)
+        for tensor in self.everything():
+            root, offset = self.place(tensor)
+            tensor.buffer, tensor.offset = root.buffer, offset
+            root.buffer.tensors.append(tensor)
+            if tensor.producer is None:
+                tensor.producer = root.producer
+
+    def everything(self) -> list[Tensor]:
+        return list(dict.fromkeys([*self.tensors.values(), *self.parents, *(p for p, _ in self.parents.values())]))
+
+    def copy(self, source: Tensor) -> Tensor:
+        """Another tensor with the same content, made by the vector unit right behind its producer."""
+        twin = self.tensor(source.type, self.unique(source.name + "_copy"))
+        layer = Layer(0, twin.name, "copy", None, [source], twin)
+        twin.producer = layer
+        source.consumers.append(layer)
+        made = self.made_by(source)
+        position = max((self.layers.index(maker) + 1 for maker in made), default=0)
+        self.layers.insert(position, layer)
+        return twin
+
+    def made_by(self, tensor: Tensor) -> list[Layer]:
+        """The layers that write a tensor: its own producer, or those of what it is joined or seen from."""
+        if tensor.producer is not None:
+            return [tensor.producer]
+        sources = [parts for whole, parts in self.joins if whole is tensor]
+        sources += [[source] for seen, source in self.views if seen is tensor]
+        if tensor in self.parents and not sources:
+            sources = [[self.parents[tensor][0]]]
+        return [maker for parts in sources for part in parts for maker in self.made_by(part)]
+
+
+def _name(op: Operation) -> str:
+    layer: Any = op.properties.get("layer")
+    return layer.data if layer is not None else op.name.removeprefix("cnn.")
+
+
+def _nodes(op: Operation) -> tuple[str, ...]:
+    nodes: Any = op.properties.get("nodes")
+    return tuple(node.data for node in nodes.data) if nodes is not None else ()
+
+
+def network(ops: Sequence[Operation], inputs: Sequence[SSAValue], outputs: Sequence[SSAValue]) -> Network:
+    """The network of one machine segment: ``ops`` in order, the values it takes and the values it gives.
+
+    Raises ReconError, naming the layer, for what has no place in a plan.
+    """
+    builder = _Builder()
+    for number, value in enumerate(inputs):
+        tensor = builder.tensor(_type(value), value.name_hint or f"input{number}")
+        tensor.is_input = True
+        builder.tensors[value] = tensor
+    for op in ops:
+        builder.add(op)
+    for value in outputs:
+        builder.tensors[value].is_output = True
+    builder.settle()
+    for index, layer in enumerate(builder.layers):
+        layer.index = index
+    tensors = builder.everything()
+    return Network(
+        builder.layers,
+        [builder.tensors[value] for value in inputs],
+        [builder.tensors[value] for value in outputs],
+        builder.constants,
+        tensors,
+        list(dict.fromkeys(tensor.buffer for tensor in tensors)),
+    )

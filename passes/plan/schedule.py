@@ -1,0 +1,381 @@
+"""The order of the plan: every layer as items, tile by tile, with rooms for what it reads and writes.
+
+Layers run one after the other in the network's order, everything between them in SRAM. A layer whose neighbour works on
+another engine is cut into tiles, so that the two overlap: by output channels where its weights are cut anyway, else by
+rows. A convolution's blocks alternate between the two L1 halves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from dialects import cnn
+from dialects.recon import BlobAttr
+from dialects.tile import Affine, Slice
+from sim import laws
+from sim.machine import Configuration, Machine
+
+from passes.plan import numbers
+from passes.plan.blocks import Constant, Item, Room, Transfer, rooms_of
+from passes.plan.candidates import Blocking, ConvShape, conv_shape, evaluate
+from passes.plan.network import Buffer, Layer, Network, Tensor
+
+CHUNK = 96 * 1024
+"""Weights are loaded in pieces of at least this many bytes: small enough to start early and to leave early."""
+
+TILE_CYCLES = 1200
+"""A layer that should overlap with another engine is cut into tiles of about this length, and at most MAX_TILES."""
+
+MAX_TILES = 8
+
+
+def cuts(total: int, pieces: int, multiple: int = 1) -> list[tuple[int, int]]:
+    """[first, end) of about equal pieces of 0 … total, cut at multiples of ``multiple``."""
+    size = max(1, -(-total // max(1, pieces)))
+    size = -(-size // multiple) * multiple
+    return [(first, min(first + size, total)) for first in range(0, total, size)]
+
+
+class Schedule:
+    """Builds the items of a network in order; ``items`` and ``transfers`` are the result."""
+
+    def __init__(self, machine: Machine, network: Network, configurations: dict[Layer, Configuration]):
+        self.machine = machine
+        self.network = network
+        self.configurations = configurations
+        self.items: list[Item] = []
+        self.rooms: dict[Buffer, Room] = {}
+        self.views: dict[tuple[Buffer, tuple[int, ...]], Room] = {}
+        self.halves: list[tuple[Any, Item | None]] = [(None, None), (None, None)]
+        self.next_half = 0
+        self.pending: list[Transfer] = []
+        for tensor in network.inputs:
+            self.load_input(tensor)
+        for tensor, op in network.constants:
+            source = Constant(op.value, tensor.type.dims[1:])
+            self.pending.append(self.load_rows(tensor, source, 0, tensor.height))
+        for layer in network.layers:
+            self.pending += self.layer_constants(layer)
+            for item in self.convolution(layer) if layer.is_conv else self.vector(layer):
+                self.append(item)
+            self.store_outputs(layer)
+        self.add_configurations()
+        self.settle()
+
+    # ------------------------------------------------------------------------------------------------------ rooms
+
+    def room(self, tensor: Tensor) -> Room:
+        """The room of a tensor's buffer, seen in the tensor's height and width (channels are the buffer's)."""
+        buffer = tensor.buffer
+        if buffer not in self.rooms:
+            self.rooms[buffer] = Room(buffer.name, (buffer.height, buffer.width, buffer.channels))
+        room = self.rooms[buffer]
+        if (tensor.height, tensor.width) == (buffer.height, buffer.width):
+            return room
+        shape = tensor.type.dims[1:]
+        if (buffer, shape) not in self.views:
+            self.views[buffer, shape] = Room(tensor.name, shape, base=room)
+        return self.views[buffer, shape]
+
+    def load_rows(self, tensor: Tensor, source: Constant | Tensor, first: int, end: int) -> Transfer:
+        room = self.room(tensor)
+        room.root.loaded = True
+        sizes = (end - first, tensor.width, tensor.channels)
+        name = tensor.consumers[0].name if tensor.consumers else tensor.name
+        return Transfer(room, (first, 0, tensor.offset), source, (first, 0, 0), sizes, name)
+
+    def load_input(self, tensor: Tensor) -> None:
+        """The network's input, first rows first, so that the array starts early."""
+        pieces = max(1, min(MAX_TILES, tensor.buffer.bytes // (16 * 1024)))
+        for first, end in cuts(tensor.height, pieces):
+            self.pending.append(self.load_rows(tensor, tensor, first, end))
+
+    def layer_constants(self, layer: Layer) -> list[Transfer]:
+        """Parameters and tables of a layer, each in a room of its own."""
+        found: dict[str, BlobAttr] = {}
+        op: Any = layer.op
+        if layer.is_conv:
+            found["params"] = numbers.parameters(layer.conv, layer.inputs[0].type)
+            if layer.conv.table is not None:
+                found["table"] = layer.conv.table
+        elif layer.kind == "affine":
+            found["params"] = numbers.affine_parameters(op)
+        elif layer.kind == "table":
+            found["table"] = op.table
+        self.constants: dict[str, Room] = {}
+        transfers: list[Transfer] = []
+        for name, blob in found.items():
+            room = Room(f"{layer.name}_{name}", blob.shape, loaded=True)
+            zeros = (0,) * len(blob.shape)
+            transfers.append(Transfer(room, zeros, Constant(blob, blob.shape), zeros, blob.shape, layer.name))
+            self.constants[name] = room
+        return transfers
+
+    # ------------------------------------------------------------------------------------------------------ items
+
+    def append(self, item: Item) -> None:
+        """Take an item; transfers made since the last one that it reads must stand before it."""
+        self.items.append(item)
+
+    def meets_other_engine(self, layer: Layer) -> bool:
+        """Whether a convolution reads from or writes for the vector unit or DRAM."""
+        return (
+            layer.output.is_output
+            or any(t.is_input or any(not maker.is_conv for maker in _makers(t)) for t in layer.inputs)
+            or any(not reader.is_conv for t in layer.output.buffer.tensors for reader in t.consumers)
+        )
+
+    def convolution(self, layer: Layer) -> Iterator[Item]:
+        """Fills and passes of a convolution."""
+        shape = conv_shape(layer)
+        configuration = self.configurations[layer]
+        blocking = evaluate(self.machine, shape, (configuration,)).blocking(0)
+        blocks = list(self.blocks(shape, blocking))
+        weights = self.weight_rooms(layer, shape, blocks)
+        many_passes = blocking.inputs < shape.inputs
+        multiple = 2 if configuration.algorithm == "winograd" else 1
+        outer = cuts(shape.oy, -(-shape.oy // min(shape.oy, blocking.rows or shape.oy)), multiple) if many_passes else [
+            (0, shape.oy)]
+        tiled = self.meets_other_engine(layer) and not many_passes
+        for first, end in outer:
+            for number, (group, groups, output, outputs, source, inputs) in enumerate(blocks):
+                room, k_offset, c_offset = weights[number]
+                k = group * shape.outputs + output
+                half = self.fill(layer, number, room, Slice.of(
+                    (k - k_offset, 0, 0, source - c_offset), (groups * outputs, shape.fy, shape.fx, inputs)), groups)
+                yield from half[1]
+                inner = [(first, end)]
+                if tiled and (number == 0 or number == len(blocks) - 1):
+                    busy = self.busy(shape, configuration, groups, outputs, inputs)
+                    inner = cuts(end, min(MAX_TILES, max(1, busy // TILE_CYCLES)), multiple)
+                for top, bottom in inner:
+                    yield self.conv_item(layer, shape, half[0], (top, bottom), k, groups * outputs,
+                                         group * shape.inputs + source, groups * inputs, groups,
+                                         source == 0, source + inputs == shape.inputs)
+
+    def busy(self, shape: ConvShape, c: Configuration, groups: int, outputs: int, inputs: int) -> int:
+        cost = laws.conv(
+            self.machine, winograd=c.algorithm == "winograd", g=c.g, k=c.k, r=c.r, p=c.p, groups=groups,
+            outputs=outputs, inputs=inputs, fy=shape.fy, fx=shape.fx, sx=shape.sx, dx=shape.dx, oy=shape.oy,
+            ox=shape.ox, last=1)
+        return int(cost.busy)
+
+    def blocks(self, shape: ConvShape, blocking: Blocking) -> Iterator[tuple[int, int, int, int, int, int]]:
+        """(group, groups, output, outputs, input, inputs) of each block, in order."""
+        for group in range(0, shape.groups, blocking.groups):
+            groups = min(blocking.groups, shape.groups - group)
+            for output in range(0, shape.outputs, blocking.outputs):
+                outputs = min(blocking.outputs, shape.outputs - output)
+                for source in range(0, shape.inputs, blocking.inputs):
+                    yield group, groups, output, outputs, source, min(blocking.inputs, shape.inputs - source)
+
+    def weight_rooms(
+        self, layer: Layer, shape: ConvShape, blocks: list[tuple[int, int, int, int, int, int]]
+    ) -> list[tuple[Room, int, int]]:
+        """For each block its room, and the output and input channel the room starts at. Queues the loads."""
+        op = layer.conv
+        source = Constant(op.weights, op.weights.shape)
+        taps = shape.fy * shape.fx
+        found: list[tuple[Room, int, int]] = []
+        batch: list[tuple[int, int, int, int]] = []
+
+        def flush() -> None:
+            if not batch:
+                return
+            k, c = batch[0][0], batch[0][2]
+            outputs = batch[-1][0] + batch[-1][1] - k
+            inputs = batch[0][3]
+            room = Room(f"{layer.name}_w{k}", (outputs, shape.fy, shape.fx, inputs), loaded=True)
+            self.pending.append(Transfer(room, (0, 0, 0, 0), source, (k, 0, 0, c),
+                                         (outputs, shape.fy, shape.fx, inputs), layer.name))
+            found.extend([(room, k, c)] * len(batch))
+            batch.clear()
+
+        for group, groups, output, outputs, first, inputs in blocks:
+            whole = inputs == shape.inputs
+            if batch and not (whole and sum(part[1] for part in batch) * taps * inputs < CHUNK):
+                flush()
+            batch.append((group * shape.outputs + output, groups * outputs, first, inputs))
+            if not whole:
+                flush()
+        flush()
+        return found
+
+    def fill(self, layer: Layer, number: int, room: Room, box: Slice, groups: int) -> tuple[Item, list[Item]]:
+        """The fill that brings a block into L1, and the items to emit for it (none if it is there already)."""
+        key = (layer, number)
+        for held, item in self.halves:
+            if held == key and item is not None:
+                return item, []
+        half = self.next_half
+        item = Item("fill", layer.name, {"weights": room}, {
+            "half": half, "slice": box, "configuration": self.configurations[layer], "groups": groups,
+            "zero": layer.conv.weight_zero.value.data})
+        self.halves[half] = (key, item)
+        self.next_half = 1 - half
+        return item, [item]
+
+    def conv_item(
+        self, layer: Layer, shape: ConvShape, half: Item, rows: tuple[int, int], k: int, outputs: int, c: int,
+        inputs: int, groups: int, first: bool, last: bool,
+    ) -> Item:
+        op = layer.conv
+        source, target = layer.inputs[0], layer.output
+        self.next_half = 1 - half.options["half"]
+        operands: dict[str, Any] = {"output": self.room(target), "input": self.room(source), "half": half}
+        options: dict[str, Any] = {
+            "out": Slice.of((rows[0], 0, target.offset + k), (rows[1] - rows[0], shape.ox, outputs)),
+            "channels": Slice.of((source.offset + c,), (inputs,)), "window": layer.window, "groups": groups,
+            "pad_value": source.type.zero.data, "first": first}
+        if last:
+            operands["params"] = self.constants["params"]
+            options |= {"params_offset": Affine(k), "requantize": numbers.requantize(op)}
+            if op.sum is not None:
+                residual = layer.inputs[1]
+                operands["residual"] = self.room(residual)
+                options |= {"residual_offset": Affine(residual.offset + k),
+                            "sum": numbers.residual_sum(op, residual.type)}
+            if op.table is not None:
+                operands["table"] = self.constants["table"]
+        return Item("conv", layer.name, operands, options)
+
+    def vector(self, layer: Layer) -> Iterator[Item]:
+        """The tiles of a vector layer: by channels where its input comes so, else by rows."""
+        output, source = layer.output, layer.inputs[0]
+        kind = numbers.ISA_KIND.get(layer.kind, layer.kind)
+        law = numbers.vector_law(layer.kind, layer.op, [t.type for t in layer.inputs], output.type)
+        window = layer.window if layer.kind in ("max_pool2d", "average_pool2d") else None
+        if layer.kind == "pad":
+            window = cnn.WindowAttr.of(*layer.window_of_pad)
+        if layer.kind == "resize" and isinstance(layer.op, cnn.ResizeOp):
+            window = cnn.WindowAttr.of((1, 1), (0, 0, 0, 0), layer.op.factors.get_values())
+        for rows, channels in self.vector_tiles(layer):
+            operands: dict[str, Any] = {"output": self.room(output), "lhs": self.room(source)}
+            options: dict[str, Any] = {
+                "kind": kind, "law": law, "window": window, "lhs_offset": Affine(source.offset + channels[0]),
+                "out": Slice.of((rows[0], 0, output.offset + channels[0]),
+                                (rows[1] - rows[0], output.width, channels[1] - channels[0]))}
+            if len(layer.inputs) > 1:
+                operands["rhs"] = self.room(layer.inputs[1])
+                options["rhs_offset"] = Affine(layer.inputs[1].offset + channels[0])
+            for name in ("params", "table"):
+                if name in self.constants:
+                    operands[name] = self.constants[name]
+            yield Item("vector", layer.name, operands, options)
+
+    def vector_tiles(self, layer: Layer) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """(rows, channels) of each tile."""
+        output = layer.output
+        everything = [((0, output.height), (0, output.channels))]
+        if layer.kind in ("lrn", "channel_shuffle", "affine") or output.height == 1:
+            return everything
+        cycles = output.height * output.width * output.channels // self.machine.streams.vector
+        pieces = min(MAX_TILES, cycles // (TILE_CYCLES // 4))
+        if pieces <= 1:
+            return everything
+        makers = [maker for tensor in layer.inputs for maker in _makers(tensor) if maker.is_conv]
+        if makers and all(self.block_count(maker) > 1 for maker in makers):
+            return [((0, output.height), part) for part in cuts(output.channels, pieces, 16)]
+        return [(part, (0, output.channels)) for part in cuts(output.height, pieces)]
+
+    def block_count(self, layer: Layer) -> int:
+        shape = conv_shape(layer)
+        return len(list(self.blocks(shape, evaluate(self.machine, shape, (self.configurations[layer],)).blocking(0))))
+
+    def store_outputs(self, layer: Layer) -> None:
+        """Send finished network outputs to DRAM."""
+        for tensor in self.network.outputs:
+            makers = _makers(tensor)
+            if makers and makers[-1] is layer:
+                self.append(Item("store", layer.name, {"source": self.room(tensor)}, {
+                    "tensor": tensor, "source_offset": (0, 0, tensor.offset), "sizes": tensor.type.dims[1:]}))
+
+    # ----------------------------------------------------------------------------------------------- configurations
+
+    def add_configurations(self) -> None:
+        """Insert uses and image loads: a swap where the configuration changes, a load where no slot holds it.
+
+        An image goes into the shadow slot right behind the swap before; an image needed more than once has a copy in
+        SRAM, so that only the first load takes the channel.
+        """
+        loads: dict[Configuration, int] = {}
+        plan: list[tuple[int, Configuration, bool]] = []
+        active: Configuration | None = None
+        shadow: Configuration | None = None
+        for position, item in enumerate(self.items):
+            if item.kind != "conv":
+                continue
+            wanted = item.operands["half"].options["configuration"]
+            if wanted == active:
+                continue
+            fresh = wanted != shadow
+            plan.append((position, wanted, fresh))
+            loads[wanted] = loads.get(wanted, 0) + fresh
+            active, shadow = wanted, active
+        copies: dict[Configuration, Room] = {}
+        for wanted, count in loads.items():
+            if count > 1:
+                size = self.machine.configuration.image_bytes
+                room = Room(f"image_{str(wanted).replace(' ', '_')}", (size,), loaded=True)
+                copies[wanted] = room
+                self.pending.append(Transfer(room, (0,), Constant(wanted, (size,)), (0,), (size,), ""))
+        items: list[Item] = []
+        inserts: dict[int, list[Item]] = {}
+        previous = 0
+        for position, wanted, fresh in plan:
+            name = self.items[position].layer
+            if fresh:
+                operands = {"copy": copies[wanted]} if wanted in copies else {}
+                load = Item("load_config", name, operands, {"configuration": wanted})
+                inserts.setdefault(previous, []).append(load)
+            inserts.setdefault(position, []).append(Item("use", name, {}, {"configuration": wanted}))
+            previous = position
+        for position, item in enumerate(self.items):
+            items += inserts.get(position, [])
+            items.append(item)
+        self.items = items
+
+    # ------------------------------------------------------------------------------------------------------- lives
+
+    def settle(self) -> None:
+        """Lifetimes of rooms, and for every transfer the first item that reads what it brings."""
+        readers: dict[Room, list[int]] = {}
+        for position, item in enumerate(self.items):
+            for room in rooms_of(item):
+                room.live_at(position)
+                readers.setdefault(room.root, []).append(position)
+        for transfer in self.pending:
+            transfer.need = self.first_reader(transfer, readers.get(transfer.room.root, []))
+        self.pending = [t for t in self.pending if t.need >= 0]
+        self.pending.sort(key=lambda t: t.need)
+
+    def first_reader(self, transfer: Transfer, positions: list[int]) -> int:
+        """The first item that reads any row of the transfer; −1 if none does."""
+        if not positions:
+            return -1
+        if not isinstance(transfer.source, Tensor) or len(transfer.sizes) != 3:
+            return positions[0]
+        first = transfer.target[0]
+        for position in positions:
+            item = self.items[position]
+            if item.kind != "conv" or item.operands["input"].root is not transfer.room.root:
+                return position
+            out: Slice = item.options["out"]
+            (fy, _), (top, _, _, _), (sy, _), (dy, _) = item.options["window"].values
+            end = (out.offsets[0].constant + out.sizes[0] - 1) * sy - top + (fy - 1) * dy + 1
+            if end > first:
+                return position
+        return positions[-1]
+
+
+def _makers(tensor: Tensor) -> list[Layer]:
+    """The layers that write any part of a tensor's channels."""
+    found = [
+        other.producer
+        for other in tensor.buffer.tensors
+        if other.producer is not None
+        and other.offset < tensor.offset + tensor.channels
+        and tensor.offset < other.offset + other.channels
+    ]
+    return sorted(dict.fromkeys(found), key=lambda layer: layer.index)
