@@ -43,7 +43,11 @@ class Entry:
         return getattr(importlib.import_module(self.module), self.class_name)
 
 
-PIPELINE: tuple[Entry, ...] = ()
+PIPELINE: tuple[Entry, ...] = (
+    Entry("tile", "passes.select_configuration"),
+    Entry("tile", "passes.convert_cnn_to_tile"),
+    Entry("accel", "passes.convert_tile_to_accel"),
+)
 """All passes. ``recon compile`` and ``recon-opt --to LEVEL`` run the default ones in this order."""
 
 

@@ -1,0 +1,1 @@
+"""The commands of ``recon``, each in the file of its name."""

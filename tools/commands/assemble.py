@@ -1,0 +1,43 @@
+"""recon assemble: edited instructions back into a program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.console import Debug
+
+
+def assemble_command(
+    text: Annotated[Path, typer.Argument(metavar="MODEL.asm", help="Text as 'recon disassemble' prints it.")],
+    base: Annotated[
+        str, typer.Option(metavar="MODEL.rbin", help="The program it was taken from: constants, tensors, layers.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="NEW.rbin", help="The program to write.")],
+    debug: Debug = False,
+) -> None:
+    """Put edited instructions into a program.
+
+    Everything but the code and its layers comes from the base program.
+
+    \b
+    recon disassemble model.rbin -o model.asm
+    recon assemble model.asm --base model.rbin -o same.rbin     unchanged text gives the same file
+    """
+    from sim.errors import EncodingError, ProgramError
+    from sim.program import load
+    from tools.listing import assemble_program
+
+    try:
+        content = text.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ProgramError(f"{text}: cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ProgramError(f"{text}: this is not a text file.") from None
+    try:
+        program = assemble_program(content, load(base))
+    except EncodingError as error:
+        raise EncodingError(f"{text}: {error}") from None
+    program.save(output)

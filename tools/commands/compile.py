@@ -1,0 +1,71 @@
+"""recon compile: a model or a plan becomes a program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.console import Debug, Quiet, Talk, Verbose, count
+
+
+def compile_command(
+    model: Annotated[str, typer.Argument(metavar="MODEL.onnx|PLAN.mlir", help="An ONNX model, or IR of any level.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL.rbin", help="The program to write.")],
+    machine: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="A machine of 'recon machines' or a TOML file.  [default: edge4k]"),
+    ] = None,
+    input_shape: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input that the model leaves open; repeatable."),
+    ] = None,
+    assume_int8: Annotated[
+        bool,
+        typer.Option("--assume-int8", help="Quantise a float model with made-up scales, to learn what it would cost."),
+    ] = False,
+    scale: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER[,…]", help="Record how pictures become inputs: (pixel - mean) * scale."),
+    ] = None,
+    mean: Annotated[str | None, typer.Option(metavar="NUMBER[,…]", help="See --scale.")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> None:
+    """Compile a model to a program for a machine.
+
+    \b
+    recon compile mobilenet.onnx -o mobilenet.rbin
+    recon compile mobilenet.onnx -o small.rbin --machine edge1k
+    recon compile detector.onnx -o detector.rbin --input-shape image=1,3,416,416
+    recon compile float_model.onnx -o cost.rbin --assume-int8
+    recon compile plan.mlir -o plan.rbin
+
+    A model must be int8: QDQ or QOperator form, as onnxruntime.quantization and TensorFlow Lite converters write it.
+    """
+    from tools.driver import compile_model
+    from tools.options import input_shapes
+    from tools.tensors import Picture
+
+    talk = Talk(quiet, verbose)
+    shapes = input_shapes(input_shape or [])
+    image = Picture.parse(scale, mean).to_json()
+    with talk.progress("compiling") as progress:
+
+        def report(step: str) -> None:
+            talk.detail(step)
+            progress.doing(step)
+
+        program = compile_model(model, machine, shapes, assume_int8, image, report)
+        program.save(output)
+    for note in program.notes:
+        talk.note(note)
+    bound = program.bounds.bound
+    macs = sum(layer.macs for layer in program.layers)
+    ratio = f", {program.predicted_cycles / bound:.2f} × bound" if bound else ""
+    talk.say(
+        f"{output}: {len(program.layers)} layers, {count(macs)} MACs for {program.machine.name}; "
+        f"{program.predicted_cycles:,} cycles predicted{ratio}"
+    )

@@ -1,0 +1,36 @@
+"""recon disassemble: a program's instructions as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.console import Debug, Talk
+
+
+def disassemble_command(
+    program: Annotated[str, typer.Argument(metavar="MODEL.rbin", help="A program.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of printing.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Print a program's instructions.
+
+    One a line, with the layer each belongs to.
+
+    \b
+    recon disassemble model.rbin | less
+    recon disassemble model.rbin -o model.asm      edit it, then:
+    recon assemble model.asm --base model.rbin -o changed.rbin
+    """
+    from sim.program import load, write_whole
+    from tools.listing import disassemble_program
+
+    text = disassemble_program(load(program))
+    if output is None:
+        Talk().answer(text.rstrip("\n"))
+    else:
+        write_whole(output, text.encode())

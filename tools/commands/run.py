@@ -1,0 +1,95 @@
+"""recon run: a program runs on the simulator."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.console import Debug, Quiet, Talk, Verbose
+
+TOP = 5
+"""Classes shown."""
+
+
+def run_command(
+    program: Annotated[str, typer.Argument(metavar="MODEL.rbin", help="A program of 'recon compile'.")],
+    input: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=FILE", help="A .npy file or a picture; NAME= may go when there is one input."),
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Names of the classes, one a line.")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each output there as NAME.npy.")] = None,
+    timing_only: Annotated[bool, typer.Option("--timing-only", help="Run the clock alone, without values.")] = False,
+    stats: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write all numbers as JSON.")] = None,
+    scale: Annotated[
+        str | None, typer.Option(metavar="NUMBER[,…]", help="Pictures become (pixel - mean) * scale.")
+    ] = None,
+    mean: Annotated[str | None, typer.Option(metavar="NUMBER[,…]", help="See --scale.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random data used without --input.", min=0)] = 0,
+    machine: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Refuse a program that was compiled for another machine.")
+    ] = None,
+    sanitize: Annotated[bool, typer.Option("--sanitize", help="Look for races as well; slower.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> None:
+    """Run a program on the simulator.
+
+    Prints the answer, what it cost and where the cycles went.
+
+    \b
+    recon run mobilenet.rbin --input photo.jpg --labels labels.txt
+    recon run detector.rbin --input image=photo.png --scale 0.00392157 --output results
+    recon run model.rbin --timing-only --stats stats.json
+    recon run model.rbin                     seeded random data
+
+    Pictures are scaled to the input's height and width. Per layer, the cycles are its share of the critical path, so
+    they add up to the total; a layer that hides behind others has none.
+    """
+    from sim.program import load, write_whole
+    from tools.driver import run_program
+    from tools.report import layers, totals
+    from tools.tensors import Picture, random_inputs, read_inputs, read_labels, top_classes, write_outputs
+
+    talk = Talk(quiet, verbose)
+    loaded = load(program)
+    if machine is not None:
+        from sim.machine import load as load_machine
+        from sim.simulator import check_machine
+
+        check_machine(loaded, load_machine(machine))
+    picture = Picture.parse(scale, mean)
+    names = read_labels(labels) if labels is not None else None
+    if timing_only:
+        if input or output is not None or labels is not None:
+            raise typer.BadParameter(
+                "runs without values, so it takes no --input, --labels or --output", param_hint="--timing-only"
+            )
+        inputs = None
+    elif input:
+        inputs = read_inputs(loaded, input, picture)
+    else:
+        inputs = random_inputs(loaded, seed)
+        talk.note(f"no --input: random data of seed {seed}")
+    with talk.progress("running") as progress:
+        result = run_program(
+            loaded, inputs, timing_only, sanitize, lambda part, whole: progress.done("running", part, whole)
+        )
+    for name, score in top_classes(result.outputs, names, TOP):
+        talk.answer(f"{name} {score}")
+    if output is not None:
+        for path in write_outputs(result.outputs, output):
+            talk.detail(f"wrote {path}")
+    if stats is not None:
+        write_whole(stats, (json.dumps(result.statistics.to_json(), indent=1) + "\n").encode())
+        talk.detail(f"wrote {stats}")
+    for note in loaded.notes:
+        talk.note(note)
+    talk.say()
+    talk.say(totals(result.statistics, loaded.machine))
+    talk.say()
+    talk.say(layers(result.statistics))

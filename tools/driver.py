@@ -1,0 +1,222 @@
+"""The Python interface: compile a model, run a program.
+
+    program = compile_model("model.onnx", machine="edge1k")
+    result = run_program(program, {"input": array})
+    result.outputs["output"], result.statistics.cycles
+
+Both are pure functions of their arguments, raise ReconError for what a user can mend, and keep no state.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.context import Context
+from xdsl.dialects import get_all_dialects as get_xdsl_dialects
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.parser import Parser
+from xdsl.passes import ModulePass, PassPipeline
+from xdsl.utils.exceptions import DiagnosticException, ParseError
+
+from passes.pipeline import LEVELS, level_of, passes_between
+from sim.errors import ReconError
+from sim.machine import load as load_machine
+from sim.program import HostSegment, MachineSegment, Port, Program
+from sim.simulator import simulate
+from sim.statistics import Statistics, collect
+from tools import diagnostics
+from tools.constants import read as read_constants
+from tools.registry import get_all_dialects
+
+Tensor = npt.NDArray[Any]
+
+Report = Callable[[str], None]
+"""Called with what is being done now."""
+
+Progress = Callable[[int, int], None]
+"""Called now and then with the instructions executed and their number."""
+
+DEFAULT_MACHINE = "edge4k"
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Outputs by name as the model states them (empty when only timed), and what the run cost."""
+
+    outputs: dict[str, Tensor]
+    statistics: Statistics
+
+
+def make_context() -> Context:
+    """A context that knows our dialects and xDSL's, each imported when first met."""
+    context = Context()
+    for name, factory in (*get_xdsl_dialects().items(), *get_all_dialects().items()):
+        context.register_dialect(name, factory)
+    return context
+
+
+def read_module(
+    path: str | Path, context: Context, input_shapes: Mapping[str, Sequence[int]] | None = None
+) -> ModuleOp:
+    """The IR of an ``.onnx`` model or of textual IR at any level, its constants at hand.
+
+    Raises ReconError for files that are missing or hold something else.
+    """
+    path = Path(path)
+    if path.suffix != ".mlir":
+        from passes.import_onnx import import_model
+
+        return import_model(path, input_shapes)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ReconError(f"{path}: cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ReconError(f"{path}: this is not a text file.") from None
+    if input_shapes:
+        raise ReconError(f"{path}: the shapes are part of this text; --input-shape is for ONNX models.")
+    with diagnostics.lean_diagnostics():
+        try:
+            module = Parser(context, text, str(path)).parse_module()
+        except (ParseError, DiagnosticException) as error:
+            raise ReconError(diagnostics.describe(error)) from None
+    read_constants(module, path.parent)
+    return module
+
+
+def lower(
+    module: ModuleOp,
+    level: str,
+    context: Context,
+    *,
+    machine: str | None = None,
+    assume_int8: bool = False,
+    report: Report | None = None,
+) -> None:
+    """Take the module down to a level in place, verifying after every pass.
+
+    ``machine`` is for passes above ``tile``; a plan names its own. ReconError says which pass failed, and on what.
+    """
+    start = level_of(module)
+    if LEVELS.index(start) > LEVELS.index(level):
+        raise ReconError(f"This is at level {start}, below {level}; the road only goes down.")
+    options: dict[str, Any] = {"assume_int8": assume_int8}
+    if machine is not None:
+        options["machine"] = machine
+
+    def between(_before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
+        diagnostics.verify(module)
+        if report is not None and after is not None:
+            report(after.name)
+
+    with diagnostics.lean_diagnostics():
+        try:
+            PassPipeline(passes_between(start, level, options), between).apply(context, module)
+        except DiagnosticException as error:
+            raise ReconError(diagnostics.describe(error)) from None
+
+
+def compile_model(
+    path: str | Path,
+    machine: str | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    assume_int8: bool = False,
+    image: Mapping[str, Any] | None = None,
+    report: Report | None = None,
+) -> Program:
+    """Compile an ONNX model, or IR of any level, to a program.
+
+    ``machine`` is a name or a TOML file (default ``edge4k``; a plan names its own); ``image`` records how pictures
+    become inputs. Raises ReconError, with all problems of a model at once.
+    """
+    from backend.emit import emit
+
+    if machine is not None:
+        load_machine(machine)  # a wrong name should not cost a minute of importing
+    context = make_context()
+    if report is not None:
+        report("reading the model")
+    module = read_module(path, context, input_shapes)
+    if LEVELS.index(level_of(module)) < LEVELS.index("tile"):
+        machine = machine or DEFAULT_MACHINE
+    lower(module, "accel", context, machine=machine, assume_int8=assume_int8, report=report)
+    if report is not None:
+        report("writing the program")
+    program = emit(module)
+    return dataclasses.replace(program, image=dict(image)) if image else program
+
+
+def check_inputs(program: Program, inputs: Mapping[str, Tensor]) -> None:
+    """ReconError unless these are exactly the program's inputs, in name, type and shape."""
+    ports = {port.name: port for port in program.inputs}
+    for name in inputs:
+        if name not in ports:
+            raise ReconError(f"The program has no input '{name}'; its inputs are {', '.join(ports)}.")
+    for name, port in ports.items():
+        if name not in inputs:
+            raise ReconError(f"The input '{name}' is missing; it is {_said(port.dtype, port.shape)}.")
+        tensor = inputs[name]
+        if tensor.dtype.name != port.dtype or tensor.shape != port.shape:
+            raise ReconError(
+                f"The input '{name}' must be {_said(port.dtype, port.shape)}, "
+                f"not {_said(tensor.dtype.name, tensor.shape)}."
+            )
+
+
+def _said(dtype: str, shape: Sequence[int]) -> str:
+    return f"{dtype} of shape {list(shape)}"
+
+
+def run_program(
+    program: Program,
+    inputs: Mapping[str, Tensor] | None = None,
+    timing_only: bool = False,
+    sanitize: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Run a program on the simulator, its host segments by their meaning in ``dialects.meaning.host``.
+
+    ``timing_only`` runs the clock alone and needs no inputs; ``sanitize`` also looks for races. Raises ReconError for
+    wrong inputs and Fault when the machine stops.
+    """
+    from dialects.meaning.host import run_onnx
+
+    given = dict(inputs or {})
+    if not timing_only:
+        check_inputs(program, given)
+    made: dict[str, Tensor] = dict(given)
+
+    def host(segment: HostSegment, codes: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        values = {**codes, **made}
+        results = run_onnx(segment.model, {name: values[name] for name in segment.inputs})
+        made.update(results)
+        return {name: to_codes(tensor) for name, tensor in results.items()}
+
+    codes = {name: to_codes(tensor) for name, tensor in given.items()}
+    run = simulate(program, codes, timing_only=timing_only, sanitize=sanitize, progress=progress, host=host)
+    tensors = {**run.tensors, **made}
+    outputs = {} if timing_only else {port.name: from_codes(port, tensors[port.name]) for port in program.outputs}
+    return Result(outputs, collect(program, run))
+
+
+def to_codes(tensor: Tensor) -> Tensor:
+    """uint8 as the machine's int8, shifted by 128; everything else as it is."""
+    return (tensor ^ np.uint8(0x80)).view(np.int8) if tensor.dtype == np.uint8 else tensor
+
+
+def from_codes(port: Port, tensor: Tensor) -> Tensor:
+    """A tensor at the program's edge as the model states it: uint8 shifted back, in the port's shape."""
+    if port.dtype == "uint8" and tensor.dtype == np.int8:
+        tensor = (tensor.view(np.uint8)) ^ np.uint8(0x80)
+    return tensor.reshape(port.shape)
+
+
+def machine_segments(program: Program) -> tuple[MachineSegment, ...]:
+    """The program's machine segments, in order."""
+    return tuple(segment for segment in program.segments if isinstance(segment, MachineSegment))

@@ -1,0 +1,83 @@
+"""recon: compile a model, run the program, look inside."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from sim.errors import ReconError
+from tools import VERSION
+from tools.commands.assemble import assemble_command
+from tools.commands.compile import compile_command
+from tools.commands.disassemble import disassemble_command
+from tools.commands.machines import machines_command
+from tools.commands.run import run_command
+
+COMMANDS = (compile_command, run_command, disassemble_command, assemble_command, machines_command)
+
+app = typer.Typer(
+    name="recon",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+for command in COMMANDS:
+    app.command(command.__name__.removesuffix("_command"))(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"recon {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def recon(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Compile int8 ONNX CNNs for a reconfigurable accelerator and run them on its simulator.
+
+    \b
+    recon compile model.onnx -o model.rbin
+    recon run model.rbin --input photo.png --labels labels.txt
+
+    'recon COMMAND --help' shows examples of each command; recon-opt is the tool for the compiler's own text.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Entry point: ``error: …`` on stderr and exit 1 for what a user can mend, never a traceback unless --debug."""
+    arguments = list(sys.argv[1:] if args is None else args)
+    try:
+        app(arguments)
+    except (ReconError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        _fail(arguments, str(error) if isinstance(error, ReconError) else f"{error.filename}: {error.strerror}.")
+    except MemoryError:
+        _fail(arguments, "there is not enough memory for this.")
+    except Exception as error:
+        from tools.diagnostics import describe_unexpected
+
+        _fail(arguments, describe_unexpected(error, "recon"))
+
+
+def _fail(arguments: Sequence[str], text: str) -> None:
+    if "--debug" in arguments:
+        traceback.print_exc()
+    typer.echo(f"error: {text}", err=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
