@@ -39,6 +39,7 @@ from passes.plan.network import Layer, Network, network
 from passes.plan.prefetch import DoesNotFit, prefetch
 from passes.plan.schedule import Schedule
 from passes.plan.spell import Speller
+from passes.plan.stripes import Group
 
 CONFIGURATION = "configuration"
 """The attribute of a convolution that pins its configuration."""
@@ -128,14 +129,14 @@ def planned(target: Machine, net: Network, configurations: dict[Layer, Configura
 
     Raises ReconError when the network does not fit in SRAM.
     """
-    plan = Schedule(target, net, configurations)
+    plan = Schedule(target, net, configurations, [Group((layer,), 1) for layer in net.layers])
     births = {room: room.first for item in plan.items for room in rooms_of(item)}
     for per_cent in (100, 97, 94, 90, 85, 80, 70, 60, 50):
         capacity = target.sram.bytes * per_cent // 100
         for room, first in births.items():
             room.first = first
         try:
-            prefetch(plan.items, plan.pending, capacity)
+            prefetch(target, plan.items, plan.pending, capacity)
         except DoesNotFit:
             if per_cent == 100:
                 raise
@@ -143,7 +144,7 @@ def planned(target: Machine, net: Network, configurations: dict[Layer, Configura
         rooms = list(dict.fromkeys(room.root for item in plan.items for room in rooms_of(item)))
         if place([r.bytes for r in rooms], [r.first for r in rooms], [r.last for r in rooms], target.sram.bytes):
             return plan
-    prefetch(plan.items, plan.pending, target.sram.bytes)
+    prefetch(target, plan.items, plan.pending, target.sram.bytes)
     return plan
 
 

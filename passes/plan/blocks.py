@@ -14,7 +14,7 @@ from dialects.recon import BlobAttr
 from dialects.tile import Slice
 from sim.machine import Configuration
 
-from passes.plan.network import Tensor
+from passes.plan.network import Buffer, Tensor
 
 
 @dataclass(eq=False)
@@ -56,8 +56,8 @@ class Constant:
     shape: tuple[int, ...]
 
 
-Source = Constant | Tensor
-"""What a transfer reads: a constant, or a tensor that lies in DRAM."""
+Source = Constant | Tensor | Buffer
+"""What a transfer reads: a constant, a network input, or a buffer that was spilled to DRAM."""
 
 
 @dataclass(eq=False)
@@ -76,6 +76,11 @@ class Transfer:
     need: int = -1
     earliest: int = 0
     position: int = -1
+    crowded: bool = False
+    """Whether it had to wait for room."""
+    need_item: Item | None = None
+    """For a stripe of a spilled tensor: the item that opens its step, and the one that opens the step before."""
+    after_item: Item | None = None
 
     @property
     def target_slice(self) -> Slice:
@@ -94,8 +99,6 @@ class Item:
     layer: str
     operands: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
-    transfers: list[Transfer] = field(default_factory=list)
-    """Loads that must stand before it."""
 
 
 def rooms_of(item: Item) -> Sequence[Room]:

@@ -1,9 +1,10 @@
-"""When each constant is loaded: as early as room and order allow.
+"""When each constant is loaded: in the order of need, as early as the channel and room allow.
 
-The load queue is in order, so loads stand in the order of their first readers, and each as early in the text as the
-rooms alive from there to its reader leave space for it. Because the text's order is the queue's order and hardware
-waits only for real conflicts, this keeps the DRAM channel busy with what is needed next: while memory-hungry layers
-work later, compute-hungry layers now.
+The load queue is in order and also brings configuration images, each of which must wait until the slot it overwrites
+has been left. A load that stood too early in the text would hold up the image behind it, so the text follows the
+clock: reading the plan from top to bottom, a load is placed as soon as the channel would otherwise be idle before the
+array gets to the next item, if there is room for what it brings from here to its last reader. Because hardware waits
+only for real conflicts, this keeps the channel busy with what is needed next.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from sim.errors import ReconError
+from sim.machine import Machine
 
 from passes.plan.blocks import Item, Room, Transfer, rooms_of
+from passes.plan.pace import Pace
 
 
 class DoesNotFit(ReconError):
@@ -26,11 +29,12 @@ class DoesNotFit(ReconError):
         self.demand = demand
 
 
-def prefetch(items: Sequence[Item], transfers: Sequence[Transfer], capacity: int) -> None:
-    """Give every transfer its position: the item before which it stands.
+def prefetch(machine: Machine, items: Sequence[Item], transfers: Sequence[Transfer], capacity: int) -> int:
+    """Give every transfer its position (the item before which it stands); returns the cycles the plan should take.
 
-    ``capacity`` in bytes. Rooms that transfers fill start to live at their first transfer. Raises DoesNotFit, naming
-    the item and the rooms alive there, when even loading everything at the last moment needs more.
+    ``transfers`` come in order of need, ``capacity`` is in bytes. Rooms that transfers fill start to live at their
+    first transfer. Raises DoesNotFit, naming the item and the rooms alive there, when even loading everything at the
+    last moment needs more.
     """
     usage = np.zeros(len(items) + 1, np.int64)
     rooms: dict[Room, None] = {}
@@ -41,32 +45,42 @@ def prefetch(items: Sequence[Item], transfers: Sequence[Transfer], capacity: int
         if not room.loaded:
             usage[room.first : room.last + 1] += room.bytes
     placed: set[Room] = set()
-    floor = 0
-    for transfer in transfers:
-        room = transfer.room.root
-        first = max(floor, transfer.earliest)
-        if room not in placed:
-            need = transfer.need
-            size = room.bytes
-            crowded = np.flatnonzero(usage[first : room.last + 1] > capacity - size)
-            late = crowded[crowded + first >= need]
-            if len(late):
-                position = first + int(late[0])
-                raise DoesNotFit(_message(items, rooms, room, position, capacity), position, int(usage[position]) + size)
-            if len(crowded):
-                first = first + int(crowded[-1]) + 1
-            first = min(first, need)
-            room.first = first
-            usage[first : room.last + 1] += size
-            placed.add(room)
-        transfer.position = min(first, transfer.need)
-        floor = transfer.position
+    pace = Pace(machine, items)
+    crowded = False
+    upcoming = 0
+    for position, item in enumerate(items):
+        while upcoming < len(transfers):
+            transfer = transfers[upcoming]
+            due = transfer.need <= position
+            if not due and (pace.channel > pace.array or transfer.earliest > position):
+                break
+            room = transfer.room.root
+            if room not in placed:
+                demand = usage[position : room.last + 1] + room.bytes
+                if demand.max() > capacity:
+                    if due:
+                        tight = position + int(demand.argmax())
+                        message = _message(items, rooms, placed, room, tight, capacity)
+                        raise DoesNotFit(message, tight, int(demand.max()))
+                    crowded = True
+                    break
+                room.first = position
+                usage[position : room.last + 1] += room.bytes
+                placed.add(room)
+            transfer.position = position
+            pace.load(transfer, pace.array if crowded else 0)
+            crowded = False
+            upcoming += 1
+        pace.do(position, item)
+    return pace.finished
 
 
-def _message(items: Sequence[Item], rooms: dict[Room, None], room: Room, position: int, capacity: int) -> str:
-    alive = [r for r in rooms if r.first >= 0 and r.first <= position <= r.last and (not r.loaded or r is room)]
+def _message(
+    items: Sequence[Item], rooms: dict[Room, None], placed: set[Room], room: Room, position: int, capacity: int
+) -> str:
+    alive = [r for r in rooms if r.first <= position <= r.last and (not r.loaded or r in placed or r is room)]
     alive.sort(key=lambda r: -r.bytes)
-    demand = sum(r.bytes for r in alive) + (0 if room in alive else room.bytes)
+    demand = sum(r.bytes for r in alive)
     listed = ", ".join(f"{r.name} {r.bytes:,}" for r in alive[:6])
     return (
         f"Layer {items[position].layer} does not fit in SRAM: it needs {demand:,} bytes at once and there are "

@@ -7,7 +7,7 @@ rows. A convolution's blocks alternate between the two L1 halves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dialects import cnn
@@ -20,9 +20,13 @@ from passes.plan import numbers
 from passes.plan.blocks import Constant, Item, Room, Transfer, rooms_of
 from passes.plan.candidates import Blocking, ConvShape, conv_shape, evaluate
 from passes.plan.network import Buffer, Layer, Network, Tensor
+from passes.plan.stripes import Group, Step, progress, rings
 
 CHUNK = 96 * 1024
-"""Weights are loaded in pieces of at least this many bytes: small enough to start early and to leave early."""
+"""Blocks of weights share a room up to this many bytes: small enough to leave early."""
+
+PIECE = 48 * 1024
+"""A load moves about this many bytes: small enough not to hold up a configuration image behind it."""
 
 TILE_CYCLES = 1200
 """A layer that should overlap with another engine is cut into tiles of about this length, and at most MAX_TILES."""
@@ -30,53 +34,110 @@ TILE_CYCLES = 1200
 MAX_TILES = 8
 
 
-def cuts(total: int, pieces: int, multiple: int = 1) -> list[tuple[int, int]]:
-    """[first, end) of about equal pieces of 0 … total, cut at multiples of ``multiple``."""
-    size = max(1, -(-total // max(1, pieces)))
+def cuts(begin: int, stop: int, pieces: int, multiple: int = 1) -> list[tuple[int, int]]:
+    """[first, end) of about equal pieces of begin … stop, each but the last a multiple of ``multiple`` long."""
+    size = max(1, -(-(stop - begin) // max(1, pieces)))
     size = -(-size // multiple) * multiple
-    return [(first, min(first + size, total)) for first in range(0, total, size)]
+    return [(first, min(first + size, stop)) for first in range(begin, stop, size)]
 
 
 class Schedule:
     """Builds the items of a network in order; ``items`` and ``transfers`` are the result."""
 
-    def __init__(self, machine: Machine, network: Network, configurations: dict[Layer, Configuration]):
+    def __init__(
+        self,
+        machine: Machine,
+        network: Network,
+        configurations: dict[Layer, Configuration],
+        groups: Sequence[Group],
+        spilled: frozenset[Buffer] = frozenset(),
+    ):
         self.machine = machine
         self.network = network
         self.configurations = configurations
+        self.spilled = spilled
         self.items: list[Item] = []
         self.rooms: dict[Buffer, Room] = {}
-        self.views: dict[tuple[Buffer, tuple[int, ...]], Room] = {}
+        self.local: dict[Buffer, Room] = {}
+        self.views: dict[tuple[Room, tuple[int, ...]], Room] = {}
+        self.weights: dict[Layer, list[tuple[Room, int, int]]] = {}
+        self.constants: dict[Layer, dict[str, Room]] = {}
         self.halves: list[tuple[Any, Item | None]] = [(None, None), (None, None)]
         self.next_half = 0
         self.pending: list[Transfer] = []
         for tensor in network.inputs:
-            self.load_input(tensor)
+            if tensor.buffer not in spilled:
+                self.load_input(tensor)
         for tensor, op in network.constants:
             source = Constant(op.value, tensor.type.dims[1:])
             self.pending.append(self.load_rows(tensor, source, 0, tensor.height))
-        for layer in network.layers:
-            self.pending += self.layer_constants(layer)
-            for item in self.convolution(layer) if layer.is_conv else self.vector(layer):
-                self.append(item)
-            self.store_outputs(layer)
+        for group in groups:
+            self.run(group)
         self.add_configurations()
         self.settle()
+
+    def run(self, group: Group) -> None:
+        """The items of a group: its layers one after the other, stripe by stripe."""
+        for layer in group.layers:
+            self.pending += self.layer_constants(layer)
+        steps = progress(group, self.configurations)
+        self.local = {}
+        for buffer, rows in rings(group, steps, self.spilled).items():
+            shape = (buffer.height, buffer.width, buffer.channels)
+            self.local[buffer] = Room(buffer.name, shape, ring=rows if rows < buffer.height else 0)
+        loaded: dict[Buffer, int] = {}
+        before: Item | None = None
+        for step in steps:
+            start = len(self.items)
+            arriving = self.stream_in(group, step, loaded)
+            for layer, first, end in step:
+                whole = (first, end) == (0, layer.output.height)
+                for item in self.convolution(layer, first, end) if layer.is_conv else self.vector(layer, first, end):
+                    self.items.append(item)
+                self.store(layer, first, end, whole)
+            opening = self.items[start]
+            for transfer in arriving:
+                transfer.need_item = opening
+                transfer.after_item = before
+            before = opening
+        self.local = {}
+
+    def stream_in(self, group: Group, step: Step, loaded: dict[Buffer, int]) -> list[Transfer]:
+        """Loads of the rows of spilled tensors that a step reads and no step before it did."""
+        made = {layer.output.buffer for layer in group.layers}
+        ends: dict[Buffer, tuple[int, Layer]] = {}
+        for layer, first, end in step:
+            for which, tensor in enumerate(layer.inputs):
+                if tensor.buffer in self.spilled and tensor.buffer not in made:
+                    last = layer.input_rows(first, end, which)[1]
+                    ends[tensor.buffer] = max(ends.get(tensor.buffer, (0, layer)), (last, layer), key=lambda e: e[0])
+        arriving: list[Transfer] = []
+        for buffer, (end, layer) in ends.items():
+            first = loaded.get(buffer, 0)
+            if end > first:
+                room = self.local[buffer]
+                room.loaded = True
+                source = next((t for t in buffer.tensors if t.is_input), buffer)
+                sizes = (end - first, buffer.width, buffer.channels)
+                arriving.append(Transfer(room, (first, 0, 0), source, (first, 0, 0), sizes, layer.name))
+                loaded[buffer] = end
+        self.pending += arriving
+        return arriving
 
     # ------------------------------------------------------------------------------------------------------ rooms
 
     def room(self, tensor: Tensor) -> Room:
         """The room of a tensor's buffer, seen in the tensor's height and width (channels are the buffer's)."""
         buffer = tensor.buffer
-        if buffer not in self.rooms:
-            self.rooms[buffer] = Room(buffer.name, (buffer.height, buffer.width, buffer.channels))
-        room = self.rooms[buffer]
+        room = self.local.get(buffer) or self.rooms.get(buffer)
+        if room is None:
+            room = self.rooms[buffer] = Room(buffer.name, (buffer.height, buffer.width, buffer.channels))
         if (tensor.height, tensor.width) == (buffer.height, buffer.width):
             return room
         shape = tensor.type.dims[1:]
-        if (buffer, shape) not in self.views:
-            self.views[buffer, shape] = Room(tensor.name, shape, base=room)
-        return self.views[buffer, shape]
+        if (room, shape) not in self.views:
+            self.views[room, shape] = Room(tensor.name, shape, base=room)
+        return self.views[room, shape]
 
     def load_rows(self, tensor: Tensor, source: Constant | Tensor, first: int, end: int) -> Transfer:
         room = self.room(tensor)
@@ -88,7 +149,7 @@ class Schedule:
     def load_input(self, tensor: Tensor) -> None:
         """The network's input, first rows first, so that the array starts early."""
         pieces = max(1, min(MAX_TILES, tensor.buffer.bytes // (16 * 1024)))
-        for first, end in cuts(tensor.height, pieces):
+        for first, end in cuts(0, tensor.height, pieces):
             self.pending.append(self.load_rows(tensor, tensor, first, end))
 
     def layer_constants(self, layer: Layer) -> list[Transfer]:
@@ -103,20 +164,16 @@ class Schedule:
             found["params"] = numbers.affine_parameters(op)
         elif layer.kind == "table":
             found["table"] = op.table
-        self.constants: dict[str, Room] = {}
+        rooms = self.constants[layer] = {}
         transfers: list[Transfer] = []
         for name, blob in found.items():
             room = Room(f"{layer.name}_{name}", blob.shape, loaded=True)
             zeros = (0,) * len(blob.shape)
             transfers.append(Transfer(room, zeros, Constant(blob, blob.shape), zeros, blob.shape, layer.name))
-            self.constants[name] = room
+            rooms[name] = room
         return transfers
 
     # ------------------------------------------------------------------------------------------------------ items
-
-    def append(self, item: Item) -> None:
-        """Take an item; transfers made since the last one that it reads must stand before it."""
-        self.items.append(item)
 
     def meets_other_engine(self, layer: Layer) -> bool:
         """Whether a convolution reads from or writes for the vector unit or DRAM."""
@@ -126,17 +183,21 @@ class Schedule:
             or any(not reader.is_conv for t in layer.output.buffer.tensors for reader in t.consumers)
         )
 
-    def convolution(self, layer: Layer) -> Iterator[Item]:
-        """Fills and passes of a convolution."""
+    def convolution(self, layer: Layer, begin: int, stop: int) -> Iterator[Item]:
+        """Fills and passes of rows [begin, stop) of a convolution."""
         shape = conv_shape(layer)
         configuration = self.configurations[layer]
         blocking = evaluate(self.machine, shape, (configuration,)).blocking(0)
         blocks = list(self.blocks(shape, blocking))
-        weights = self.weight_rooms(layer, shape, blocks)
+        if layer not in self.weights:
+            self.weights[layer] = self.weight_rooms(layer, shape, blocks)
+        weights = self.weights[layer]
         many_passes = blocking.inputs < shape.inputs
         multiple = 2 if configuration.algorithm == "winograd" else 1
-        outer = cuts(shape.oy, -(-shape.oy // min(shape.oy, blocking.rows or shape.oy)), multiple) if many_passes else [
-            (0, shape.oy)]
+        rows = stop - begin
+        outer = [(begin, stop)]
+        if many_passes and blocking.rows < rows:
+            outer = cuts(begin, stop, -(-rows // blocking.rows), multiple)
         tiled = self.meets_other_engine(layer) and not many_passes
         for first, end in outer:
             for number, (group, groups, output, outputs, source, inputs) in enumerate(blocks):
@@ -147,8 +208,8 @@ class Schedule:
                 yield from half[1]
                 inner = [(first, end)]
                 if tiled and (number == 0 or number == len(blocks) - 1):
-                    busy = self.busy(shape, configuration, groups, outputs, inputs)
-                    inner = cuts(end, min(MAX_TILES, max(1, busy // TILE_CYCLES)), multiple)
+                    busy = self.busy(shape, configuration, groups, outputs, inputs) * (end - first) // shape.oy
+                    inner = cuts(first, end, min(MAX_TILES, max(1, busy // TILE_CYCLES)), multiple)
                 for top, bottom in inner:
                     yield self.conv_item(layer, shape, half[0], (top, bottom), k, groups * outputs,
                                          group * shape.inputs + source, groups * inputs, groups,
@@ -187,8 +248,10 @@ class Schedule:
             outputs = batch[-1][0] + batch[-1][1] - k
             inputs = batch[0][3]
             room = Room(f"{layer.name}_w{k}", (outputs, shape.fy, shape.fx, inputs), loaded=True)
-            self.pending.append(Transfer(room, (0, 0, 0, 0), source, (k, 0, 0, c),
-                                         (outputs, shape.fy, shape.fx, inputs), layer.name))
+            pieces = outputs * taps * inputs // PIECE
+            for first, end in cuts(0, outputs, pieces):
+                self.pending.append(Transfer(room, (first, 0, 0, 0), source, (k + first, 0, 0, c),
+                                             (end - first, shape.fy, shape.fx, inputs), layer.name))
             found.extend([(room, k, c)] * len(batch))
             batch.clear()
 
@@ -229,7 +292,7 @@ class Schedule:
             "channels": Slice.of((source.offset + c,), (inputs,)), "window": layer.window, "groups": groups,
             "pad_value": source.type.zero.data, "first": first}
         if last:
-            operands["params"] = self.constants["params"]
+            operands["params"] = self.constants[layer]["params"]
             options |= {"params_offset": Affine(k), "requantize": numbers.requantize(op)}
             if op.sum is not None:
                 residual = layer.inputs[1]
@@ -237,11 +300,11 @@ class Schedule:
                 options |= {"residual_offset": Affine(residual.offset + k),
                             "sum": numbers.residual_sum(op, residual.type)}
             if op.table is not None:
-                operands["table"] = self.constants["table"]
+                operands["table"] = self.constants[layer]["table"]
         return Item("conv", layer.name, operands, options)
 
-    def vector(self, layer: Layer) -> Iterator[Item]:
-        """The tiles of a vector layer: by channels where its input comes so, else by rows."""
+    def vector(self, layer: Layer, begin: int, stop: int) -> Iterator[Item]:
+        """The tiles of rows [begin, stop) of a vector layer: by channels where its input comes so, else by rows."""
         output, source = layer.output, layer.inputs[0]
         kind = numbers.ISA_KIND.get(layer.kind, layer.kind)
         law = numbers.vector_law(layer.kind, layer.op, [t.type for t in layer.inputs], output.type)
@@ -250,7 +313,7 @@ class Schedule:
             window = cnn.WindowAttr.of(*layer.window_of_pad)
         if layer.kind == "resize" and isinstance(layer.op, cnn.ResizeOp):
             window = cnn.WindowAttr.of((1, 1), (0, 0, 0, 0), layer.op.factors.get_values())
-        for rows, channels in self.vector_tiles(layer):
+        for rows, channels in self.vector_tiles(layer, begin, stop):
             operands: dict[str, Any] = {"output": self.room(output), "lhs": self.room(source)}
             options: dict[str, Any] = {
                 "kind": kind, "law": law, "window": window, "lhs_offset": Affine(source.offset + channels[0]),
@@ -260,36 +323,50 @@ class Schedule:
                 operands["rhs"] = self.room(layer.inputs[1])
                 options["rhs_offset"] = Affine(layer.inputs[1].offset + channels[0])
             for name in ("params", "table"):
-                if name in self.constants:
-                    operands[name] = self.constants[name]
+                if name in self.constants[layer]:
+                    operands[name] = self.constants[layer][name]
             yield Item("vector", layer.name, operands, options)
 
-    def vector_tiles(self, layer: Layer) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    def vector_tiles(self, layer: Layer, begin: int, stop: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
         """(rows, channels) of each tile."""
         output = layer.output
-        everything = [((0, output.height), (0, output.channels))]
+        everything = [((begin, stop), (0, output.channels))]
         if layer.kind in ("lrn", "channel_shuffle", "affine") or output.height == 1:
             return everything
-        cycles = output.height * output.width * output.channels // self.machine.streams.vector
+        cycles = (stop - begin) * output.width * output.channels // self.machine.streams.vector
         pieces = min(MAX_TILES, cycles // (TILE_CYCLES // 4))
         if pieces <= 1:
             return everything
         makers = [maker for tensor in layer.inputs for maker in _makers(tensor) if maker.is_conv]
         if makers and all(self.block_count(maker) > 1 for maker in makers):
-            return [((0, output.height), part) for part in cuts(output.channels, pieces, 16)]
-        return [(part, (0, output.channels)) for part in cuts(output.height, pieces)]
+            return [((begin, stop), part) for part in cuts(0, output.channels, pieces, 16)]
+        return [(part, (0, output.channels)) for part in cuts(begin, stop, pieces)]
 
     def block_count(self, layer: Layer) -> int:
         shape = conv_shape(layer)
         return len(list(self.blocks(shape, evaluate(self.machine, shape, (self.configurations[layer],)).blocking(0))))
 
-    def store_outputs(self, layer: Layer) -> None:
-        """Send finished network outputs to DRAM."""
+    def store(self, layer: Layer, first: int, end: int, whole: bool) -> None:
+        """Send finished rows of a layer to DRAM: spilled tensors, and network outputs when all of them is made."""
+        output = layer.output
+        if output.buffer in self.spilled:
+            self.items.append(self.store_item(layer, output, output.buffer, output.offset, first, end))
         for tensor in self.network.outputs:
             makers = _makers(tensor)
-            if makers and makers[-1] is layer:
-                self.append(Item("store", layer.name, {"source": self.room(tensor)}, {
-                    "tensor": tensor, "source_offset": (0, 0, tensor.offset), "sizes": tensor.type.dims[1:]}))
+            if not makers or makers[-1] is not layer or tensor.buffer in self.spilled:
+                continue
+            if tensor is output or whole:
+                self.items.append(self.store_item(layer, tensor, tensor, 0, first, end))
+            elif end == output.height:
+                self.items.append(self.store_item(layer, tensor, tensor, 0, 0, end))
+
+    def store_item(
+        self, layer: Layer, tensor: Tensor, target: Tensor | Buffer, channel: int, first: int, end: int
+    ) -> Item:
+        options = {
+            "target": target, "target_offset": (first, 0, channel), "source_offset": (first, 0, tensor.offset),
+            "sizes": (end - first, tensor.width, tensor.channels)}
+        return Item("store", layer.name, {"source": self.room(tensor)}, options)
 
     # ----------------------------------------------------------------------------------------------- configurations
 
@@ -341,12 +418,17 @@ class Schedule:
     def settle(self) -> None:
         """Lifetimes of rooms, and for every transfer the first item that reads what it brings."""
         readers: dict[Room, list[int]] = {}
+        positions = {item: position for position, item in enumerate(self.items)}
         for position, item in enumerate(self.items):
             for room in rooms_of(item):
                 room.live_at(position)
                 readers.setdefault(room.root, []).append(position)
         for transfer in self.pending:
-            transfer.need = self.first_reader(transfer, readers.get(transfer.room.root, []))
+            if transfer.need_item is not None:
+                transfer.need = positions[transfer.need_item]
+                transfer.earliest = positions[transfer.after_item] if transfer.after_item is not None else 0
+            else:
+                transfer.need = self.first_reader(transfer, readers.get(transfer.room.root, []))
         self.pending = [t for t in self.pending if t.need >= 0]
         self.pending.sort(key=lambda t: t.need)
 

@@ -12,7 +12,7 @@ from dialects.recon import BlobAttr
 from dialects.tile import Slice
 
 from passes.plan.blocks import Constant, Item, Room, Source, Transfer, rooms_of
-from passes.plan.network import Network, Tensor
+from passes.plan.network import Buffer, Network, Tensor
 
 
 class Speller:
@@ -26,13 +26,15 @@ class Speller:
         self.dram: dict[Any, SSAValue] = {}
         for tensor, value in zip(network.inputs, schedule.input_values, strict=True):
             self.dram[tensor] = value
-        self.outputs = dict(zip(network.outputs, schedule.output_values, strict=True))
+        self.outputs: dict[Any, SSAValue] = dict(zip(network.outputs, schedule.output_values, strict=True))
 
     def source(self, source: Source) -> SSAValue:
         """The DRAM value a transfer reads, made at the top of the schedule when first named."""
         if source not in self.dram:
             if isinstance(source, Tensor):
                 op: Operation = tile.DramOp(source.type.dims[1:])
+            elif isinstance(source, Buffer):
+                op = tile.DramOp((source.height, source.width, source.channels))
             elif isinstance(source.value, BlobAttr):
                 op = tile.ConstantOp(source.value, source.shape)
             else:
@@ -69,10 +71,11 @@ class Speller:
         options = dict(item.options)
         layer = item.layer or None
         if item.kind == "store":
-            tensor, offset, sizes = options["tensor"], options["source_offset"], options["sizes"]
+            target, sizes = options["target"], options["sizes"]
+            value = self.outputs[target] if target in self.outputs else self.source(target)
             self.body.append(tile.StoreOp(
-                self.outputs[tensor] if tensor in self.outputs else self.source(tensor), Slice.of((0, 0, 0), sizes),
-                operands["source"], Slice.of(offset, sizes), layer))
+                value, Slice.of(options["target_offset"], sizes), operands["source"],
+                Slice.of(options["source_offset"], sizes), layer))
         elif item.kind == "fill":
             op = tile.FillOp(layer=layer, **operands, **options)
             op.output.name_hint = "h"

@@ -1,0 +1,109 @@
+"""Layers run stripe by stripe: which rows each makes in each step, and how many rows their buffers must store.
+
+A group is a run of consecutive layers. With one stripe they simply run one after the other. With more, every step makes
+the next rows of the group's results and, of the tensors before them, just the rows these need and that are not made
+yet: nothing is computed twice, and a tensor that stays inside the group needs only a ring of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sim.machine import Configuration
+
+from passes.plan.network import Buffer, Layer
+
+Step = list[tuple[Layer, int, int]]
+"""Layers with the rows [first, end) of their output that a step makes, in order."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Consecutive layers that run together in so many stripes."""
+
+    layers: tuple[Layer, ...]
+    stripes: int
+
+
+def _leaves(layer: Layer, inside: set[Layer]) -> bool:
+    """Whether a layer's result is read outside the group or is a result of the network."""
+    return any(
+        tensor.is_output or any(reader not in inside for reader in tensor.consumers)
+        for tensor in layer.output.buffer.tensors
+        if tensor.offset < layer.output.offset + layer.output.channels
+        and layer.output.offset < tensor.offset + tensor.channels
+    )
+
+
+def progress(group: Group, configurations: Mapping[Layer, Configuration]) -> list[Step]:
+    """The steps of a group, in order. Winograd layers make whole pairs of rows."""
+    inside = set(group.layers)
+    done = dict.fromkeys(group.layers, 0)
+    steps: list[Step] = []
+    for stripe in range(1, group.stripes + 1):
+        ends: dict[Layer, int] = {}
+        for layer in reversed(group.layers):
+            height = layer.output.height
+            end = done[layer]
+            if _leaves(layer, inside):
+                end = max(end, -(-height * stripe // group.stripes))
+            for reader in group.layers:
+                for which, tensor in enumerate(reader.inputs):
+                    if reader in ends and ends[reader] > done[reader] and _overlap(tensor.buffer, layer):
+                        end = max(end, reader.input_rows(done[reader], ends[reader], which)[1])
+            configuration = configurations.get(layer)
+            if configuration is not None and configuration.algorithm == "winograd":
+                end += end % 2
+            ends[layer] = min(end, height)
+        step = [(layer, done[layer], ends[layer]) for layer in group.layers if ends[layer] > done[layer]]
+        if step:
+            steps.append(step)
+        done = ends
+    return steps
+
+
+def _overlap(buffer: Buffer, layer: Layer) -> bool:
+    return layer.output.buffer is buffer
+
+
+def rings(group: Group, steps: list[Step], spilled: frozenset[Buffer]) -> dict[Buffer, int]:
+    """Rows to store of every buffer that lives in this group only: its inner tensors, and stripes of spilled ones.
+
+    A step's rows stay while the step runs; a spilled tensor keeps two steps' rows, so that one can move while the other
+    is worked on, and so does a tensor that the vector unit shares with the array.
+    """
+    inside = set(group.layers)
+    local: dict[Buffer, bool] = {}
+    for layer in group.layers:
+        for tensor in (*layer.inputs, layer.output):
+            buffer = tensor.buffer
+            people = [p for t in buffer.tensors for p in (t.producer, *t.consumers) if p is not None]
+            if buffer in spilled:
+                local[buffer] = True
+            elif all(p in inside for p in people) and not any(t.is_input or t.is_output for t in buffer.tensors):
+                local[buffer] = len({p.is_conv for p in people}) > 1
+    if len(steps) == 1:
+        return {buffer: buffer.height for buffer in local if buffer in spilled}
+    rows: dict[Buffer, int] = {}
+    for buffer, double in local.items():
+        spans: list[tuple[int, int]] = []
+        for step in steps:
+            touched = [
+                span
+                for layer, first, end in step
+                for span in (
+                    *((first, end) for _ in [0] if layer.output.buffer is buffer),
+                    *(layer.input_rows(first, end, i) for i, t in enumerate(layer.inputs) if t.buffer is buffer),
+                )
+            ]
+            if touched:
+                spans.append((min(a for a, _ in touched), max(b for _, b in touched)))
+        newest = 0
+        need = 1
+        for index, (first, end) in enumerate(spans):
+            newest = max(newest, end)
+            oldest = min(s[0] for s in spans[max(0, index - 1) :]) if double else min(s[0] for s in spans[index:])
+            need = max(need, newest - oldest)
+        rows[buffer] = min(need, buffer.height)
+    return rows
