@@ -9,7 +9,7 @@ import numpy as np
 from . import laws
 from .core import Core
 from .geometry import Window, convolve, convolve_transposed, make_window
-from .laws import Ints
+from .laws import F64, Ints
 from .movement import Array
 from .values import (
     Known,
