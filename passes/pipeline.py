@@ -47,6 +47,8 @@ PIPELINE: tuple[Entry, ...] = (
     Entry("tile", "passes.select_configuration"),
     Entry("tile", "passes.convert_cnn_to_tile"),
     Entry("accel", "passes.convert_tile_to_accel"),
+    Entry("accel", "passes.allocate_sram"),
+    Entry("accel", "passes.assign_waits"),
 )
 """All passes. ``recon compile`` and ``recon-opt --to LEVEL`` run the default ones in this order."""
 

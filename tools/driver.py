@@ -135,8 +135,6 @@ def compile_model(
     ``machine`` is a name or a TOML file (default ``edge4k``; a plan names its own); ``image`` records how pictures
     become inputs. Raises ReconError, with all problems of a model at once.
     """
-    from backend.emit import emit
-
     if machine is not None:
         load_machine(machine)  # a wrong name should not cost a minute of importing
     context = make_context()
@@ -148,6 +146,8 @@ def compile_model(
     lower(module, "accel", context, machine=machine, assume_int8=assume_int8, report=report)
     if report is not None:
         report("writing the program")
+    from backend.emit import emit
+
     program = emit(module)
     return dataclasses.replace(program, image=dict(image)) if image else program
 

@@ -7,6 +7,7 @@ command line nor program gives these, pixel values stay 0…255 (for an int8 inp
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -207,24 +208,27 @@ def _file_name(tensor: str) -> str:
     return "".join(letters).lstrip(".") or "output"
 
 
-def top_classes(outputs: Mapping[str, Tensor], labels: Sequence[str] | None, count: int) -> list[tuple[str, str]]:
-    """The greatest scores of the one output that is a list of them, as (label, score text); empty when none is.
+def answer_of(outputs: Sequence[Port], labels: Sequence[str] | None) -> Port | None:
+    """The output that is a list of scores: with labels the one of their number, without them if only one is a list.
 
-    With ``labels`` the output is the one with as many scores; ReconError when there is none.
+    ReconError when there are labels and no output has as many scores.
     """
-    lists = [tensor.reshape(-1) for tensor in outputs.values() if 1 < tensor.size == max(tensor.shape)]
-    if labels is not None:
-        fitting = [scores for scores in lists if scores.size == len(labels)]
-        if not fitting:
-            sizes = ", ".join(str(scores.size) for scores in lists) or "none"
-            raise ReconError(f"There are {len(labels)} labels and no output with as many scores; outputs have {sizes}.")
-        lists = fitting
-    if len(lists) != 1 and labels is None:
-        return []
-    scores = lists[0]
-    order = np.argsort(-scores.astype(np.float64), kind="stable")[:count].tolist()
-    form = ".2f" if scores.dtype.kind == "f" else "d"
-    return [(str(labels[index]) if labels else f"class {index}", format(scores[index].item(), form)) for index in order]
+    lists = {port: math.prod(port.shape) for port in outputs if 1 < math.prod(port.shape) == max(port.shape)}
+    if labels is None:
+        return next(iter(lists)) if len(lists) == 1 else None
+    for port, size in lists.items():
+        if size == len(labels):
+            return port
+    sizes = ", ".join(map(str, lists.values())) or "none"
+    raise ReconError(f"There are {len(labels)} labels and no output with as many scores; outputs have {sizes}.")
+
+
+def top_classes(scores: Tensor, labels: Sequence[str] | None, count: int) -> list[tuple[str, str]]:
+    """The greatest scores as (label, text), greatest first."""
+    flat = scores.reshape(-1)
+    form = ".2f" if flat.dtype.kind == "f" else "d"
+    order = np.argsort(-flat.astype(np.float64), kind="stable")[:count].tolist()
+    return [(labels[int(index)] if labels else f"class {index}", format(flat[index].item(), form)) for index in order]
 
 
 def read_labels(path: Path) -> list[str]:

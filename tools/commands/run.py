@@ -53,7 +53,7 @@ def run_command(
     from sim.program import load, write_whole
     from tools.driver import run_program
     from tools.report import layers, totals
-    from tools.tensors import Picture, random_inputs, read_inputs, read_labels, top_classes, write_outputs
+    from tools.tensors import Picture, answer_of, random_inputs, read_inputs, read_labels, top_classes, write_outputs
 
     talk = Talk(quiet, verbose)
     loaded = load(program)
@@ -64,6 +64,7 @@ def run_command(
         check_machine(loaded, load_machine(machine))
     picture = Picture.parse(scale, mean)
     names = read_labels(labels) if labels is not None else None
+    answer = answer_of(loaded.outputs, names)
     if timing_only:
         if input or output is not None or labels is not None:
             raise typer.BadParameter(
@@ -79,8 +80,9 @@ def run_command(
         result = run_program(
             loaded, inputs, timing_only, sanitize, lambda part, whole: progress.done("running", part, whole)
         )
-    for name, score in top_classes(result.outputs, names, TOP):
-        talk.answer(f"{name} {score}")
+    if answer is not None and not timing_only:
+        for name, score in top_classes(result.outputs[answer.name], names, TOP):
+            talk.answer(f"{name} {score}")
     if output is not None:
         for path in write_outputs(result.outputs, output):
             talk.detail(f"wrote {path}")

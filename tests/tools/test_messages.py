@@ -1,0 +1,258 @@
+"""Every message a user can meet at the command line, whole: exit 1, one ``error:`` on stderr, nothing written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sim.machine import MACHINES
+from sim.program import Program
+from tests.conftest import ROOT, Outcome, Tool
+
+MODEL = ROOT / "tests" / "data" / "models" / "resnet8_cifar10_int8.onnx"
+
+
+@pytest.fixture
+def program(adder: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """``adder.rbin`` in an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    adder.save("adder.rbin")
+    return Path("adder.rbin")
+
+
+def refused(outcome: Outcome, message: str) -> None:
+    """The tool ended with this message and nothing else."""
+    assert (outcome.code, outcome.out, outcome.err) == (1, "", f"error: {message}\n")
+
+
+@pytest.mark.usefixtures("program")
+class TestCompile:
+    def test_missing_file(self, recon: Tool) -> None:
+        refused(recon("compile", "gone.onnx", "-o", "x.rbin"), "gone.onnx: There is no such file.")
+        assert not Path("x.rbin").exists()
+
+    def test_missing_text(self, recon: Tool) -> None:
+        refused(recon("compile", "gone.mlir", "-o", "x.rbin"), "gone.mlir: cannot be read: No such file or directory.")
+
+    def test_no_onnx(self, recon: Tool) -> None:
+        Path("words.onnx").write_text("These are words, not a network.")
+        refused(
+            recon("compile", "words.onnx", "-o", "x.rbin"),
+            "words.onnx: This is not an ONNX model (it does not read as one). A model ends in .onnx and is what an "
+            "exporter such as torch.onnx.export or tf2onnx writes.",
+        )
+
+    def test_truncated(self, recon: Tool) -> None:
+        Path("half.onnx").write_bytes(MODEL.read_bytes()[:50_000])
+        refused(
+            recon("compile", "half.onnx", "-o", "x.rbin"),
+            "half.onnx: The file is truncated or damaged: it ends after 50,000 bytes in the middle of a field. "
+            "Copy or download it again.",
+        )
+
+    def test_unknown_machine(self, recon: Tool) -> None:
+        refused(
+            recon("compile", MODEL, "-o", "x.rbin", "--machine", "edge9"),
+            "There is no machine 'edge9': known are edge1k, edge4k, edge4k-fixed, peer4k, or give the path of a TOML "
+            "file.",
+        )
+
+    def test_malformed_machine(self, recon: Tool) -> None:
+        text = (MACHINES / "edge1k.toml").read_text()
+        text = text.replace('winograd = "on_fill"', 'winograd = "maybe"').replace("clock_hz", "clock")
+        Path("mine.toml").write_text(text)
+        outcome = recon("compile", MODEL, "-o", "x.rbin", "--machine", "mine.toml")
+        lines = {line.split()[0]: number for number, line in enumerate(text.splitlines(), 1) if line.strip()}
+        refused(
+            outcome,
+            f"mine.toml:{lines['clock']}: key 'clock' is not known; allowed here are name, description, clock_hz, "
+            "array, streams, sram, dram, configuration, instruction_memory, energy.\n"
+            "mine.toml: key 'clock_hz' is missing (cycles per second).\n"
+            f"mine.toml:{lines['winograd']}: key 'array.winograd' must be one of none, on_fill, stored, not 'maybe'.",
+        )
+
+    def test_no_toml(self, recon: Tool) -> None:
+        Path("mine.toml").write_text("name = edge")
+        refused(
+            recon("compile", MODEL, "-o", "x.rbin", "--machine", "mine.toml"),
+            "mine.toml: this is not TOML: Invalid value (at line 1, column 8).",
+        )
+
+    @pytest.mark.parametrize("option", ["data", "data=", "=1,2", "data=1,x", "data=1,0"])
+    def test_input_shape(self, recon: Tool, option: str) -> None:
+        refused(
+            recon("compile", MODEL, "-o", "x.rbin", "--input-shape", option),
+            f"--input-shape {option}: write NAME=1,3,224,224, with whole numbers of at least 1.",
+        )
+
+    def test_scale(self, recon: Tool) -> None:
+        refused(
+            recon("compile", MODEL, "-o", "x.rbin", "--scale", "a,b"),
+            "--scale a,b: write one number, or one per channel with commas: 127.5,127.5,127.5.",
+        )
+
+    def test_text_that_does_not_parse(self, recon: Tool) -> None:
+        Path("plan.mlir").write_text("tile.schedule @main\n")
+        outcome = recon("compile", "plan.mlir", "-o", "x.rbin")
+        assert outcome.code == 1
+        assert outcome.err.startswith("error: plan.mlir:2:1: ") or outcome.err.startswith("error: plan.mlir:1:")
+        assert "Traceback" not in outcome.err
+
+
+@pytest.mark.usefixtures("program")
+class TestRun:
+    def test_missing_program(self, recon: Tool) -> None:
+        refused(recon("run", "gone.rbin"), "gone.rbin: cannot be read: No such file or directory.")
+
+    def test_foreign_program(self, recon: Tool) -> None:
+        Path("words.rbin").write_text("These are words, not a program.")
+        refused(
+            recon("run", "words.rbin"),
+            "words.rbin: this is not a recon program, or its beginning is missing; 'recon compile MODEL.onnx -o "
+            "MODEL.rbin' makes one.",
+        )
+
+    def test_truncated_program(self, recon: Tool, program: Path) -> None:
+        data = program.read_bytes()[:-100]
+        Path("half.rbin").write_bytes(data)
+        refused(
+            recon("run", "half.rbin"),
+            f"half.rbin: the program is truncated: {len(data)} bytes do not hold all its parts; copy the file again or "
+            "compile again.",
+        )
+
+    def test_damaged_program(self, recon: Tool, program: Path) -> None:
+        data = bytearray(program.read_bytes())
+        data[-1] ^= 1
+        program.write_bytes(data)
+        outcome = recon("run", program)
+        assert outcome.code == 1
+        assert "is damaged (its checksum differs); compile again." in outcome.err
+
+    def test_other_machine(self, recon: Tool, program: Path) -> None:
+        refused(
+            recon("run", program, "--machine", "edge1k"),
+            "This program was compiled for edge4k and cannot run on edge1k; compile the model again with "
+            "--machine edge1k.",
+        )
+
+    def test_wrong_input_name(self, recon: Tool, program: Path) -> None:
+        np.save("x.npy", np.zeros((1, 4, 4, 3), np.int8))
+        refused(
+            recon("run", program, "--input", "z=x.npy"),
+            "The program has no input 'z'; its inputs are 'x' (int8 of shape [1, 4, 4, 3]).",
+        )
+
+    def test_input_given_twice(self, recon: Tool, program: Path) -> None:
+        refused(recon("run", program, "--input", "x=a.npy", "--input", "b.npy"), "The input 'x' is given twice.")
+
+    def test_wrong_input_shape(self, recon: Tool, program: Path) -> None:
+        np.save("x.npy", np.zeros((1, 3, 4, 4), np.int8))
+        refused(
+            recon("run", program, "--input", "x=x.npy"),
+            "x.npy: the input 'x' must be int8 of shape [1, 4, 4, 3]; this file holds int8 of shape [1, 3, 4, 4].",
+        )
+
+    def test_wrong_input_type(self, recon: Tool, program: Path) -> None:
+        np.save("x.npy", np.zeros((1, 4, 4, 3), np.float32))
+        refused(
+            recon("run", program, "--input", "x.npy"),
+            "x.npy: the input 'x' must be int8 of shape [1, 4, 4, 3]; this file holds float32 of shape [1, 4, 4, 3].",
+        )
+
+    def test_missing_input_file(self, recon: Tool, program: Path) -> None:
+        refused(recon("run", program, "--input", "x=gone.npy"), "gone.npy: there is no such file.")
+
+    def test_input_of_an_unknown_kind(self, recon: Tool, program: Path) -> None:
+        Path("x.csv").write_text("1,2")
+        refused(
+            recon("run", program, "--input", "x.csv"),
+            "x.csv: inputs are .npy files or pictures (.png, .jpg, .jpeg, .bmp, .gif, .webp).",
+        )
+
+    @pytest.mark.parametrize("size", [0, 10, 100, 150])
+    def test_truncated_npy(self, recon: Tool, program: Path, size: int) -> None:
+        np.save("x.npy", np.zeros((1, 4, 4, 3), np.int8))
+        Path("x.npy").write_bytes(Path("x.npy").read_bytes()[:size])
+        refused(
+            recon("run", program, "--input", "x.npy"),
+            "x.npy: this is not a whole .npy file of numbers; numpy.save writes one.",
+        )
+
+    def test_pickled_npy(self, recon: Tool, program: Path) -> None:
+        np.save("x.npy", np.array([{}], object), allow_pickle=True)
+        refused(
+            recon("run", program, "--input", "x.npy"),
+            "x.npy: this is not a whole .npy file of numbers; numpy.save writes one.",
+        )
+
+    @pytest.mark.parametrize("keep", [0, 30, 2000])
+    def test_unreadable_picture(self, recon: Tool, program: Path, keep: int) -> None:
+        data = (ROOT / "examples" / "astronaut.png").read_bytes()
+        Path("x.png").write_bytes(data[:keep])
+        refused(
+            recon("run", program, "--input", "x.png"),
+            "x.png: this picture cannot be read; it is damaged or of a kind that Pillow does not know.",
+        )
+
+    def test_labels_that_fit_nothing(self, recon: Tool, program: Path) -> None:
+        Path("labels.txt").write_text("cat\ndog\n")
+        refused(
+            recon("run", program, "--input", "x.npy", "--labels", "labels.txt"),
+            "There are 2 labels and no output with as many scores; outputs have none.",
+        )
+
+    def test_missing_labels(self, recon: Tool, program: Path) -> None:
+        refused(
+            recon("run", program, "--labels", "gone.txt"),
+            "gone.txt: the labels cannot be read: No such file or directory.",
+        )
+
+    def test_channels_of_scale(self, recon: Tool, program: Path) -> None:
+        refused(
+            recon("run", program, "--input", ROOT / "examples" / "astronaut.png", "--scale", "1,2"),
+            "--scale has 2 numbers and the input 3 channels; give 1 or 3.",
+        )
+
+
+class TestAssemble:
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("load", "Line 1: an instruction stands before the first '.segment NAME'."),
+            ("\n.segment other", "Line 2: '.segment' names one of the base program's machine segments: main."),
+            (".segment main\n.segment main", "Line 2: the segment 'main' stands twice in the text."),
+            (".segment main\n.layer 7", "Line 2: '.layer' takes a whole number from 0 to 0."),
+            ("; nothing", "The text lacks the machine segment main."),
+            (
+                ".segment main\n\n  load sram=-1",
+                "Line 3, load: field 'sram' holds whole numbers from 0 to 4294967295, not '-1'.",
+            ),
+        ],
+    )
+    def test_wrong_text(self, recon: Tool, program: Path, text: str, message: str) -> None:
+        Path("code.asm").write_text(text)
+        outcome = recon("assemble", "code.asm", "--base", program, "-o", "new.rbin")
+        refused(outcome, f"code.asm: {message}")
+        assert not Path("new.rbin").exists()
+
+    def test_missing_text(self, recon: Tool, program: Path) -> None:
+        refused(
+            recon("assemble", "gone.asm", "--base", program, "-o", "new.rbin"),
+            "gone.asm: cannot be read: No such file or directory.",
+        )
+
+
+def test_a_defect_of_ours_is_one_sentence(recon: Tool, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise ZeroDivisionError("division by zero\nand more")
+
+    monkeypatch.setattr("tools.driver.run_program", broken)
+    refused(
+        recon("run", program, "-q"),
+        "recon itself failed (ZeroDivisionError: division by zero); this is a defect of recon, and --debug shows the "
+        "traceback.",
+    )
+    assert "Traceback" in recon("run", program, "-q", "--debug").err
