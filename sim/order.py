@@ -80,10 +80,9 @@ class Order:
             for other, need in enumerate(self.waits[index].tolist()):
                 if need > done[other]:
                     has = len(self.members[other])
-                    why = f"of the {has} there are" if need > has else f"and only {done[other]} can"
+                    why = f"and its program has {has}" if need > has else f"and it stays at {done[other]}"
                     stuck.append(
-                        f"instruction {index} ({text}) waits until {need} instructions of the queue "
-                        f"{QUEUES[other]} have completed, {why}"
+                        f"instruction {index} ({text}) waits until queue {QUEUES[other]} has completed {need}, {why}"
                     )
         return "A wait can never be met: " + "; ".join(stuck) + "."
 

@@ -207,8 +207,13 @@ def _check_program(program: Program) -> None:
 
 def _check_layers(program: Program, segment: MachineSegment, stream: Stream) -> None:
     layer_of = segment.layer_of
-    if len(layer_of) != len(stream) or int(layer_of.max(initial=0)) >= max(1, len(program.layers)):
+    if len(layer_of) != len(stream):
         raise ProgramError(
-            f"Segment '{segment.name}' has {len(stream)} instructions and its layer table names "
-            f"{len(layer_of)} of them, of {len(program.layers)} layers; compile the model again."
+            f"Segment '{segment.name}' has {len(stream)} instructions and names the layers of {len(layer_of)}; "
+            "compile the model again."
+        )
+    if len(layer_of) and int(layer_of.max()) >= len(program.layers):
+        raise ProgramError(
+            f"Segment '{segment.name}' names layer {int(layer_of.max())} and the program has {len(program.layers)} "
+            "layers; compile the model again."
         )
