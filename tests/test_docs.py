@@ -1,0 +1,36 @@
+"""The documentation: its examples run, its generated parts are current, its links lead somewhere."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tools.docs import DOCS, render
+
+PAGES = sorted(DOCS.glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_generated_parts_are_current(page: Path) -> None:
+    text = page.read_text()
+    assert render(text) == text, "python -m tools.docs writes it again"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if "```python\n>>>" in p.read_text()], ids=lambda path: path.name)
+def test_examples_give_what_the_page_says(page: Path) -> None:
+    blocks = re.findall(r"```python\n(>>>.*?)```", page.read_text(), re.DOTALL)
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, page.name, str(page), 0)
+    report: list[str] = []
+    result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=report.append)
+    assert result.failed == 0, "".join(report)
+    assert result.attempted > 0
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []

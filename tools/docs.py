@@ -1,0 +1,138 @@
+"""Writes what can be derived into the documentation: ``python -m tools.docs``; ``--check`` only compares.
+
+A page holds ``<!-- generated: NAME -->`` … ``<!-- end -->``; what stands between is replaced by the text of the
+function below of that name. A test fails while a committed page is not current.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+_BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def machines() -> str:
+    """The machines that come with the project, side by side: the keys in which they differ."""
+    from sim.machine import load, names, schema_rows
+
+    loaded = [load(name) for name in names()]
+    rows: list[list[str]] = []
+    for key, _, _ in schema_rows():
+        values: list[object] = []
+        for machine in loaded:
+            value: object = machine
+            for part in key.split("."):
+                value = getattr(value, part)
+            values.append(value)
+        if key not in ("name", "description") and len(set(values)) > 1:
+            rows.append([f"`{key}`", *(_value(value) for value in values)])
+    return _table(["key", *(f"`{machine.name}`" for machine in loaded)], rows)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}"
+    return ", ".join(map(str, value)) or "any" if isinstance(value, tuple) else str(value)
+
+
+def machine_keys() -> str:
+    """Every key of a machine file."""
+    from sim.machine import schema_rows
+
+    return _table(["key", "type", "meaning"], [[f"`{key}`", kind, doc] for key, kind, doc in schema_rows()])
+
+
+def isa() -> str:
+    """Every instruction with its fields."""
+    from sim.encoding import layout
+    from sim.isa import INSTRUCTIONS, documentation
+
+    parts: list[str] = []
+    for row in INSTRUCTIONS:
+        fields = [[f"`{name}`", kind, limits, doc] for name, kind, limits, doc in documentation(row)]
+        parts.append(
+            f"## `{row.name}`\n\n"
+            f"Opcode {row.opcode}, queue `{row.queue}`, {layout(row.opcode).itemsize} bytes. {row.doc}"
+            + ("\n\n" + _table(["field", "type", "range", "meaning"], fields) if fields else "")
+        )
+    return "\n\n".join(parts)
+
+
+def stats() -> str:
+    """Every entry of the statistics."""
+    from sim.statistics import schema_rows
+
+    return _table(["entry", "type", "meaning"], [[f"`{key}`", kind, doc] for key, kind, doc in schema_rows()])
+
+
+def passes() -> str:
+    """Every pass in order, with its level, options and first sentence."""
+    import dataclasses
+
+    from passes.pipeline import PIPELINE
+
+    rows: list[list[str]] = []
+    for entry in PIPELINE:
+        kind = entry.load()
+        options = ", ".join(f"`{field.name.replace('_', '-')}`" for field in dataclasses.fields(kind))
+        rows.append([f"`{entry.name}`" + ("" if entry.default else " (on request)"), entry.level, options or "-",
+                     _first_sentence(kind)])  # fmt: skip
+    return _table(["pass", "level", "options", "does"], rows)
+
+
+def dialects() -> str:
+    """Every operation of our dialects, with its first sentence."""
+    from tools.registry import get_all_dialects
+
+    parts: list[str] = []
+    for name, factory in get_all_dialects().items():
+        rows = [[f"`{op.name}`", _first_sentence(op)] for op in factory().operations]
+        parts.append(f"### `{name}`\n\n" + _table(["operation", "meaning"], rows))
+    return "\n\n".join(parts)
+
+
+def _first_sentence(thing: type) -> str:
+    text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+    return re.split(r"(?<=\.)\s+(?=[A-Z])", text)[0].replace("``", "`")
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    function.__name__: function for function in (machines, machine_keys, isa, stats, passes, dialects)
+}
+"""What pages may hold, by name."""
+
+
+def render(text: str) -> str:
+    """A page with its generated parts current; KeyError for a part that nobody generates."""
+    return _BLOCK.sub(lambda block: f"{block[1]}{GENERATED[block[2]]()}\n{block[3]}", text)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Rewrite the pages, or with ``--check`` say which are not current; the exit code."""
+    stale = 0
+    for path in sorted(DOCS.glob("*.md")):
+        old = path.read_text(encoding="utf-8")
+        new = render(old)
+        if new != old:
+            stale += 1
+            print(f"{path.name} {'is not current' if '--check' in arguments else 'written'}")
+            if "--check" not in arguments:
+                path.write_text(new, encoding="utf-8")
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
