@@ -28,6 +28,7 @@ from xdsl.passes import ModulePass
 from dialects import cnn, tile
 from dialects.recon import CallOp, LayerOp
 from sim import machine as machines
+from sim.errors import ReconError
 from sim.laws import ceil_div
 from sim.machine import Configuration, Machine
 
@@ -38,8 +39,8 @@ from passes.plan.configure import choose
 from passes.plan.network import Layer, Network, network
 from passes.plan.prefetch import DoesNotFit, prefetch
 from passes.plan.schedule import Schedule
+from passes.plan.partition import Partition, Partitioner, alone
 from passes.plan.spell import Speller
-from passes.plan.stripes import Group
 
 CONFIGURATION = "configuration"
 """The attribute of a convolution that pins its configuration."""
@@ -120,32 +121,69 @@ def chosen(net: Network, target: Machine) -> dict[Layer, Configuration]:
         for layer in convolutions
         if isinstance(attribute := layer.conv.attributes.get(CONFIGURATION), tile.ConfigurationAttr)
     }
-    found = choose(target, [(layer.name, conv_shape(layer)) for layer in convolutions], pinned)
+    shapes = [(layer.name, conv_shape(layer)) for layer in convolutions]
+    moved = sum(shape.weight_bytes for _, shape in shapes)
+    moved += sum(tensor.height * tensor.width * tensor.channels for tensor in (*net.inputs, *net.outputs))
+    found = choose(target, shapes, pinned, moved)
     return dict(zip(convolutions, found, strict=True))
 
 
+BUDGETS = (85, 70, 55)
+"""Per cent of SRAM that activations and the weights of fused layers may take, tried in turn."""
+
+FULL = (100, 97, 94, 90, 85, 80, 75, 70, 65, 60, 55, 50)
+"""Per cent of SRAM a plan may count on, until everything in it can also be given addresses."""
+
+
 def planned(target: Machine, net: Network, configurations: dict[Layer, Configuration]) -> Schedule:
-    """The schedule with every load in its place: as much prefetch as can also be given addresses.
+    """The fastest of a few schedules: every layer alone, and with crowded layers fused within some budgets.
 
     Raises ReconError when the network does not fit in SRAM.
     """
-    plan = Schedule(target, net, configurations, [Group((layer,), 1) for layer in net.layers])
+    best: tuple[int, Schedule] | None = None
+    failure: ReconError | None = None
+    partitioner = Partitioner(target, net, configurations)
+    seen: set[Partition] = set()
+    for budget in (None, *BUDGETS):
+        try:
+            whole = target.sram.bytes
+            partition = alone(net) if budget is None else partitioner.cut(whole * budget // 100)
+            if partition in seen:
+                continue
+            seen.add(partition)
+            cycles, plan = placed(target, net, configurations, partition)
+        except ReconError as error:
+            failure = failure or error
+            continue
+        if best is None or cycles < best[0]:
+            best = cycles, plan
+    if best is None:
+        assert failure is not None
+        raise failure
+    return best[1]
+
+
+def placed(
+    target: Machine, net: Network, configurations: dict[Layer, Configuration], partition: Partition
+) -> tuple[int, Schedule]:
+    """Expected cycles and the schedule of a partition, with as much prefetch as can also be given addresses."""
+    plan = Schedule(target, net, configurations, partition.groups, partition.spilled)
     births = {room: room.first for item in plan.items for room in rooms_of(item)}
-    for per_cent in (100, 97, 94, 90, 85, 80, 70, 60, 50):
-        capacity = target.sram.bytes * per_cent // 100
+    rooms = list(dict.fromkeys(room.root for item in plan.items for room in rooms_of(item)))
+    failure: DoesNotFit | None = None
+    for per_cent in FULL:
         for room, first in births.items():
             room.first = first
         try:
-            prefetch(target, plan.items, plan.pending, capacity)
-        except DoesNotFit:
-            if per_cent == 100:
-                raise
+            cycles = prefetch(target, plan.items, plan.pending, target.sram.bytes * per_cent // 100)
+        except DoesNotFit as error:
+            failure = failure or error
             break
-        rooms = list(dict.fromkeys(room.root for item in plan.items for room in rooms_of(item)))
         if place([r.bytes for r in rooms], [r.first for r in rooms], [r.last for r in rooms], target.sram.bytes):
-            return plan
-    prefetch(target, plan.items, plan.pending, target.sram.bytes)
-    return plan
+            return cycles, plan
+    raise failure or ReconError(
+        f"The plan's buffers cannot be given addresses in the {target.sram.bytes:,} bytes of SRAM of {target.name}: "
+        "they fit by size but not by lifetime. A machine with more SRAM would help.")
 
 
 def layer_row(layer: Layer, target: Machine) -> LayerOp:

@@ -21,6 +21,9 @@ from sim.machine import Configuration, Machine
 
 from passes.plan.network import Layer
 
+BLOCK = 80 * 1024
+"""A block has at most about this many bytes of weights, so that work starts while the next ones still arrive."""
+
 NEVER = 1 << 50
 """Cost of what cannot be done."""
 
@@ -155,8 +158,11 @@ def evaluate(machine: Machine, shape: ConvShape, choices: tuple[Configuration, .
     step = np.maximum(laws.steps(machine, wino, r, np.maximum(inputs, 1), *taps_first), 1)
     per_half = np.maximum(limit // step, 1)
     many_groups = fits & (k_blocks * whole <= limit) & (s.groups > 1)
-    outputs = np.where(many_groups, s.outputs, np.minimum(s.outputs, np.where(fits, per_half, 1) * k))
-    groups = np.where(many_groups, np.minimum(s.groups, limit // np.maximum(k_blocks * whole, 1) * g), 1)
+    light = np.maximum(BLOCK // np.maximum(k * inputs * s.fy * s.fx, 1), 1)
+    outputs = np.where(many_groups, s.outputs, np.minimum(s.outputs, np.where(fits, np.minimum(per_half, light), 1) * k))
+    light = np.maximum(BLOCK // np.maximum(g * s.outputs * inputs * s.fy * s.fx, 1), 1)
+    groups = np.where(
+        many_groups, np.minimum(s.groups, np.minimum(limit // np.maximum(k_blocks * whole, 1), light) * g), 1)
     pixels_per_row = np.where(wino, 16 * ceil_div(s.ox, 2) / 2, s.ox)
     rows = np.where(passes == 1, 0, machine.array.accumulators // np.maximum(outputs * pixels_per_row, 1))
     rows = np.where((passes > 1) & (wino == 1), rows // 2 * 2, rows).astype(np.int64)

@@ -19,16 +19,23 @@ from sim.machine import Configuration, Machine
 
 from passes.plan.candidates import NEVER, ConvShape, configurations, evaluate
 
+SHARPNESS = 6.0
+"""Exponent of the soft maximum of array and channel time."""
+
 FAVOURITES = 4
 """Best configurations of each layer that enter the path."""
 
 
 def choose(
-    machine: Machine, shapes: Sequence[tuple[str, ConvShape]], pinned: Mapping[str, Configuration] | None = None
+    machine: Machine,
+    shapes: Sequence[tuple[str, ConvShape]],
+    pinned: Mapping[str, Configuration] | None = None,
+    dram_bytes: int = 0,
 ) -> list[Configuration]:
     """A configuration for each convolution (name, shape), in network order.
 
-    ``pinned`` fixes some by name. Raises ReconError for a layer that no configuration of the machine can run.
+    ``pinned`` fixes some by name; ``dram_bytes`` is what the network moves anyway: where the channel is the bottleneck
+    an image costs more than the cycles it saves. Raises ReconError for a layer that no configuration of the machine can run.
     """
     pinned = pinned or {}
     if not shapes:
@@ -51,26 +58,31 @@ def choose(
     costs = costs[:, wanted]
     swap = laws.configure(machine) + machine.configuration.sram_load
     image = int(laws.channel(machine, 1, machine.configuration.image_bytes // machine.dram.burst))
+    channel = float(dram_bytes / machine.dram_rate)
+
+    def weigh(path: list[int], cycles: int) -> float:
+        """A soft maximum of array and channel, for the two overlap but never quite."""
+        return (float(cycles) ** SHARPNESS + (channel + image * len(set(path))) ** SHARPNESS) ** (1 / SHARPNESS)
+
     alive = np.ones(len(wanted), bool)
-    path, total = _path(costs, swap, alive, image)
+    path, cycles = _path(costs, swap, alive)
+    total = weigh(path, cycles)
     improved = True
     while improved:
         improved = False
         for candidate in sorted(set(path), key=lambda c: (path.count(c), c)):
             alive[candidate] = False
             if (costs[:, alive].min(axis=1, initial=NEVER) < NEVER).all():
-                other, lower = _path(costs, swap, alive, image)
-                if lower < total:
-                    path, total, improved = other, lower, True
+                other, cycles = _path(costs, swap, alive)
+                if weigh(other, cycles) < total:
+                    path, total, improved = other, weigh(other, cycles), True
                     break
             alive[candidate] = True
     return [every[wanted[i]] for i in path]
 
 
-def _path(
-    costs: npt.NDArray[np.int64], swap: int, alive: npt.NDArray[np.bool_], image: int
-) -> tuple[list[int], int]:
-    """The cheapest path through the layers among the living configurations, and its cost with images."""
+def _path(costs: npt.NDArray[np.int64], swap: int, alive: npt.NDArray[np.bool_]) -> tuple[list[int], int]:
+    """The cheapest path through the layers among the living configurations, and its cycles."""
     names = np.flatnonzero(alive)
     table = costs[:, names]
     best = table[0].copy()
@@ -85,4 +97,4 @@ def _path(
     for layer in range(len(table) - 1, 0, -1):
         path.append(int(came[layer, path[-1]]))
     chosen = [int(names[i]) for i in reversed(path)]
-    return chosen, int(best.min()) + image * len(set(chosen))
+    return chosen, int(best.min())

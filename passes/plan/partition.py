@@ -1,0 +1,197 @@
+"""Which layers run together stripe by stripe, and what is spilled to DRAM.
+
+Where all activations fit, every layer is a group of its own. Where they crowd SRAM beyond a budget, the crowded run of
+layers is cut into groups by dynamic programming: each group with the fewest stripes that keep it within the budget, the
+cut with the fewest array cycles. Only if no cut fits, the largest buffer of the tightest layer is spilled.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim import laws
+from sim.errors import ReconError
+from sim.machine import Configuration, Machine
+
+from passes.plan.candidates import ConvShape, conv_shape, evaluate
+from passes.plan.network import Buffer, Layer, Network
+from passes.plan.stripes import Group, progress, rings
+
+STRIPES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+"""Numbers of stripes that are tried."""
+
+LONGEST = 28
+"""Most layers of a group."""
+
+INFINITE = float("inf")
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Groups in network order, and the buffers that live in DRAM."""
+
+    groups: tuple[Group, ...]
+    spilled: frozenset[Buffer]
+
+
+def alone(network: Network) -> Partition:
+    """Every layer a group of its own, everything in SRAM."""
+    return Partition(tuple(Group((layer,), 1) for layer in network.layers), frozenset())
+
+
+class Partitioner:
+    """Cuts one network for one machine and one choice of configurations."""
+
+    def __init__(self, machine: Machine, network: Network, configurations: Mapping[Layer, Configuration]):
+        self.machine = machine
+        self.network = network
+        self.configurations = configurations
+        self.layers = network.layers
+        self.life: dict[Buffer, tuple[int, int]] = {}
+        for buffer in network.buffers:
+            people = [p.index for t in buffer.tensors for p in (t.producer, *t.consumers) if p is not None]
+            if people:
+                first = 0 if any(t.is_input for t in buffer.tensors) else min(people)
+                self.life[buffer] = (first, max(people))
+        self.spilled: frozenset[Buffer] = frozenset()
+
+    def live(self) -> list[int]:
+        """Bytes of resident buffers alive at each layer, everything unstriped."""
+        usage = np.zeros(len(self.layers) + 1, np.int64)
+        for buffer, (first, last) in self.life.items():
+            if buffer not in self.spilled:
+                usage[first : last + 1] += buffer.bytes
+        return [int(n) for n in usage[:-1]]
+
+    def weights(self, layer: Layer) -> int:
+        return conv_shape(layer).weight_bytes + 8 * layer.output.channels if layer.is_conv else 0
+
+    def least_weights(self, layer: Layer) -> int:
+        """Bytes of weights a layer needs at least while it runs alone: two blocks."""
+        if not layer.is_conv:
+            return 0
+        shape = conv_shape(layer)
+        blocking = evaluate(self.machine, shape, (self.configurations[layer],)).blocking(0)
+        block = blocking.groups * blocking.outputs * blocking.inputs * shape.fy * shape.fx
+        return min(2 * max(block, 96 * 1024), shape.weight_bytes) + 8 * layer.output.channels
+
+    def can_stripe(self, layer: Layer) -> bool:
+        return (
+            layer.output.height > 1
+            and layer.kind != "global_average_pool"
+            and all((t.height, t.width) == (t.buffer.height, t.buffer.width) for t in (*layer.inputs, layer.output))
+        )
+
+    def resident(self, first: int, last: int) -> int:
+        """Bytes of whole buffers that must lie in SRAM while layers first … last run as one group."""
+        total = 0
+        for buffer, (birth, death) in self.life.items():
+            if buffer in self.spilled or death < first or birth > last:
+                continue
+            inner = birth >= first and death <= last and not any(t.is_input or t.is_output for t in buffer.tensors)
+            if not inner:
+                total += buffer.bytes
+        return total
+
+    def group(self, first: int, last: int, budget: int) -> tuple[float, Group | None]:
+        """The cheapest way to run layers first … last as one group within a budget of bytes, and its cycles."""
+        layers = tuple(self.layers[first : last + 1])
+        touches_spill = any(t.buffer in self.spilled for layer in layers for t in (*layer.inputs, layer.output))
+        if first == last and not touches_spill:
+            layer = layers[0]
+            inner = sum(b.bytes for b, (birth, death) in self.life.items()
+                        if birth >= first and death <= last and b not in self.spilled)
+            if self.resident(first, last) + inner + self.least_weights(layer) <= budget:
+                return self.cycles(layer, 1), Group(layers, 1)
+        if not all(self.can_stripe(layer) for layer in layers):
+            return INFINITE, None
+        fixed = self.resident(first, last) + sum(self.weights(layer) for layer in layers)
+        if fixed > budget:
+            return INFINITE, None
+        shortest = min(layer.output.height for layer in layers)
+        for stripes in STRIPES:
+            if stripes > shortest:
+                break
+            group = Group(layers, stripes)
+            stored = rings(group, progress(group, self.configurations), self.spilled)
+            if fixed + sum(rows * b.width * b.channels for b, rows in stored.items()) <= budget:
+                return sum(self.cycles(layer, stripes) for layer in layers), group
+        return INFINITE, None
+
+    def cycles(self, layer: Layer, stripes: int) -> float:
+        """Engine cycles of a layer in so many stripes, refilling L1 for each."""
+        if not layer.is_conv:
+            return layer.output.buffer.bytes / self.machine.streams.vector / 4
+        return _cycles(self.machine, conv_shape(layer), self.configurations[layer], stripes)
+
+    def cut(self, budget: int) -> Partition:
+        """The partition within a budget; ReconError when not even spilling everything helps."""
+        self.spilled = frozenset()
+        while True:
+            found = self._cut(budget)
+            if isinstance(found, Partition):
+                return found
+            alive = [b for b, (birth, death) in self.life.items() if birth <= found <= death and b not in self.spilled
+                     and not any((t.height, t.width) != (b.height, b.width) for t in b.tensors) and b.height > 1]
+            if not alive:
+                layer = self.layers[found]
+                raise ReconError(
+                    f"Layer {layer.name} does not fit in SRAM in any number of stripes: {self.machine.name} has "
+                    f"{self.machine.sram.bytes:,} bytes and its weights alone take {self.weights(layer):,}. "
+                    "A machine with more SRAM would help.")
+            self.spilled |= {max(alive, key=lambda b: (b.bytes, b.name))}
+
+    def _cut(self, budget: int) -> Partition | int:
+        """The best cut, or the layer at which there is none."""
+        live = self.live()
+        best: list[float] = [0.0]
+        back: list[tuple[int, Group] | None] = [None]
+        for last, layer in enumerate(self.layers):
+            least: tuple[float, int, Group] | None = None
+            for first in range(last, max(-1, last - LONGEST), -1):
+                if first < last and (best[first] == INFINITE or max(live[first : last + 1]) <= budget // 2):
+                    # Fusing what does not crowd SRAM saves nothing.
+                    if max(live[first : last + 1]) <= budget // 2:
+                        break
+                    continue
+                if first < last and not self.can_stripe(self.layers[first]):
+                    break
+                if best[first] == INFINITE:
+                    continue
+                cost, group = self.group(first, last, budget)
+                if group is not None and (least is None or best[first] + cost < least[0]):
+                    least = (best[first] + cost, first, group)
+            best.append(least[0] if least else INFINITE)
+            back.append((least[1], least[2]) if least else None)
+        if back[-1] is None:
+            return max((i for i in range(len(self.layers)) if back[i + 1] is None), key=lambda i: live[i])
+        groups: list[Group] = []
+        position = len(self.layers)
+        while position:
+            step = back[position]
+            assert step is not None
+            position = step[0]
+            groups.append(step[1])
+        return Partition(tuple(reversed(groups)), self.spilled)
+
+
+@functools.lru_cache(maxsize=8192)
+def _cycles(machine: Machine, shape: ConvShape, configuration: Configuration, stripes: int) -> float:
+    table = evaluate(machine, shape, (configuration,))
+    if stripes == 1:
+        return float(table.cycles[0])
+    blocking = table.blocking(0)
+    blocks = (-(-shape.groups // blocking.groups) * -(-shape.outputs // blocking.outputs)
+              * -(-shape.inputs // blocking.inputs))
+    c = configuration
+    rows = -(-shape.oy // stripes)
+    cost = laws.conv(
+        machine, winograd=c.algorithm == "winograd", g=c.g, k=c.k, r=c.r, p=c.p, groups=blocking.groups,
+        outputs=blocking.outputs, inputs=blocking.inputs, fy=shape.fy, fx=shape.fx, sx=shape.sx, dx=shape.dx,
+        oy=rows, ox=shape.ox, last=1)
+    filled = laws.fill(machine, blocking.groups * blocking.outputs * blocking.inputs * shape.fy * shape.fx)
+    return float(max(int(cost.busy), int(filled)) * blocks * stripes)
