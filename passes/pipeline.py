@@ -46,9 +46,12 @@ class Entry:
 PIPELINE: tuple[Entry, ...] = (
     Entry("tile", "passes.select_configuration"),
     Entry("tile", "passes.convert_cnn_to_tile"),
+    Entry("tile", "passes.elide_configuration"),
     Entry("accel", "passes.convert_tile_to_accel"),
     Entry("accel", "passes.allocate_sram"),
     Entry("accel", "passes.assign_waits"),
+    Entry("accel", "passes.check_hazards"),
+    Entry("accel", "passes.verify_structure", default=False),
 )
 """All passes. ``recon compile`` and ``recon-opt --to LEVEL`` run the default ones in this order."""
 

@@ -1,0 +1,1 @@
+"""From accel IR to a program file: encoding, the layer table, the bounds."""

@@ -1,0 +1,217 @@
+"""The last step: placed and ordered accel IR becomes a program the machine can load.
+
+The program's parts come each from one place: code from the instructions, the constants image from the DRAM regions,
+the layer table from ``recon.layer``, segments and ports from ``func.func @main`` (host regions and calls, in order).
+A hand-written plan without ``@main`` is a model of one segment whose int8 tensors are its inputs and outputs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.dialects.builtin import ModuleOp
+
+from backend.bounds import bounds
+from backend.segments import Segments, attribute_text, attribute_texts, find_segments, image_of
+from dialects import accel
+from dialects.recon import LayerOp
+from sim import clock, configuration_image
+from sim import machine as machines
+from sim.encoding import decode, encode
+from sim.errors import ReconError
+from sim.isa import BY_OPCODE
+from sim.machine import ALGORITHMS, Configuration, Machine
+from sim.program import HostSegment, Layer, MachineSegment, Program, Segment
+
+PRODUCER = "recon 0.1"
+"""Who made a program, as the program says."""
+
+
+class EmitError(ReconError):
+    """A module that is no complete program, or one that the machine cannot hold."""
+
+
+def emit(module: ModuleOp) -> Program:
+    """The program of a module of placed, ordered ``accel.program`` ops.
+
+    Raises EmitError when addresses are missing, a constant's bytes are not at hand, programs name different machines,
+    or the instructions overflow the instruction memory.
+    """
+    programs = {program.sym_name.data: program for program in accel.programs(module)}
+    if not programs:
+        raise EmitError("There is no accel.program to emit: lower the plan with convert-tile-to-accel first.")
+    names = sorted({program.machine.data for program in programs.values()})
+    if len(names) > 1:
+        raise EmitError(f"The programs are for different machines: {', '.join(names)}.")
+    machine = machines.load(names[0])
+    table = LayerTable(module, programs.values())
+    found = find_segments(module, programs)
+    cycles = 0
+    segments: list[Segment] = []
+    for segment in found.segments:
+        if isinstance(segment, HostSegment):
+            segments.append(segment)
+            continue
+        code = _code(segment.program)
+        cycles += clock.run(machine, decode(code)).cycles
+        segments.append(
+            MachineSegment(segment.name, code, table.layer_of(segment.program), segment.inputs, segment.outputs)
+        )
+    _check_code(segments, machine)
+    return Program(
+        model=attribute_text(module, "recon.model") or next(iter(programs)),
+        machine=machine,
+        inputs=found.inputs,
+        outputs=found.outputs,
+        segments=tuple(segments),
+        layers=tuple(table.rows),
+        constants=_constants(programs.values(), machine),
+        dram_bytes=_end(region for program in programs.values() for region in program.regions_in_dram),
+        bounds=bounds(table.compute, table.weight_bytes, _port_bytes(found), machine),
+        predicted_cycles=cycles,
+        producer=PRODUCER,
+        notes=tuple(attribute_texts(module, "recon.notes")),
+        image=image_of(module),
+    )
+
+
+def _code(program: accel.ProgramOp) -> bytes:
+    try:
+        return encode(op.record() for op in program.instructions)
+    except ValueError as error:
+        raise EmitError(f"The program @{program.sym_name.data} is not placed: {error}.") from None
+
+
+def _check_code(segments: Sequence[Segment], machine: Machine) -> None:
+    code = [segment.code for segment in segments if isinstance(segment, MachineSegment)]
+    size, room = sum(map(len, code)), machine.instruction_memory.bytes
+    if size > room:
+        count = sum(len(decode(part)) for part in code)
+        raise EmitError(
+            f"The program's {count:,} instructions take {size:,} bytes and the instruction memory of "
+            f"{machine.name} has {room:,}: {size - room:,} too many. What helps: larger tiles (more rows per "
+            "stripe, more channels per fill), or a machine with more instruction memory."
+        )
+
+
+def _port_bytes(found: Segments) -> int:
+    return sum(
+        region.bytes
+        for segment in found.segments
+        if not isinstance(segment, HostSegment)
+        for region in (*segment.inputs, *segment.outputs)
+    )
+
+
+def _end(regions: Iterable[accel.DramOp]) -> int:
+    return max((region.at + region.nbytes for region in regions), default=0)
+
+
+def _constants(programs: Iterable[accel.ProgramOp], machine: Machine) -> npt.NDArray[np.uint8]:
+    """The first bytes of DRAM: constants and configuration images at their addresses, zeros between them."""
+    regions = [region for program in programs for region in program.regions_in_dram]
+    fixed = [region for region in regions if region.value is not None or region.configuration is not None]
+    image = np.zeros(_end(fixed), np.uint8)
+    done: set[int] = set()
+    for region in fixed:
+        if region.at in done:
+            continue
+        done.add(region.at)
+        image[region.at : region.at + region.nbytes] = np.frombuffer(_content(region, machine), np.uint8)
+    other = min((region.at for region in regions if region not in fixed), default=len(image))
+    if other < len(image):
+        raise EmitError(
+            "Constants and configuration images lie below everything else in DRAM; place the program with "
+            "allocate-sram."
+        )
+    return image
+
+
+def _content(region: accel.DramOp, machine: Machine) -> memoryview | bytes:
+    if region.configuration is not None:
+        return configuration_image.encode(region.configuration.data, machine.configuration.image_bytes)
+    assert region.value is not None
+    try:
+        return memoryview(region.value.data.buffer()).cast("B")
+    except ValueError as error:
+        raise EmitError(f"The program cannot be emitted: {error}.") from None
+
+
+class LayerTable:
+    """The layer table: declared layers in order, then any others that instructions name."""
+
+    def __init__(self, module: ModuleOp, programs: Iterable[accel.ProgramOp]):
+        self.compute: list[int] = []
+        self.weight_bytes: list[int] = []
+        self.rows: list[Layer] = []
+        self.index: dict[str, int] = {}
+        configurations = _configurations(programs)
+        for op in module.body.block.ops:
+            if isinstance(op, LayerOp):
+                self._declare(op, configurations.get(op.sym_name.data, ""))
+        for program in programs:
+            for op in program.instructions:
+                if op.layer_name and op.layer_name not in self.index:
+                    self._add(Layer(op.layer_name, "", "", 0, 0, configurations.get(op.layer_name, ""), ()))
+
+    def _add(self, row: Layer) -> None:
+        self.index[row.name] = len(self.rows)
+        self.rows.append(row)
+
+    def _declare(self, op: LayerOp, configuration: str) -> None:
+        weights, activations = op.weight_bytes.value.data, op.activation_bytes.value.data
+        nodes = tuple(node.data for node in op.nodes.data) if op.nodes is not None else ()
+        self._add(
+            Layer(
+                op.sym_name.data,
+                op.kind.data,
+                op.shape.data,
+                op.macs.value.data,
+                weights + activations,
+                configuration,
+                nodes,
+            )
+        )
+        self.compute.append(op.compute.value.data)
+        self.weight_bytes.append(weights)
+
+    def layer_of(self, program: accel.ProgramOp) -> npt.NDArray[np.uint32]:
+        """uint32[instructions]: a row per instruction; one without a layer counts to the next that has one."""
+        names = [op.layer_name for op in program.instructions]
+        if not any(names) and names:
+            if program.sym_name.data not in self.index:
+                self._add(Layer(program.sym_name.data, "", "", 0, 0, "", ()))
+            names = [program.sym_name.data] * len(names)
+        current = next((name for name in reversed(names) if name), "")
+        filled: list[int] = []
+        for name in reversed(names):
+            current = name or current
+            filled.append(self.index[current])
+        return np.array(filled[::-1], np.uint32)
+
+
+def _configurations(programs: Iterable[accel.ProgramOp]) -> dict[str, str]:
+    """The configuration that most of a layer's fills are laid out for."""
+    counts: dict[str, Counter[str]] = {}
+    for program in programs:
+        for op in program.instructions:
+            if isinstance(op, accel.FillOp):
+                fields = op.named()
+                g, k, r, p = (int(fields[name]) for name in ("g", "k", "r", "p"))
+                configuration = Configuration(ALGORITHMS[int(fields["algorithm"])], g, k, r, p)
+                counts.setdefault(op.layer_name, Counter())[str(configuration)] += 1
+    return {layer: count.most_common(1)[0][0] for layer, count in counts.items()}
+
+
+def opcodes_used(program: Program) -> dict[str, int]:
+    """Instructions of each kind in a program, for reports."""
+    counts: Counter[str] = Counter()
+    for segment in program.segments:
+        if isinstance(segment, MachineSegment):
+            stream = decode(segment.code)
+            for opcode, row in BY_OPCODE.items():
+                counts[row.name] += int((stream.opcodes == opcode).sum())
+    return dict(counts)
