@@ -170,6 +170,9 @@ def write_whole(path: str | Path, data: bytes) -> None:
     """Write a file in one step: readers see the old content or the new, never a part."""
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():  # a device or a pipe takes bytes, and must not be replaced by a file
+            path.write_bytes(data)
+            return
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
         try:
             with os.fdopen(handle, "wb") as file:

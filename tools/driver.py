@@ -185,16 +185,13 @@ def run_program(
     ``timing_only`` runs the clock alone and needs no inputs; ``sanitize`` also looks for races. Raises ReconError for
     wrong inputs and Fault when the machine stops.
     """
-    from dialects.meaning.host import run_onnx
-
     given = dict(inputs or {})
     if not timing_only:
         check_inputs(program, given)
     made: dict[str, Tensor] = dict(given)
 
     def host(segment: HostSegment, codes: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        values = {**codes, **made}
-        results = run_onnx(segment.model, {name: values[name] for name in segment.inputs})
+        results = run_host(segment, {**codes, **made})
         made.update(results)
         return {name: to_codes(tensor) for name, tensor in results.items()}
 
@@ -203,6 +200,18 @@ def run_program(
     tensors = {**run.tensors, **made}
     outputs = {} if timing_only else {port.name: from_codes(port, tensors[port.name]) for port in program.outputs}
     return Result(outputs, collect(program, run))
+
+
+def run_host(segment: HostSegment, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The outputs of a host segment by name; its model's inputs and outputs are the segment's, in order."""
+    import onnx
+
+    from dialects.meaning.host import run_onnx
+
+    model = onnx.ModelProto.FromString(segment.model)
+    feeds = {info.name: tensors[name] for info, name in zip(model.graph.input, segment.inputs, strict=True)}
+    results = run_onnx(model, feeds)
+    return {name: results[info.name] for info, name in zip(model.graph.output, segment.outputs, strict=True)}
 
 
 def to_codes(tensor: Tensor) -> Tensor:

@@ -36,6 +36,12 @@ class TestCompile:
     def test_missing_text(self, recon: Tool) -> None:
         refused(recon("compile", "gone.mlir", "-o", "x.rbin"), "gone.mlir: cannot be read: No such file or directory.")
 
+    def test_no_folder_for_the_program(self, recon: Tool) -> None:
+        refused(
+            recon("compile", MODEL, "-o", "nowhere/x.rbin"),
+            "nowhere/x.rbin: cannot be written: there is no folder nowhere.",
+        )
+
     def test_no_onnx(self, recon: Tool) -> None:
         Path("words.onnx").write_text("These are words, not a network.")
         refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -181,3 +182,8 @@ def test_the_installed_scripts_start() -> None:
 
 def test_program_files_are_the_same_after_reading(adder: Program, program: Path) -> None:
     assert load(program).to_bytes() == adder.to_bytes()
+
+
+def test_a_device_is_written_to_and_not_replaced(recon: Tool, program: Path) -> None:
+    assert recon("disassemble", program, "-o", os.devnull).code == 0
+    assert not Path(os.devnull).is_file()

@@ -45,11 +45,14 @@ def compile_command(
 
     A model must be int8: QDQ or QOperator form, as onnxruntime.quantization and TensorFlow Lite converters write it.
     """
+    from sim.errors import ProgramError
     from tools.driver import compile_model
     from tools.options import input_shapes
     from tools.tensors import Picture
 
     talk = Talk(quiet, verbose)
+    if not output.parent.is_dir():
+        raise ProgramError(f"{output}: cannot be written: there is no folder {output.parent}.")
     shapes = input_shapes(input_shape or [])
     image = Picture.parse(scale, mean).to_json()
     with talk.progress("compiling") as progress:
