@@ -249,6 +249,16 @@ class SumAttr(ParametrizedAttribute):
             raise VerifyException(f"the residual is the sum's first or second operand, not '{self.position.data}'")
 
 
+def integer(value: int) -> IntegerAttr:
+    """A whole number as the ops of this dialect hold it."""
+    return IntegerAttr(value, i64)
+
+
+def integers(values: Sequence[int]) -> DenseArrayBase:
+    """Whole numbers as the ops of this dialect hold them."""
+    return DenseArrayBase.from_list(i64, list(values))
+
+
 def _tensor(value: SSAValue) -> TensorType:
     if not isinstance(value.type, TensorType):
         raise VerifyException(f"expected a cnn tensor, got {value.type}")

@@ -44,6 +44,11 @@ class Entry:
 
 
 PIPELINE: tuple[Entry, ...] = (
+    Entry("cnn", "passes.convert_onnx_to_cnn"),
+    Entry("cnn", "passes.fuse_activations"),
+    Entry("cnn", "passes.fuse_residual"),
+    Entry("cnn", "passes.fold_pads"),
+    Entry("cnn", "passes.legalize"),
     Entry("tile", "passes.select_configuration"),
     Entry("tile", "passes.convert_cnn_to_tile"),
     Entry("tile", "passes.elide_configuration"),

@@ -1,0 +1,65 @@
+"""A whole module's meaning around its machine segments: ``@main`` with its calls and host regions, or bare segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.ir import Attribute, SSAValue
+
+from dialects import cnn
+from dialects.meaning.export import opsets_of, strings_of
+from dialects.recon import CallOp
+
+Array = npt.NDArray[Any]
+Segment = Callable[[Sequence[Array]], list[Array]]
+"""Takes and gives a segment's int8 tensors, in its own order and shapes."""
+
+
+def main_of(module: ModuleOp) -> func.FuncOp | None:
+    """The function ``@main``, if there is one."""
+    for op in module.body.block.ops:
+        if isinstance(op, func.FuncOp) and op.sym_name.data == "main":
+            return op
+    return None
+
+
+def evaluate_main(
+    module: ModuleOp, main: func.FuncOp, inputs: Mapping[str, npt.ArrayLike], segments: Mapping[str, Segment]
+) -> dict[str, Array]:
+    """The outputs of ``@main`` by name; ValueError for a missing input or segment."""
+    from dialects.meaning.cnn import run_host
+
+    values: dict[SSAValue, Array] = {}
+    for name, argument in zip(strings_of(main.attributes.get("inputs")), main.body.block.args, strict=True):
+        if name not in inputs:
+            raise ValueError(f"no value given for the input '{name}'")
+        values[argument] = np.asarray(inputs[name])
+    opsets = opsets_of(module)
+    for op in main.body.block.ops:
+        operands = [values[value] for value in op.operands]
+        if isinstance(op, func.ReturnOp):
+            return dict(zip(strings_of(main.attributes.get("outputs")), operands, strict=True))
+        if isinstance(op, CallOp):
+            results = segments[op.segment.root_reference.data]([_codes(array) for array in operands])
+            shaped = (array.reshape(_shape(r.type)) for array, r in zip(results, op.results, strict=True))
+            values.update(zip(op.results, shaped, strict=True))
+        elif isinstance(op, cnn.HostOp):
+            values.update(zip(op.results, run_host(op, operands, opsets), strict=True))
+        else:
+            raise ValueError(f"@main holds {op.name}, which is neither a call nor a host region")
+    return {}
+
+
+def _codes(array: Array) -> Array:
+    return (array ^ np.uint8(128)).view(np.int8) if array.dtype == np.uint8 else array
+
+
+def _shape(kind: Attribute) -> tuple[int, ...]:
+    if isinstance(kind, cnn.TensorType):
+        return kind.dims
+    return tuple(kind.get_shape()) if isinstance(kind, TensorType) else ()

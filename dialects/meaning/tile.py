@@ -1,0 +1,394 @@
+"""What a plan means: its text, top to bottom, on logical coordinates, with rings that really overwrite.
+
+Every SRAM element remembers which logical row was written to it last, so a plan that reuses a row's slot too early, or
+reads what nobody wrote, is found where it reads. Queues, waits and addresses do not exist here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+
+from dialects import tile
+from dialects.meaning.calls import evaluate_main, main_of
+from dialects.meaning.kernels import Int8, Int64
+from dialects.meaning.steps import Chain, MeaningError, finish, sums, vector
+from sim.machine import Configuration
+
+Array = npt.NDArray[Any]
+Index = Sequence[int]
+
+_NEVER = -1
+
+
+def evaluate(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
+    """The outputs by name, for inputs by name: of ``@main``, or of the schedules when there is no ``@main``.
+
+    Raises MeaningError where the plan reads unwritten or overwritten data or does what the machine refuses, ValueError
+    for a missing input.
+    """
+    schedules = {op.sym_name.data: op for op in module.body.block.ops if isinstance(op, tile.ScheduleOp)}
+    main = main_of(module)
+    if main is not None:
+        segments = {name: _segment(schedule) for name, schedule in schedules.items()}
+        return evaluate_main(module, main, inputs, segments)
+    results: dict[str, Array] = {}
+    for schedule in schedules.values():
+        names = [_port(schedule, number) for number in range(len(schedule.body.block.args))]
+        count = len(schedule.input_values)
+        for name in names[:count]:
+            if name not in inputs:
+                raise ValueError(f"no value given for the input '{name}'")
+        outputs = _segment(schedule)([np.asarray(inputs[name]) for name in names[:count]])
+        results.update(zip(names[count:], outputs, strict=True))
+    return results
+
+
+def _port(schedule: tile.ScheduleOp, number: int) -> str:
+    count = len(schedule.input_values)
+    normal = f"input{number}" if number < count else f"output{number - count}"
+    return schedule.body.block.args[number].name_hint or normal
+
+
+def _segment(schedule: tile.ScheduleOp) -> Callable[[Sequence[Array]], list[Array]]:
+    return lambda inputs: _Run(schedule).run(inputs)
+
+
+@dataclass
+class _Dram:
+    """A tensor in DRAM and which of its elements have been written."""
+
+    data: Int8
+    written: npt.NDArray[np.bool_]
+
+
+@dataclass
+class _Sram:
+    """A buffer: stored rows, and per element the logical row last written there (0 where rows do not matter)."""
+
+    data: Int8
+    rows: npt.NDArray[np.int32]
+    dims: tuple[int, ...]
+    ring: int
+    name: str
+
+    def slots(self, start: int, count: int) -> Array:
+        """Where rows start … start + count − 1 lie."""
+        rows = np.arange(start, start + count)
+        if self.ring and count > self.ring:
+            raise MeaningError(f"{count} rows of {self.name} do not fit its ring of {self.ring}")
+        return rows % self.ring if self.ring else rows
+
+    def read(self, offsets: Index, sizes: Index) -> Int8:
+        """A copy of a box; MeaningError when part of it was never written or belongs to another row by now."""
+        slots, inner = self.slots(offsets[0], sizes[0]), _inner(offsets, sizes)
+        held = self.rows[(slots, *inner)]
+        wanted = np.arange(offsets[0], offsets[0] + sizes[0]) if self.ring else np.zeros(sizes[0])
+        wrong = held != wanted.reshape(-1, *(1 for _ in inner))
+        if wrong.any():
+            at = np.argwhere(wrong)[0]
+            row, holds = offsets[0] + int(at[0]), int(held[tuple(at)])
+            if holds == _NEVER:
+                raise MeaningError(f"it reads row {row} of {self.name}, which nothing has written")
+            raise MeaningError(f"it reads row {row} of {self.name}, whose slot holds row {holds}")
+        return self.data[(slots, *inner)]
+
+    def write(self, offsets: Index, values: Int8) -> None:
+        """Store a box."""
+        slots, inner = self.slots(offsets[0], values.shape[0]), _inner(offsets, values.shape)
+        self.data[(slots, *inner)] = values
+        rows = np.arange(offsets[0], offsets[0] + values.shape[0]) if self.ring else np.zeros(values.shape[0])
+        self.rows[(slots, *inner)] = rows.reshape(-1, *(1 for _ in inner))
+
+
+def _inner(offsets: Index, sizes: Index) -> tuple[slice, ...]:
+    return tuple(slice(o, o + n) for o, n in zip(offsets[1:], sizes[1:], strict=True))
+
+
+@dataclass
+class _Half:
+    value: SSAValue
+    weights: Int8
+    zero: int
+    groups: int
+    configuration: Configuration
+
+
+class _Run:
+    """One execution of a schedule."""
+
+    def __init__(self, schedule: tile.ScheduleOp):
+        self.schedule = schedule
+        self.dram: dict[SSAValue, _Dram] = {}
+        self.sram: dict[SSAValue, _Sram] = {}
+        self.halves: list[_Half | None] = [None, None]
+        self.half_of: dict[SSAValue, int] = {}
+        self.active: Configuration | None = None
+        self.shadow: Configuration | None = None
+        self.sums: Int64 | None = None
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        for value, array in zip(self.schedule.input_values, inputs, strict=True):
+            data = np.asarray(array, np.int8).reshape(tile.buffer_type(value).dims)
+            self.dram[value] = _Dram(data, np.ones(data.shape, np.bool_))
+        for value in self.schedule.output_values:
+            self.dram[value] = _fresh(tile.buffer_type(value).dims)
+        for op, indices in tile.unrolled(self.schedule.body.block):
+            try:
+                _HANDLERS[type(op)](self, op, indices)
+            except MeaningError as error:
+                raise MeaningError(f"{_where(op, indices)}: {error}") from None
+        for value in self.schedule.output_values:
+            if not self.dram[value].written.all():
+                name = value.name_hint or "output"
+                raise MeaningError(f"The plan @{self.schedule.sym_name.data} does not write all of %{name}.")
+        return [self.dram[value].data for value in self.schedule.output_values]
+
+    def buffer(self, value: SSAValue) -> _Sram:
+        if value not in self.sram:
+            raise MeaningError(f"%{value.name_hint or 'buffer'} is not allocated")
+        return self.sram[value]
+
+    # ------------------------------------------------------------------------------------------------ memory
+
+    def constant(self, op: tile.ConstantOp, _indices: Index) -> None:
+        data = np.frombuffer(memoryview(op.value.data.buffer()), np.int8).reshape(tile.buffer_type(op.output).dims)
+        self.dram[op.output] = _Dram(data, np.ones(data.shape, np.bool_))
+
+    def image(self, op: tile.ImageOp, _indices: Index) -> None:
+        from sim.configuration_image import encode
+
+        data = np.frombuffer(encode(op.configuration.data, tile.buffer_type(op.output).dims[0]), np.int8)
+        self.dram[op.output] = _Dram(data, np.ones(data.shape, np.bool_))
+
+    def scratch(self, op: tile.DramOp, _indices: Index) -> None:
+        self.dram[op.output] = _fresh(tile.buffer_type(op.output).dims)
+
+    def alloc(self, op: tile.AllocOp, _indices: Index) -> None:
+        kind = op.output.type
+        stored = (kind.rows, *kind.dims[1:])
+        self.sram[op.output] = _Sram(
+            np.zeros(stored, np.int8),
+            np.full(stored, _NEVER, np.int32),
+            kind.dims,
+            kind.ring.data,
+            f"%{op.output.name_hint or 'buffer'}",
+        )
+
+    def view(self, op: tile.ViewOp, _indices: Index) -> None:
+        source, dims = self.buffer(op.input), tile.buffer_type(op.output).dims
+        self.sram[op.output] = _Sram(
+            source.data.reshape(dims), source.rows.reshape(dims), dims, 0, f"%{op.output.name_hint or 'view'}"
+        )
+
+    def free(self, op: tile.FreeOp, _indices: Index) -> None:
+        for value in op.buffers:
+            freed = self.buffer(value)
+            for other in [v for v, b in self.sram.items() if np.shares_memory(b.data, freed.data)]:
+                del self.sram[other]
+
+    def move(self, op: tile.LoadOp | tile.StoreOp, indices: Index) -> None:
+        here, there = op.target_slice.data.at(indices), op.source_slice.data.at(indices)
+        sizes = list(op.target_slice.data.sizes)
+        limits = [tile.buffer_type(value).dims[0] for value in (op.target, op.source)]
+        skip = max(0, -here[0], -there[0])
+        sizes[0] = min(sizes[0], limits[0] - here[0], limits[1] - there[0]) - skip
+        if sizes[0] < 1:
+            return
+        here, there = (here[0] + skip, *here[1:]), (there[0] + skip, *there[1:])
+        if isinstance(op, tile.LoadOp):
+            source, box = self.dram[op.source], _box(there, sizes)
+            if not source.written[box].all():
+                raise MeaningError("it loads what nothing has stored")
+            self.buffer(op.target).write(here, source.data[box])
+        else:
+            target, box = self.dram[op.target], _box(here, sizes)
+            target.data[box] = self.buffer(op.source).read(there, sizes)
+            target.written[box] = True
+
+    # ---------------------------------------------------------------------------------------------- the array
+
+    def load_config(self, op: tile.LoadConfigOp, _indices: Index) -> None:
+        if op.copy is not None:
+            from sim.configuration_image import decode
+
+            copy = self.buffer(op.copy)
+            held = decode(copy.read((0,) * len(copy.dims), copy.dims).tobytes())
+            if held != op.configuration.data:
+                raise MeaningError(f"the copy holds {held}, not {op.configuration.data}")
+        self.shadow = op.configuration.data
+
+    def use(self, op: tile.UseOp, _indices: Index) -> None:
+        if self.shadow != op.configuration.data:
+            raise MeaningError(f"the shadow slot holds {self.shadow}, not {op.configuration.data}")
+        self.active, self.shadow, self.sums = self.shadow, self.active, None
+
+    def fill(self, op: tile.FillOp, indices: Index) -> None:
+        box = op.slice.data
+        weights = self.buffer(op.weights).read(box.at(indices), box.sizes)
+        half = op.half.value.data
+        self.halves[half] = _Half(op.output, weights, op.zero.value.data, op.groups.value.data, op.configuration.data)
+        self.half_of[op.output] = half
+
+    def conv(self, op: tile.ConvOp, indices: Index) -> None:
+        output, source = self.buffer(op.output), self.buffer(op.input)
+        (y, x, k), (oy, ox, outputs) = op.out.data.at(indices), op.out.data.sizes
+        low, high = max(y, 0), min(y + oy, output.dims[0])
+        if high <= low:
+            return
+        half = self.halves[self.half_of[op.half]] if op.half in self.half_of else None
+        if half is None or half.value is not op.half:
+            raise MeaningError("the half it names has been filled with something else")
+        if half.configuration != self.active:
+            raise MeaningError(f"the half is laid out for {half.configuration} and {self.active} is active")
+        groups = op.groups.value.data
+        kernel, pads, strides, dilations = op.window.values
+        if half.groups != groups or half.weights.shape[1:3] != kernel:
+            raise MeaningError("the half holds weights of another shape")
+        (channel,), (inputs,) = op.channels.data.at(indices), op.channels.data.sizes
+        first = (low * strides[0] - pads[0], x * strides[1] - pads[2])
+        extent = tuple(
+            (n - 1) * s + (f - 1) * d + 1
+            for n, s, f, d in zip((high - low, ox), strides, kernel, dilations, strict=True)
+        )
+        window = _surrounded(source, first, extent, channel, inputs, op.pad_value.value.data)
+        before = None if op.first.value.data else self.sums
+        if before is None and not op.first.value.data:
+            raise MeaningError("it accumulates and no reduction is under way")
+        winograd = half.configuration.algorithm == "winograd"
+        acc = sums(window, half.weights, half.zero, strides, dilations, groups, before, winograd)
+        if op.requantize is None:
+            self.sums = acc
+            return
+        self.sums = None
+        place = (low, x)
+        output.write((*place, k), finish(acc, self.chain(op, indices, place, (high - low, ox, outputs))))
+
+    def chain(self, op: tile.ConvOp, indices: Index, place: Index, extent: Index) -> Chain:
+        """The stages behind a last pass, with their operands read."""
+        assert op.requantize is not None
+        assert op.params is not None
+        assert op.params_offset is not None
+        (channel,) = op.params_offset.data.at(indices)
+        law = op.requantize.data
+        params = self.buffer(op.params).read((channel, 0), (extent[2], 8))
+        table = self.buffer(op.table).read((0,), (256,)) if op.table is not None else None
+        if op.residual is None or op.sum is None or op.residual_offset is None:
+            return Chain(params, law.zero, law.lo, law.hi, table=table)
+        (offset,) = op.residual_offset.data.at(indices)
+        total = op.sum.data
+        residual = self.buffer(op.residual).read((*place, offset), extent)
+        return Chain(
+            params,
+            law.zero,
+            law.lo,
+            law.hi,
+            residual,
+            total.position,
+            (total.ra, total.rb, total.fix),
+            (total.lo, total.hi),
+            table,
+        )
+
+    # ---------------------------------------------------------------------------------------- the vector unit
+
+    def vector(self, op: tile.VectorOp, indices: Index) -> None:
+        output, source = self.buffer(op.output), self.buffer(op.lhs)
+        (y, x, channel), (oy, ox, channels) = op.out.data.at(indices), op.out.data.sizes
+        low, high = max(y, 0), min(y + oy, output.dims[0])
+        if high <= low:
+            return
+        kind, rows = op.kind.data, high - low
+        (offset,) = op.lhs_offset.data.at(indices)
+        law = op.law.data
+        numbers = {
+            **dict(zip(("ra", "rb", "fix", "alpha", "beta", "bias"), law.floats, strict=True)),
+            **dict(zip(("za", "zb", "zero_point"), law.zeros, strict=True)),
+            "lo": law.lo,
+            "hi": law.hi,
+            "size": law.size,
+        }
+        kernel, strides, around, pads = (1, 1), (1, 1), (0, 0, 0, 0), (0, 0, 0, 0)
+        if op.window is not None:
+            kernel, around, strides, _ = op.window.values
+        if kind in ("max_pool", "average_pool"):
+            first = (low * strides[0] - around[0], x * strides[1] - around[2])
+            last = tuple(f + (n - 1) * s + k for f, n, s, k in zip(first, (rows, ox), strides, kernel, strict=True))
+            start = tuple(max(0, f) for f in first)
+            stop = tuple(min(e, limit) for e, limit in zip(last, source.dims, strict=False))
+            pads = (start[0] - first[0], last[0] - stop[0], start[1] - first[1], last[1] - stop[1])
+            a = source.read((*start, offset), (stop[0] - start[0], stop[1] - start[1], channels))
+        elif kind == "global_average_pool":
+            a = source.read((0, 0, offset), (*source.dims[:2], channels))
+        elif kind == "resize":
+            top, left = low // strides[0], x // strides[1]
+            bottom, right = (high - 1) // strides[0], (x + ox - 1) // strides[1]
+            a = source.read((top, left, offset), (bottom - top + 1, right - left + 1, channels))
+        else:
+            a = source.read((low, x, offset), (rows, ox, channels))
+        b = None
+        if op.rhs is not None and op.rhs_offset is not None:
+            other, (second,) = self.buffer(op.rhs), op.rhs_offset.data.at(indices)
+            single = other.dims[:2] == (1, 1)
+            b = other.read(
+                (0, 0, second) if single else (low, x, second), (1, 1, channels) if single else (rows, ox, channels)
+            )
+        side = None
+        if op.params is not None:
+            side = self.buffer(op.params).read((0, 0), (channels, 8))
+        elif op.table is not None:
+            side = self.buffer(op.table).read((0,), (256,))
+        result = vector(kind, a, b, side, numbers, kernel, strides, pads)
+        if kind == "resize":
+            result = result[low % strides[0] :, x % strides[1] :][:rows, :ox]
+        output.write((low, x, channel), result)
+
+
+def _surrounded(
+    source: _Sram, first: tuple[int, int], extent: tuple[int, ...], channel: int, channels: int, value: int
+) -> Int8:
+    """The rows and columns from ``first`` on, ``value`` where they lie outside the image."""
+    window = np.full((*extent, channels), value, np.int8)
+    start = [max(0, f) for f in first]
+    stop = [min(f + e, limit) for f, e, limit in zip(first, extent, source.dims, strict=False)]
+    if stop[0] > start[0] and stop[1] > start[1]:
+        part = source.read((*start, channel), (stop[0] - start[0], stop[1] - start[1], channels))
+        window[tuple(slice(a - f, b - f) for a, b, f in zip(start, stop, first, strict=True))] = part
+    return window
+
+
+def _fresh(dims: tuple[int, ...]) -> _Dram:
+    return _Dram(np.zeros(dims, np.int8), np.zeros(dims, np.bool_))
+
+
+def _box(offsets: Index, sizes: Index) -> tuple[slice, ...]:
+    return tuple(slice(o, o + n) for o, n in zip(offsets, sizes, strict=True))
+
+
+def _where(op: Operation, indices: Index) -> str:
+    layer = op.layer_name if isinstance(op, tile.TileOp) else ""
+    text = op.name + (f" of layer {layer}" if layer else "")
+    return text + (f" in turn {', '.join(map(str, indices))}" if indices else "")
+
+
+_HANDLERS: Mapping[type[Operation], Callable[[_Run, Any, Index], None]] = {
+    tile.ConstantOp: _Run.constant,
+    tile.ImageOp: _Run.image,
+    tile.DramOp: _Run.scratch,
+    tile.AllocOp: _Run.alloc,
+    tile.ViewOp: _Run.view,
+    tile.FreeOp: _Run.free,
+    tile.LoadOp: _Run.move,
+    tile.StoreOp: _Run.move,
+    tile.LoadConfigOp: _Run.load_config,
+    tile.UseOp: _Run.use,
+    tile.FillOp: _Run.fill,
+    tile.ConvOp: _Run.conv,
+    tile.VectorOp: _Run.vector,
+}

@@ -1,0 +1,245 @@
+"""Reading operators that treat every element alike: functions of one number, sums, products, batch normalisation.
+
+Which law applies depends on what waits: behind a convolution a constant is a bias or a factor per channel; over one int8
+tensor any tree of functions is one table; per-channel factors over an int8 tensor are an affine operation; and two int8
+tensors meet in add or mul.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dialects.onnx import NodeOp
+from passes.onnx_to_cnn import scalar
+from passes.onnx_to_cnn.products import Composition, channel_vector, composed, is_bias, with_bias
+from passes.onnx_to_cnn.reader import Reader, float32_vector
+from passes.onnx_to_cnn.values import (
+    Affine,
+    Array,
+    Binary,
+    Clip,
+    Dequantised,
+    Known,
+    KnownCodes,
+    Meaning,
+    Real,
+    Scalar,
+    Sums,
+    Unsupported,
+    with_trail,
+)
+
+CODES = np.arange(-128, 128)
+
+
+def as_scalar(value: Meaning) -> Scalar | None:
+    """A value as a function of one int8 tensor, if it is one."""
+    if isinstance(value, Scalar):
+        return value
+    if isinstance(value, Dequantised):
+        quant = value.codes.quant
+        values = (CODES - quant.zero).astype(np.float32) * np.float32(quant.scale)
+        return Scalar(value.shape, value.trail, value.codes, values, (1.0, 0.0), "Identity")
+    if isinstance(value, Clip):
+        inner = as_scalar(value.child)
+        if inner is None:
+            return None
+        clip = scalar.rounded(lambda u: min(max(u, value.low), value.high), inner.values)
+        return Scalar(value.shape, value.trail, inner.codes, clip, None, "Clip")
+    return None
+
+
+def read_unary(r: Reader, node: NodeOp) -> Meaning:
+    """A function of one number."""
+    function = scalar.function_of(node.op_type.data, node.attribute_values())
+    if function is None:
+        raise Unsupported(f"{node.kind} is not supported by the machine.")
+    return _function(r, node, r.operand(node, 0), function)
+
+
+def _function(r: Reader, node: NodeOp, value: Meaning, function: scalar.Function) -> Meaning:
+    inner = as_scalar(value)
+    if inner is None:
+        r.codes(value, node)  # says what is in the way
+        raise Unsupported(f"{node.kind} is not supported on this operand.")
+    return Scalar(inner.shape, (*inner.trail, node), inner.codes, scalar.rounded(function, inner.values), None,
+                  node.op_type.data)  # fmt: skip
+
+
+def read_relu(r: Reader, node: NodeOp) -> Meaning:
+    """Relu clips at 0."""
+    return _clip(r, node, 0.0, float("inf"))
+
+
+def read_clip(r: Reader, node: NodeOp) -> Meaning:
+    """Clip with constant bounds."""
+    bounds: list[float] = []
+    for index, default in ((1, float("-inf")), (2, float("inf"))):
+        value = r.known(node, index)
+        if value is None and node.operand(index) is not None:
+            raise Unsupported("Its bounds are computed at run time; they must be constants.")
+        bounds.append(default if value is None else float(np.float32(value.reshape(-1)[0])))
+    return _clip(r, node, bounds[0], bounds[1])
+
+
+def _clip(r: Reader, node: NodeOp, low: float, high: float) -> Meaning:
+    value = r.operand(node, 0)
+    if isinstance(value, Scalar):
+        return _function(r, node, value, lambda u: min(max(u, low), high))
+    if not isinstance(value, Real):
+        value = Dequantised(r.codes(value, node).shape, (), r.codes(value, node))
+    return Clip(value.shape, (*value.trail, node), value, low, high)
+
+
+def read_prelu(r: Reader, node: NodeOp) -> Meaning:
+    """PRelu with one slope for all channels."""
+    slope = r.known(node, 1)
+    if slope is None:
+        raise Unsupported("Its slope is computed at run time; it must be a constant.")
+    if np.unique(slope).size != 1:
+        raise Unsupported("PRelu has one slope per channel; the machine's table holds one function for all channels. "
+                          "Train with LeakyRelu, or with one slope.")  # fmt: skip
+    alpha = float(np.float32(slope.reshape(-1)[0]))
+    return _function(r, node, r.operand(node, 0), lambda u: u if u >= 0 else alpha * u)
+
+
+def read_binary(r: Reader, node: NodeOp) -> Meaning:
+    """Add, Sub, Mul, Div, Pow, Min, Max."""
+    a, b = r.operand(node, 0), r.operand(node, 1)
+    if isinstance(b, Known | KnownCodes):
+        return _with_constant(r, node, a, b, False)
+    if isinstance(a, Known | KnownCodes):
+        return _with_constant(r, node, b, a, True)
+    return _two_tensors(r, node, a, b)
+
+
+def _two_tensors(r: Reader, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
+    kind = node.op_type.data
+    plain = isinstance(a, Dequantised) and isinstance(b, Dequantised)
+    first, second = as_scalar(a), as_scalar(b)
+    if first is not None and second is not None and first.codes is second.codes:
+        if not (plain and kind in ("Add", "Sub", "Mul")):
+            values = scalar.rounded(scalar.BINARY[kind], first.values, second.values)
+            trail = tuple(dict.fromkeys((*first.trail, *second.trail, node)))
+            return Scalar(first.shape, trail, first.codes, values, None, kind)
+    lhs, rhs = r.codes(a, node), r.codes(b, node)
+    if kind not in ("Add", "Sub", "Mul"):
+        raise Unsupported(f"{kind} of two computed tensors is not supported; add, subtract and multiply are.")
+    shape = tuple(np.broadcast_shapes(lhs.shape, rhs.shape))
+    return Binary(shape, (node,), kind, lhs, rhs)
+
+
+def _with_constant(r: Reader, node: NodeOp, value: Meaning, constant: Known | KnownCodes, swapped: bool) -> Meaning:
+    kind = node.op_type.data
+    array = constant.real if isinstance(constant, KnownCodes) else constant.array.astype(np.float32)
+    if isinstance(value, Clip) and not as_scalar(value):
+        r.codes(value, node)
+    if isinstance(value, Sums):
+        return _behind_sums(node, value, constant, array, swapped)
+    if isinstance(value, Affine):
+        compose = _composition(kind, array, swapped)
+        if compose is None or not channel_vector(array.shape, value.shape, value.axis):
+            raise Unsupported("Behind a factor per channel only another factor or offset per channel can stand; "
+                              "put a QuantizeLinear and a DequantizeLinear before it.")  # fmt: skip
+        return with_trail(composed(value, compose), node)
+    inner = as_scalar(value)
+    if inner is None:
+        r.codes(value, node)
+        raise Unsupported(f"{kind} with a constant is not supported on this operand.")
+    if isinstance(constant, KnownCodes) and isinstance(value, Dequantised) and kind in ("Add", "Sub", "Mul") and \
+            constant.scale.size == 1:  # fmt: skip
+        return _stored_constant(r, node, value, constant, swapped)
+    if array.size == 1:
+        return _table(node, inner, float(array.reshape(-1)[0]), swapped)
+    return _affine(node, inner, array, swapped)
+
+
+def _table(node: NodeOp, inner: Scalar, number: float, swapped: bool) -> Scalar:
+    kind = node.op_type.data
+    function = scalar.BINARY[kind]
+    apply = (lambda u: function(number, u)) if swapped else (lambda u: function(u, number))
+    compose = _composition(kind, np.asarray([number]), swapped)
+    linear = None
+    if inner.linear is not None and compose is not None:
+        a, d = compose(np.full(1, inner.linear[0]), np.full(1, inner.linear[1]))
+        linear = (float(a[0]), float(d[0]))
+    values = scalar.rounded(apply, inner.values)
+    return Scalar(inner.shape, (*inner.trail, node), inner.codes, values, linear, kind)
+
+
+def _affine(node: NodeOp, inner: Scalar, array: Array, swapped: bool) -> Affine:
+    rank = len(inner.shape)
+    aligned = (1,) * (rank - array.ndim) + array.shape
+    axes = [axis for axis, n in enumerate(aligned) if n > 1]
+    compose = _composition(node.op_type.data, array, swapped)
+    if len(axes) != 1 or aligned[axes[0]] != inner.shape[axes[0]]:
+        raise Unsupported("Its constant varies along more than one axis; the machine has one number per channel.")
+    if compose is None or inner.linear is None:
+        raise Unsupported(f"{node.op_type.data} with one constant per channel has no operation on the machine here; "
+                          "add, subtract, multiply and divide do, directly behind a DequantizeLinear.")  # fmt: skip
+    k = inner.shape[axes[0]]
+    start = Affine(inner.shape, (*inner.trail, node), inner.codes, np.full(k, inner.linear[0]),
+                   np.full(k, inner.linear[1]), axes[0])  # fmt: skip
+    made = composed(start, compose)
+    assert isinstance(made, Affine)
+    return made
+
+
+def _composition(kind: str, array: Array, swapped: bool) -> Composition | None:
+    """What Add, Sub, Mul and Div by a constant make of A·v + D; None for what is not linear."""
+    c = float32_vector(array).astype(np.float64)
+    match kind:
+        case "Add":
+            return lambda a, d: (a, d + c)
+        case "Sub":
+            return (lambda a, d: (-a, c - d)) if swapped else (lambda a, d: (a, d - c))
+        case "Mul":
+            return lambda a, d: (a * c, d * c)
+        case "Div" if not swapped and (c != 0).all():
+            return lambda a, d: (a / c, d / c)
+        case _:
+            return None
+
+
+def _behind_sums(node: NodeOp, sums: Sums, constant: Known | KnownCodes, array: Array, swapped: bool) -> Meaning:
+    kind = node.op_type.data
+    if not is_bias(sums, constant):
+        raise Unsupported("Its constant varies within a channel; behind a convolution the machine adds or multiplies one "
+                          "number per channel. Put a QuantizeLinear and a DequantizeLinear before it.")  # fmt: skip
+    if kind == "Add" and sums.factor is None:
+        return with_trail(with_bias(sums, constant), node)
+    compose = _composition(kind, array, swapped)
+    if compose is None:
+        raise Unsupported(f"{kind} stands between a convolution and its QuantizeLinear; there it has no int8 tensor to "
+                          "work on. Put a QuantizeLinear and a DequantizeLinear before it.")  # fmt: skip
+    return with_trail(composed(sums, compose), node)
+
+
+def _stored_constant(r: Reader, node: NodeOp, value: Dequantised, constant: KnownCodes, swapped: bool) -> Meaning:
+    """The add or mul law with a stored int8 constant as the other operand."""
+    other = r.constant_codes(constant, value.shape)
+    lhs, rhs = (other, value.codes) if swapped else (value.codes, other)
+    return Binary(value.shape, (*value.trail, node), node.op_type.data, lhs, rhs)
+
+
+def read_batch_norm(r: Reader, node: NodeOp) -> Meaning:
+    """A = γ/√(var + ε), D = β − mean·A per channel, in float64."""
+    parts = [r.known(node, index) for index in range(1, 5)]
+    if any(part is None for part in parts):
+        raise Unsupported("Its parameters are computed at run time; they must be constants.")
+    gamma, beta, mean, variance = (np.asarray(part, np.float64).reshape(-1) for part in parts)
+    factor = gamma / np.sqrt(variance + float(np.float32(node.get_float("epsilon", 1e-5))))
+    offset = beta - mean * factor
+    compose: Composition = lambda a, d: (a * factor, d * factor + offset)  # noqa: E731
+    value = r.operand(node, 0)
+    if isinstance(value, Sums | Affine):
+        return with_trail(composed(value, compose), node)
+    inner = as_scalar(value)
+    if inner is None or inner.linear is None:
+        r.codes(value, node)
+        raise Unsupported("BatchNormalization stands behind a function that it cannot be folded into; put a "
+                          "QuantizeLinear and a DequantizeLinear before it.")  # fmt: skip
+    k = factor.shape[0]
+    start = Affine(inner.shape, (*inner.trail, node), inner.codes, np.full(k, inner.linear[0]),
+                   np.full(k, inner.linear[1]), 1)  # fmt: skip
+    return composed(start, compose)

@@ -1,0 +1,229 @@
+"""Reading Conv, Gemm and MatMul: sums of products that wait for their QuantizeLinear."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from dialects.onnx import NodeOp
+from passes.onnx_to_cnn.reader import Reader, float32_vector
+from passes.onnx_to_cnn.values import Affine, Array, Codes, Known, KnownCodes, Meaning, Sums, Unsupported
+from passes.onnx_to_cnn.view import View, flat, standard
+from passes.windows import window_of
+
+Int64 = npt.NDArray[np.int64]
+F32 = npt.NDArray[np.float32]
+
+
+def weights_of(r: Reader, node: NodeOp, index: int) -> KnownCodes:
+    """The quantised constant in an operand; Unsupported if it is computed or float."""
+    meaning = r.operand(node, index)
+    if isinstance(meaning, KnownCodes):
+        if meaning.element not in ("i8", "ui8"):
+            raise Unsupported(f"Its weights are {meaning.element}; the machine multiplies int8 weights.")
+        return meaning
+    if isinstance(meaning, Known):
+        raise Unsupported("Its weights are float; quantise them to int8 as well.")
+    raise Unsupported("Its weights are computed at run time; the machine needs constant weights.")
+
+
+def per_channel(weights: KnownCodes, axis: int, count: int) -> tuple[F32, Int64]:
+    """Scales and zero points, one per output channel (``axis`` of the weights)."""
+    if weights.scale.size > 1 and weights.axis % weights.codes.ndim != axis:
+        raise Unsupported("Its weights have one scale per input channel; one per output channel, or one for all, works.")
+    return np.broadcast_to(weights.scale, (count,)), np.broadcast_to(weights.zero, (count,))
+
+
+def read_conv(r: Reader, node: NodeOp) -> Meaning:
+    """Conv over one or two spatial axes."""
+    codes = r.codes(r.operand(node, 0), node)
+    weights = weights_of(r, node, 1)
+    shape = codes.shape
+    if len(shape) not in (3, 4):
+        raise Unsupported(f"It convolves over {len(shape) - 2} axes; the machine convolves over one or two.")
+    k = weights.codes.shape[0]
+    scale, zero = per_channel(weights, 0, k)
+    window = window_of(node, shape[2:], weights.codes.shape[2:])
+    lead = () if len(shape) == 4 else (1,)
+    none = () if len(shape) == 4 else (0,)
+    taps = weights.codes.reshape(k, weights.codes.shape[1], *lead, *weights.codes.shape[2:]).transpose(0, 2, 3, 1)
+    top_left, bottom_right = (*none, *window.before), (*none, *window.after)
+    sums = Sums(
+        shape=(shape[0], k, *window.outputs),
+        trail=(node,),
+        codes=codes,
+        weights=taps,
+        weight_scale=scale,
+        weight_zero=zero,
+        bias=np.zeros(k, np.int64),
+        window=(
+            (*lead, *window.kernel),
+            (top_left[0], bottom_right[0], top_left[1], bottom_right[1]),
+            (*lead, *window.strides),
+            (*lead, *window.dilations),
+        ),
+        groups=node.get_int("group", 1),
+        place=lambda: r.place(codes),
+        result=View.canonical((shape[0], k, *window.outputs)),
+        input_scale=codes.quant.scale,
+    )
+    return _with_operand_bias(r, node, sums, 2, 1.0)
+
+
+def read_gemm(r: Reader, node: NodeOp) -> Meaning:
+    """Gemm with a constant right side."""
+    codes = r.codes(r.operand(node, 0), node)
+    if node.get_int("transA", 0):
+        codes = codes.seen(codes.view.transposed((1, 0)))
+    weights = weights_of(r, node, 1)
+    sums = _product(r, node, codes, weights, bool(node.get_int("transB", 0)))
+    alpha = np.float32(node.get_float("alpha", 1.0))
+    if alpha != 1:
+        sums = _scaled_by_alpha(sums, alpha)
+    return _with_operand_bias(r, node, sums, 2, node.get_float("beta", 1.0))
+
+
+def read_matmul(r: Reader, node: NodeOp) -> Meaning:
+    """MatMul of an activation by a constant matrix."""
+    codes = r.codes(r.operand(node, 0), node)
+    second = r.operand(node, 1)
+    if not isinstance(second, Known | KnownCodes):
+        raise Unsupported("It multiplies two computed matrices; the machine multiplies by constant weights only.")
+    return _product(r, node, codes, weights_of(r, node, 1), False)
+
+
+def _product(r: Reader, node: NodeOp, codes: Codes, weights: KnownCodes, transposed: bool) -> Sums:
+    matrix, axis = weights.codes, weights.axis % max(weights.codes.ndim, 1)
+    while matrix.ndim > 2 and matrix.shape[0] == 1:
+        matrix, axis = matrix[0], axis - 1
+    if matrix.ndim != 2:
+        raise Unsupported(f"Its weights have {weights.codes.ndim} axes; a matrix of weights works.")
+    known = replace(weights, codes=matrix if transposed else matrix.T, axis=axis if transposed else 1 - axis)
+    k, depth = known.codes.shape
+    scale, zero = per_channel(known, 0, k)
+    last = len(codes.shape) - 1
+    axis_atoms = codes.view.logical[last]
+    memory_order = [atom for atom in flat(codes.view.memory) if atom in axis_atoms]
+    taps = known.codes
+    if tuple(memory_order) != axis_atoms and codes.storage.source is None:  # the weights move, not the tensor
+        sizes = [atom.size for atom in axis_atoms]
+        taps = taps.reshape(k, *sizes).transpose(0, *(1 + axis_atoms.index(atom) for atom in memory_order))
+        taps = taps.reshape(k, depth)
+        logical = (*codes.view.logical[:last], tuple(memory_order))
+        codes = Codes(codes.storage, View(logical, codes.view.memory), codes.quant)
+    rows = math.prod(codes.shape[1:last])
+    result = (*codes.shape[:last], k)
+    single = math.prod(codes.shape[:last]) == 1
+    spec = ((0,), (), tuple(range(1, last)), (last,)) if last else ((), (), (), (0,))
+    logical = tuple(View.canonical(result).logical)
+    memory = (logical[0], (), flat(logical[1:last]), logical[last]) if last else standard(logical)
+    placed = codes
+    return Sums(
+        shape=result,
+        trail=(node,),
+        codes=codes,
+        weights=taps.reshape(k, 1, 1, depth),
+        weight_scale=scale,
+        weight_zero=zero,
+        bias=np.zeros(k, np.int64),
+        window=None if single or rows == 1 else ((1, 1), (0, 0, 0, 0), (1, 1), (1, 1)),
+        groups=1,
+        place=lambda: r.place(placed, spec),
+        result=View(logical, memory),
+        channel_axis=last,
+        input_scale=codes.quant.scale,
+    )
+
+
+def _scaled_by_alpha(sums: Sums, alpha: np.float32) -> Sums:
+    """s = f32(f32(f32(alpha·sx)·sw)/sy) as weight scales sw' with f32(sx·sw') = f32(f32(alpha·sx)·sw)."""
+    sx = np.float32(sums.input_scale)
+    wanted = np.float32(alpha * sx) * sums.weight_scale
+    found = (wanted / sx).astype(np.float32)
+    for candidate in (found, np.nextafter(found, np.float32(0)), np.nextafter(found, np.float32(np.inf))):
+        found = np.where(sx * candidate == wanted, candidate, found)
+    if not np.array_equal(sx * found, wanted):
+        raise Unsupported("Its alpha has no exact place in the weights' scales; multiply the weights by it.")
+    return replace(sums, weight_scale=found)
+
+
+def _with_operand_bias(r: Reader, node: NodeOp, sums: Sums, index: int, beta: float) -> Sums:
+    if node.operand(index) is None:
+        return sums
+    meaning = r.operand(node, index)
+    if beta != 1.0:
+        real = r.known(node, index)
+        meaning = Known(np.asarray(real * np.float32(beta), np.float32)) if real is not None else meaning
+    return with_bias(sums, meaning)
+
+
+def is_bias(sums: Sums, meaning: Known | KnownCodes) -> bool:
+    """Whether a constant is one number, or one per output channel of these sums."""
+    shape = meaning.array.shape if isinstance(meaning, Known) else meaning.codes.shape
+    return channel_vector(shape, sums.shape, sums.channel_axis)
+
+
+def channel_vector(shape: tuple[int, ...], of: tuple[int, ...], axis: int) -> bool:
+    """Whether a constant of this shape broadcasts over ``of`` as one number or one per index of ``axis``."""
+    if math.prod(shape) == 1:
+        return True
+    aligned = (1,) * (len(of) - len(shape)) + tuple(shape)
+    return len(shape) <= len(of) and all(n == 1 or (at == axis and n == of[at]) for at, n in enumerate(aligned))
+
+
+def with_bias(sums: Sums, meaning: Meaning) -> Sums:
+    """Sums plus a constant per channel, by the rules of section 3."""
+    k = sums.weights.shape[0]
+    unit = (np.float32(sums.input_scale) * sums.weight_scale).astype(np.float32)
+    exact = float(np.float32(sums.input_scale)) * sums.weight_scale.astype(np.float64)
+    if isinstance(meaning, KnownCodes) and meaning.element == "i32" and not meaning.zero.any():
+        given = np.broadcast_to(meaning.scale.astype(np.float64), (k,))
+        if (np.abs(given - exact) <= 1e-4 * exact).all():
+            bias = np.broadcast_to(meaning.codes.reshape(-1), (k,))
+            return replace(sums, bias=sums.bias + bias)
+    if isinstance(meaning, KnownCodes):
+        real = meaning.real
+    elif isinstance(meaning, Known):
+        real = float32_vector(meaning.array)
+    else:
+        raise Unsupported("Its bias is computed at run time; the machine needs a constant bias.")
+    return replace(sums, bias=sums.bias + bias_codes(np.broadcast_to(real.reshape(-1), (k,)), unit))
+
+
+def bias_codes(real: Array, unit: F32) -> Int64:
+    """B[c] = rne(f32(b / f32(sx·sw))); Unsupported if one leaves int32."""
+    with np.errstate(all="ignore"):
+        ratio = np.rint((np.asarray(real, np.float32) / unit).astype(np.float32)).astype(np.float64)
+    if not np.isfinite(ratio).all() or (np.abs(ratio) > 2**31 - 1).any():
+        raise Unsupported("Its bias does not fit 32 bits in units of input scale times weight scale; the scale of its "
+                          "input or of its weights is far too small.")  # fmt: skip
+    return ratio.astype(np.int64)
+
+
+def settled(sums: Sums) -> tuple[Int64, F32, Int64]:
+    """(weights, scales, bias) after a real factor and offset have been folded in (section 3)."""
+    if sums.factor is None or sums.offset is None:
+        return sums.weights, sums.weight_scale, sums.bias
+    real = sums.bias * float(np.float32(sums.input_scale)) * sums.weight_scale.astype(np.float64)
+    dead = sums.factor == 0
+    scale = (sums.factor * sums.weight_scale.astype(np.float64)).astype(np.float32)
+    scale = np.where(dead, sums.weight_scale, scale)
+    b = (sums.factor * real + sums.offset).astype(np.float32)
+    weights = np.where(dead[:, None, None, None], sums.weight_zero[:, None, None, None], sums.weights)
+    return weights, scale, bias_codes(b, (np.float32(sums.input_scale) * scale).astype(np.float32))
+
+
+Composition = Callable[[Array, Array], tuple[Array, Array]]
+"""What an operator with constants makes of A and D in A·v + D."""
+
+
+def composed(value: Sums | Affine, compose: Composition) -> Sums | Affine:
+    """The value behind one more linear operator, composed in float64."""
+    k = value.weights.shape[0] if isinstance(value, Sums) else value.factor.shape[0]
+    a = np.ones(k) if value.factor is None else value.factor
+    d = np.zeros(k) if value.offset is None else value.offset
+    factor, offset = compose(a, d)
+    return replace(value, factor=np.broadcast_to(factor, (k,)), offset=np.broadcast_to(offset, (k,)))

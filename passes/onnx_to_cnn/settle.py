@@ -1,0 +1,202 @@
+"""From a waiting value to cnn operations: what a QuantizeLinear does.
+
+``settle`` pushes scale, zero point and bounds inwards. Bounds compose as the laws say, movements are done on codes after
+the operation they follow, and everything settled is remembered, so that no operation is written twice.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from xdsl.dialects.builtin import FloatAttr, StringAttr, f32
+from xdsl.ir import Attribute
+
+from dialects import cnn
+from dialects.meaning import kernels
+from dialects.meaning.arrays import to_blob
+from passes.onnx_to_cnn import products
+from passes.onnx_to_cnn.reader import Reader, last_compute
+from passes.onnx_to_cnn.values import (
+    Affine,
+    Binary,
+    Clip,
+    Codes,
+    Dequantised,
+    Moved,
+    Normalised,
+    Padded,
+    Pool,
+    Quant,
+    Real,
+    Scalar,
+    Stuck,
+    Sums,
+    Trail,
+    Unsupported,
+)
+from passes.onnx_to_cnn.view import View
+
+Bounds = tuple[int, int]
+FULL: Bounds = (-128, 127)
+
+
+def settle(r: Reader, real: Real, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+    """The codes of a value under an output quantisation; ``trail`` are the nodes that follow it.
+
+    Raises Unsupported where the value has no law.
+    """
+    match real:
+        case Clip():
+            inner = kernels.quantise([real.low, real.high], quant.scale, quant.zero)
+            lo, hi = (min(max(int(code), bounds[0]), bounds[1]) for code in inner)
+            return settle(r, real.child, quant, (lo, hi), trail)
+        case Dequantised():
+            return _copied(r, real.codes, quant, bounds, trail)
+        case Sums():
+            return _sums(r, real, quant, bounds, trail)
+        case Scalar():
+            table = kernels.quantise(real.values, quant.scale, quant.zero, *bounds)
+            return _looked_up(r, real.codes, table, quant, real.label, trail)
+        case Affine():
+            return _affine(r, real, quant, bounds, trail)
+        case Binary():
+            return _binary(r, real, quant, bounds, trail)
+        case Pool():
+            return _pool(r, real, quant, bounds, trail)
+        case Normalised():
+            return _lrn(r, real, quant, bounds, trail)
+        case Padded():
+            code = int(kernels.quantise([real.value], quant.scale, quant.zero, *bounds)[0])
+            return real.fill(settle(r, real.children[0], quant, bounds, trail), code)
+        case Moved():
+            return real.move([settle(r, child, quant, bounds, trail) for child in real.children], quant)
+        case Stuck():
+            raise Unsupported(real.reason)
+        case _:
+            raise Unsupported("It has no form on the machine.")
+
+
+def _clamp(bounds: Bounds) -> cnn.ClampAttr:
+    return cnn.ClampAttr.of(*bounds)
+
+
+def _copied(r: Reader, codes: Codes, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+    """A tensor requantised by itself; the identity where nothing changes."""
+    if codes.quant.same(quant) and bounds == FULL:
+        return codes
+    values = (np.arange(-128, 128) - codes.quant.zero).astype(np.float32) * np.float32(codes.quant.scale)
+    table = kernels.quantise(values, quant.scale, quant.zero, *bounds)
+    if codes.quant.same(quant):  # rounding twice is the identity, whatever the scale's last bit
+        table = np.clip(np.arange(-128, 128), *bounds).astype(np.int8)
+    return _looked_up(r, codes, table, quant, "requantise" if bounds == FULL else "clamp", trail)
+
+
+def _looked_up(r: Reader, codes: Codes, table: kernels.Int8, quant: Quant, label: str, trail: Trail) -> Codes:
+    key = ("table", table.tobytes(), quant.scale, quant.zero)
+    if key not in codes.memo:
+        value, view = r.anywhere(codes)
+        op = cnn.TableOp.build(
+            operands=[value],
+            result_types=[r.type_of(view.dims, quant)],
+            properties={"table": to_blob(table), "function": StringAttr(label)},
+        )
+        codes.memo[key] = r.made(r.emit(op, last_compute(trail), trail), view, quant)
+    return codes.memo[key]
+
+
+def _sums(r: Reader, sums: Sums, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+    weights, scale, bias = products.settled(sums)
+    zeros = np.unique(sums.weight_zero)
+    if zeros.size > 1:
+        raise Unsupported("Its weights have several zero points; the machine has one per layer. Quantise the weights "
+                          "symmetrically.")  # fmt: skip
+    value = sums.place()
+    view = sums.result
+    properties = {
+        "weights": to_blob(np.ascontiguousarray(weights, np.int8)),
+        "bias": to_blob(bias.astype(np.int32)),
+        "scales": to_blob(np.ascontiguousarray(scale, np.float32)),
+        "weight_zero": cnn.integer(int(zeros[0])),
+        "quant": cnn.QuantAttr.of(quant.scale, quant.zero),
+        "clamp": _clamp(bounds),
+    }
+    result = [r.type_of(view.dims, quant)]
+    if sums.window is None:
+        op = cnn.FullyConnectedOp.build(operands=[value, None], result_types=result, properties=properties)
+    else:
+        properties |= {"window": cnn.WindowAttr.of(*sums.window), "groups": cnn.integer(sums.groups)}
+        op = cnn.Conv2dOp.build(operands=[value, None], result_types=result, properties=properties)
+    return r.made(r.emit(op, last_compute(trail), trail), view, quant)
+
+
+def _affine(r: Reader, real: Affine, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+    a, b = kernels.affine_parameters(real.factor, real.offset, real.codes.quant.scale, real.codes.quant.zero, quant.scale)
+    rank = len(real.shape)
+    rest = [axis for axis in range(rank) if axis != real.axis]
+    spec = (tuple(rest[:1]), tuple(rest[1:-1]), tuple(rest[-1:] if len(rest) > 1 else ()), (real.axis,))
+    value = r.place(real.codes, spec)
+    view = View(real.codes.view.logical, r.memory(real.codes.view, spec))
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise Unsupported("Its factors and offsets are not finite in units of the output's scale.")
+    op = cnn.AffineOp.build(
+        operands=[value],
+        result_types=[r.type_of(view.dims, quant)],
+        properties={"scale": to_blob(a), "offset": to_blob(b), "clamp": _clamp(bounds)},
+    )
+    return r.made(r.emit(op, last_compute(trail), trail), view, quant)
+
+
+_BINARY: dict[str, type[cnn.AddOp | cnn.SubOp | cnn.MulOp]] = {"Add": cnn.AddOp, "Sub": cnn.SubOp, "Mul": cnn.MulOp}
+
+
+def _binary(r: Reader, real: Binary, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+    lhs, rhs = real.lhs, real.rhs
+    if lhs.shape != real.shape and real.kind == "Mul":
+        lhs, rhs = rhs, lhs
+    if lhs.shape != real.shape:
+        raise Unsupported(f"Its operands {list(real.lhs.shape)} and {list(real.rhs.shape)} both have to be repeated to "
+                          "one shape; the machine can repeat one pixel only, when it multiplies.")  # fmt: skip
+    rank = len(real.shape)
+    shape = (1,) * (rank - len(rhs.shape)) + rhs.shape
+    pixel = real.kind == "Mul" and rank >= 2 and shape == (real.shape[0], real.shape[1], *(1,) * (rank - 2))
+    if shape != real.shape and not pixel:
+        raise Unsupported(f"It combines {list(real.lhs.shape)} with {list(real.rhs.shape)}; the machine combines "
+                          "tensors of one shape, and multiplies by one pixel of all channels.")  # fmt: skip
+    if len(rhs.shape) != rank:
+        view = rhs.view.reshaped(shape)
+        assert view is not None
+        rhs = rhs.seen(view)
+    spec = r.spec_of(lhs.view) if shape == real.shape and lhs.storage.source is None else None
+    first, second = r.place(lhs, spec), r.place(rhs, spec)
+    view = View(lhs.view.logical, r.memory(lhs.view, spec))
+    op = _BINARY[real.kind].build(
+        operands=[first, second], result_types=[r.type_of(view.dims, quant)], properties={"clamp": _clamp(bounds)}
+    )
+    return r.made(r.emit(op, last_compute(trail), trail), view, quant)
+
+
+def _pool(r: Reader, real: Pool, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+    value = real.place()
+    properties: dict[str, Attribute] = {"clamp": _clamp(bounds)}
+    result = [r.type_of(real.result.dims, quant)]
+    if real.window is None:
+        op = cnn.GlobalAveragePoolOp.build(operands=[value], result_types=result, properties=properties)
+    else:
+        properties |= {"window": cnn.WindowAttr.of(*real.window), "count_pads": cnn.integer(int(real.count_pads))}
+        op = cnn.AveragePool2dOp.build(operands=[value], result_types=result, properties=properties)
+    return r.made(r.emit(op, last_compute(trail), trail), real.result, quant)
+
+
+def _lrn(r: Reader, real: Normalised, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+    view = View.canonical(real.shape)
+    op = cnn.LrnOp.build(
+        operands=[r.place(real.codes)],
+        result_types=[r.type_of(view.dims, quant)],
+        properties={
+            "size": cnn.integer(real.size),
+            "alpha": FloatAttr(real.alpha, f32),
+            "beta": FloatAttr(real.beta, f32),
+            "bias": FloatAttr(real.bias, f32),
+        },
+    )
+    codes = r.made(r.emit(op, last_compute(trail), trail), view, quant)
+    return codes if bounds == FULL else _copied(r, codes, quant, bounds, trail)

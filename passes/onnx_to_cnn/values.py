@@ -1,0 +1,256 @@
+"""What an ONNX value can be while a quantised graph is read.
+
+Between a DequantizeLinear and the next QuantizeLinear nothing is computed: a value is an expression that waits, because
+the laws round where the QuantizeLinear says with which scale and zero point, and nowhere else. ``settle`` then turns
+the expression into cnn operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.ir import SSAValue
+
+from dialects.onnx import NodeOp
+from passes.onnx_to_cnn.view import View
+
+Array = npt.NDArray[Any]
+Trail = tuple[NodeOp, ...]
+"""The nodes an expression has absorbed, first to last."""
+
+
+class Unsupported(Exception):
+    """A node without a cnn form; the text is the sentence the user reads."""
+
+
+@dataclass(eq=False)
+class Quant:
+    """Scale (float32 as a Python float) and zero point of int8 codes."""
+
+    scale: float
+    zero: int
+
+    def same(self, other: Quant) -> bool:
+        return self.scale == other.scale and self.zero == other.zero
+
+
+@dataclass(eq=False)
+class Storage:
+    """Where codes are: an int8 NHWC ``value``; a ``source`` tensor that the host holds; or ``make`` to be called first.
+
+    ``reason`` is set for codes that nothing can make: the node to blame, and the sentence.
+    """
+
+    value: SSAValue | None = None
+    source: SSAValue | None = None
+    make: Callable[[], SSAValue] | None = None
+    reason: tuple[NodeOp, str] | None = None
+    unsigned: bool = False
+
+    def force(self) -> SSAValue | None:
+        """The int8 value, made now if it was not yet; None for what the host holds."""
+        if self.value is None and self.make is not None:
+            self.value = self.make()
+        return self.value
+
+
+@dataclass(eq=False)
+class Codes:
+    """An int8 tensor (uint8 shifted by 128): storage, where its elements lie, what they mean."""
+
+    storage: Storage
+    view: View
+    quant: Quant
+    memo: dict[Any, Any] = field(default_factory=dict[Any, Any])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.view.shape
+
+    def seen(self, view: View) -> Codes:
+        """The same codes under another view."""
+        return Codes(self.storage, view, self.quant)
+
+
+@dataclass(eq=False)
+class Raw:
+    """An integer tensor from the graph's inputs whose scale a DequantizeLinear has yet to tell."""
+
+    source: SSAValue
+    view: View
+    unsigned: bool
+
+
+@dataclass(eq=False)
+class Known:
+    """Constant numbers."""
+
+    array: Array
+
+
+@dataclass(eq=False)
+class KnownCodes:
+    """A dequantised constant: signed integers (uint8 shifted by 128) with scales and zero points along ``axis``."""
+
+    codes: npt.NDArray[np.int64]
+    scale: npt.NDArray[np.float32]
+    zero: npt.NDArray[np.int64]
+    axis: int
+    element: str
+
+    @property
+    def real(self) -> npt.NDArray[np.float32]:
+        """DQ: exact difference, one float32 multiply."""
+        return (self.codes - self.along(self.zero)).astype(np.float32) * self.along(self.scale)
+
+    def along(self, vector: Array) -> Array:
+        """A vector shaped to broadcast along ``axis``."""
+        if vector.size == 1:
+            return vector.reshape(())
+        shape = [1] * self.codes.ndim
+        shape[self.axis] = -1
+        return vector.reshape(shape)
+
+
+@dataclass(eq=False)
+class Host:
+    """A float tensor computed from the graph's inputs alone."""
+
+    value: SSAValue
+
+
+@dataclass(eq=False)
+class Real:
+    """Base of the expressions. ``shape`` is the ONNX shape."""
+
+    shape: tuple[int, ...]
+    trail: Trail
+
+
+@dataclass(eq=False)
+class Dequantised(Real):
+    """A plain DQ of codes."""
+
+    codes: Codes
+
+
+@dataclass(eq=False)
+class Sums(Real):
+    """Sums of products (conv2d, or fully connected where ``window`` is None), channels on ONNX axis ``channel_axis``.
+
+    ``weights`` KRSC codes, ``weight_zero`` and ``weight_scale`` per output channel; ``bias`` integers already in units
+    of sx·sw, or None; ``factor``/``offset`` the real A, D of section 3. ``place`` brings the operand into memory order.
+    """
+
+    codes: Codes
+    weights: npt.NDArray[np.int64]
+    weight_scale: npt.NDArray[np.float32]
+    weight_zero: npt.NDArray[np.int64]
+    bias: npt.NDArray[np.int64]
+    window: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None
+    groups: int
+    place: Callable[[], SSAValue]
+    result: View
+    channel_axis: int = 1
+    input_scale: float = 0.0
+    factor: npt.NDArray[np.float64] | None = None
+    offset: npt.NDArray[np.float64] | None = None
+
+
+@dataclass(eq=False)
+class Affine(Real):
+    """factor·v + offset per channel (float64 vectors along ONNX axis ``axis``) of dequantised codes."""
+
+    codes: Codes
+    factor: npt.NDArray[np.float64]
+    offset: npt.NDArray[np.float64]
+    axis: int
+
+
+@dataclass(eq=False)
+class Clip(Real):
+    """min(max(v, low), high)."""
+
+    child: Real
+    low: float
+    high: float
+
+
+@dataclass(eq=False)
+class Scalar(Real):
+    """A function of one int8 tensor: ``values`` for its 256 codes in order. ``linear`` = (A, D) while it is A·v + D."""
+
+    codes: Codes
+    values: npt.NDArray[np.float32]
+    linear: tuple[float, float] | None
+    label: str
+
+
+@dataclass(eq=False)
+class Binary(Real):
+    """Add, Sub or Mul of two int8 tensors."""
+
+    kind: str
+    lhs: Codes
+    rhs: Codes
+
+
+@dataclass(eq=False)
+class Pool(Real):
+    """Average (``window`` given) or mean over the image; ``operand`` is brought into memory order by ``place``."""
+
+    codes: Codes
+    place: Callable[[], SSAValue]
+    window: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None
+    count_pads: bool
+    result: View
+
+
+@dataclass(eq=False)
+class Normalised(Real):
+    """LRN."""
+
+    codes: Codes
+    size: int
+    alpha: float
+    beta: float
+    bias: float
+
+
+Mover = Callable[[Sequence[Codes], Quant], Codes]
+
+
+@dataclass(eq=False)
+class Moved(Real):
+    """A movement of elements whose operands still wait; done on codes once they are settled."""
+
+    children: tuple[Real, ...]
+    move: Mover
+
+
+@dataclass(eq=False)
+class Padded(Moved):
+    """A movement that writes ``value`` beside the codes; ``fill`` builds it for a code and settled codes."""
+
+    value: float
+    fill: Callable[[Codes, int], Codes]
+
+
+@dataclass(eq=False)
+class Stuck(Real):
+    """No cnn form: fine at the model's end, where the host computes it; an error before a further int8 tensor."""
+
+    node: NodeOp
+    reason: str
+
+
+Meaning = Codes | Raw | Known | KnownCodes | Host | Real
+
+
+def with_trail(value: Real, node: NodeOp) -> Real:
+    """The same expression, one node longer."""
+    return replace(value, trail=(*value.trail, node))
