@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from io import StringIO
 from typing import NoReturn
 
-from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, DenseResourceAttr, StringAttr, UnknownLoc
+from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, DenseResourceAttr, ModuleOp, StringAttr, UnknownLoc
 from xdsl.ir import Attribute, IRNode, Operation
 from xdsl.printer import Printer
 from xdsl.utils.diagnostic import Diagnostic
 from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException, ParseError, VerifyException
 
+from passes.pipeline import LEVELS
 from sim.errors import ReconError
 
 LINE = 160
@@ -99,8 +100,11 @@ def lean_diagnostics() -> Generator[None]:
         Diagnostic.raise_exception = original
 
 
-def verify(module: Operation) -> None:
-    """Verify the module; a VerifyException always names the operation."""
+def verify(module: ModuleOp) -> None:
+    """Verify the module; a VerifyException always names the operation.
+
+    In our own levels also what xDSL leaves out: definitions before uses, symbols that exist.
+    """
     with lean_diagnostics():
         try:
             module.verify()
@@ -108,6 +112,13 @@ def verify(module: Operation) -> None:
             if not getattr(error, "__notes__", ()):
                 _find_culprit(module, error)
             raise
+    if any(op.name.partition(".")[0] in LEVELS for op in module.walk()):
+        from passes.verify_structure import verify_structure
+
+        try:
+            verify_structure(module)
+        except ReconError as error:
+            raise VerifyException(str(error)) from None
 
 
 def _find_culprit(module: Operation, error: VerifyException) -> None:

@@ -25,6 +25,7 @@ from xdsl.passes import ModulePass, PassPipeline
 from xdsl.utils.exceptions import DiagnosticException, ParseError
 
 from passes.pipeline import LEVELS, level_of, passes_between
+from passes.verify_structure import verify_structure
 from sim.errors import ReconError
 from sim.machine import load as load_machine
 from sim.program import HostSegment, MachineSegment, Port, Program
@@ -118,6 +119,7 @@ def lower(
     with diagnostics.lean_diagnostics():
         try:
             PassPipeline(passes_between(start, level, options), between).apply(context, module)
+            verify_structure(module, level)
         except DiagnosticException as error:
             raise ReconError(diagnostics.describe(error)) from None
 

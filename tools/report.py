@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sim.machine import Machine
 from sim.statistics import LayerStatistics, Statistics
 from tools.console import count, shorten, table
@@ -45,34 +47,59 @@ def _time(seconds: float) -> str:
 HEADER = ("layer", "operator and shape", "MACs", "ops/B", "configuration", "cycles", "DRAM B", "limited by")
 """Columns of the table by layer."""
 
-_FIXED = {1: 30, 4: 24, 7: 15}
-"""Widest a text column may get; the layer's name takes what is left."""
+LEGEND = "channels in → rows x columns x channels out;  d direct, w winograd;  cycles: share of the critical path"
+"""The line under the table."""
+
+_SHORT = {
+    "conv2d": "conv",
+    "fully_connected": "fc",
+    "max_pool2d": "max_pool",
+    "average_pool2d": "avg_pool",
+    "global_average_pool": "global_avg",
+    "reconfiguration": "reconfig",
+    "dram": "DRAM",
+}
 
 
-def layers(statistics: Statistics) -> str:
-    """The table by layer."""
+def layers(statistics: Statistics, width: int = WIDTH) -> str:
+    """The table by layer, its two text columns cut to fit the width."""
     rows = [_row(layer) for layer in statistics.layers]
-    for column, width in _FIXED.items():
-        rows = [(*row[:column], shorten(row[column], width), *row[column + 1 :]) for row in rows]
-    others = sum(max(len(row[column]) for row in (HEADER, *rows)) + 2 for column in range(1, len(HEADER)))
-    room = max(6, WIDTH - others)
-    rows = [(_middle(row[0], room), *row[1:]) for row in rows]
-    return table(HEADER, rows, numeric=(2, 3, 5, 6))
+    widths = [max(len(row[column]) for row in (HEADER, *rows)) for column in range(len(HEADER))]
+    room = width - sum(widths[2:]) - 2 * (len(widths) - 1)
+    shape = min(widths[1], max(len(HEADER[1]), room - min(widths[0], 12)))
+    name = max(6, room - shape)
+    return table(HEADER, [(_middle(row[0], name), shorten(row[1], shape), *row[2:]) for row in rows], (2, 3, 5, 6))
 
 
 def _row(layer: LayerStatistics) -> tuple[str, ...]:
     return (
         layer.name,
-        f"{layer.op} {layer.shape}".replace(" -> ", "→"),
+        operator(layer.op, layer.shape),
         count(layer.macs),
         "-" if layer.ops_per_byte is None else count(layer.ops_per_byte),
         layer.configuration.replace("direct ", "d ").replace("winograd ", "w ") or "-",
         f"{layer.cycles:,}",
         count(layer.dram_read_bytes + layer.dram_write_bytes),
-        {"input": "input stream", "output": "output stream", "dram": "DRAM"}.get(layer.limited_by, layer.limited_by),
+        _SHORT.get(layer.limited_by, layer.limited_by),
     )
 
 
+def operator(op: str, shape: str) -> str:
+    """``conv 3x3/2 16→24x24x32`` for conv2d and ``48x48x16 -> 24x24x32 3x3/2``; other texts as they are."""
+    op = _SHORT.get(op, op)
+    match = re.fullmatch(r"\d+x\d+x(\d+) -> (\d+x\d+x\d+) (\d+x\d+\S*)(?: in (\d+) groups)?", shape)
+    if match is None:
+        before, arrow, after = shape.partition(" -> ")
+        return f"{op} {before}" if before == after or not arrow else f"{op} {before}→{after}"
+    inputs, output, kernel, groups = match.groups()
+    if groups == inputs:
+        return f"depthwise {kernel} {output}"
+    return " ".join([op, kernel, *([f"g{groups}"] if groups else []), f"{inputs}→{output}"])
+
+
 def _middle(name: str, width: int) -> str:
-    """A name cut at its beginning, since its end tells layers apart."""
-    return name if len(name) <= width else "…" + name[-(width - 1) :]
+    """A name cut in its middle: beginnings say what, ends say which."""
+    if len(name) <= width:
+        return name
+    tail = width // 2
+    return f"{name[: width - tail - 1]}…{name[-tail:]}"

@@ -20,6 +20,7 @@ from tools import VERSION
 from tools.console import count
 from tools.driver import check_inputs, from_codes, run_program, to_codes
 from tools.listing import BY_HAND, assemble_program, disassemble_program
+from tools.report import operator
 from tools.tensors import Picture, answer_of, random_inputs, read_picture, top_classes
 
 
@@ -49,9 +50,9 @@ def test_run_prints_totals_and_layers_within_100_columns(recon: Tool, program: P
     assert outcome.err == "note: no --input: random data of seed 0\n"
     lines = outcome.out.splitlines()
     assert lines[1].startswith("model         adder on edge4k")
-    assert lines[-2].split() == ["layer", "operator", "and", "shape", *"MACs ops/B configuration cycles".split(),
+    assert lines[-3].split() == ["layer", "operator", "and", "shape", *"MACs ops/B configuration cycles".split(),
                                  "DRAM", "B", "limited", "by"]  # fmt: skip
-    assert lines[-1].startswith("sum    add 4x4x3")
+    assert lines[-2].startswith("sum    add 4x4x3")
     assert max(map(len, lines)) <= 100
 
 
@@ -187,3 +188,18 @@ def test_program_files_are_the_same_after_reading(adder: Program, program: Path)
 def test_a_device_is_written_to_and_not_replaced(recon: Tool, program: Path) -> None:
     assert recon("disassemble", program, "-o", os.devnull).code == 0
     assert not Path(os.devnull).is_file()
+
+
+@pytest.mark.parametrize(
+    ("op", "shape", "text"),
+    [
+        ("conv2d", "48x48x16 -> 24x24x32 3x3/2", "conv 3x3/2 16→24x24x32"),
+        ("conv2d", "48x48x16 -> 48x48x16 3x3 in 16 groups", "depthwise 3x3 48x48x16"),
+        ("conv2d", "48x48x16 -> 48x48x16 3x3 in 4 groups", "conv 3x3 g4 16→48x48x16"),
+        ("add", "8x8x64 -> 8x8x64", "add 8x8x64"),
+        ("global_average_pool", "3x3x256 -> 1x1x256", "global_avg 3x3x256→1x1x256"),
+        ("resize", "by hand", "resize by hand"),
+    ],
+)
+def test_operators_are_named_briefly(op: str, shape: str, text: str) -> None:
+    assert operator(op, shape) == text

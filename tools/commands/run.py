@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -52,7 +53,7 @@ def run_command(
     """
     from sim.program import load, write_whole
     from tools.driver import run_program
-    from tools.report import layers, totals
+    from tools.report import LEGEND, WIDTH, layers, totals
     from tools.tensors import Picture, answer_of, random_inputs, read_inputs, read_labels, top_classes, write_outputs
 
     talk = Talk(quiet, verbose)
@@ -80,7 +81,7 @@ def run_command(
         result = run_program(
             loaded, inputs, timing_only, sanitize, lambda part, whole: progress.done("running", part, whole)
         )
-    if answer is not None and not timing_only:
+    if answer is not None and input:
         for name, score in top_classes(result.outputs[answer.name], names, TOP):
             talk.answer(f"{name} {score}")
     if output is not None:
@@ -94,4 +95,5 @@ def run_command(
     talk.say()
     talk.say(totals(result.statistics, loaded.machine))
     talk.say()
-    talk.say(layers(result.statistics))
+    talk.say(layers(result.statistics, max(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns)))
+    talk.say(LEGEND)
