@@ -3,7 +3,7 @@
     compute = Σ over layers of their least compute cycles
     dram    = (weights and parameters once + network inputs + network outputs) / rate
     bound   = max(compute, dram)
-    bound2  = max over i ≤ j of  compute(before i) + max(0, weights(i…j) − SRAM) / rate + compute(after j)
+    bound2  = max(bound, max over i ≤ j of  compute(before i) + max(0, weights(i…j) − SRAM) / rate + compute(after j))
 
 ``bound2`` knows order and capacity: of the weights of layers i…j only as many bytes as SRAM holds can be there before
 layer i begins, and no layer after j can begin before the rest has come.
@@ -30,7 +30,8 @@ def bounds(compute: Sequence[int], weight_bytes: Sequence[int], port_bytes: int,
     rate = machine.dram_rate
     total = sum(compute)
     dram = _cycles(sum(weight_bytes) + port_bytes, rate)
-    return Bounds(total, dram, max(total, dram), _ordered(compute, weight_bytes, machine.sram.bytes, rate))
+    bound = max(total, dram)
+    return Bounds(total, dram, bound, max(bound, _ordered(compute, weight_bytes, machine.sram.bytes, rate)))
 
 
 def _cycles(size: int, rate: Fraction) -> int:
@@ -38,7 +39,7 @@ def _cycles(size: int, rate: Fraction) -> int:
 
 
 def _ordered(compute: Sequence[int], weight_bytes: Sequence[int], sram: int, rate: Fraction) -> int:
-    """``bound2``, one row of the maximum at a time."""
+    """The second part of ``bound2``, one row of the maximum at a time."""
     done = np.concatenate(([0], np.cumsum(np.array(compute, np.int64))))
     stored = np.concatenate(([0], np.cumsum(np.array(weight_bytes, np.int64))))
     worst = int(done[-1])

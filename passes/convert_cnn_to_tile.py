@@ -128,6 +128,9 @@ def chosen(net: Network, target: Machine) -> dict[Layer, Configuration]:
     return dict(zip(convolutions, found, strict=True))
 
 
+ROOMY = 35
+"""Per cent of SRAM: activations that never take more leave enough for prefetch, and nothing is fused."""
+
 BUDGETS = (85, 70, 55)
 """Per cent of SRAM that activations and the weights of fused layers may take, tried in turn."""
 
@@ -144,7 +147,8 @@ def planned(target: Machine, net: Network, configurations: dict[Layer, Configura
     failure: ReconError | None = None
     partitioner = Partitioner(target, net, configurations)
     seen: set[Partition] = set()
-    for budget in (None, *BUDGETS):
+    crowded = max(partitioner.live()) > target.sram.bytes * ROOMY // 100
+    for budget in (None, *BUDGETS) if crowded else (None,):
         try:
             whole = target.sram.bytes
             partition = alone(net) if budget is None else partitioner.cut(whole * budget // 100)

@@ -100,11 +100,11 @@ class Partitioner:
     def group(self, first: int, last: int, budget: int) -> tuple[float, Group | None]:
         """The cheapest way to run layers first … last as one group within a budget of bytes, and its cycles."""
         layers = tuple(self.layers[first : last + 1])
-        touches_spill = any(t.buffer in self.spilled for layer in layers for t in (*layer.inputs, layer.output))
-        if first == last and not touches_spill:
+        if first == last:
             layer = layers[0]
+            touched = {t.buffer for t in (*layer.inputs, layer.output)}
             inner = sum(b.bytes for b, (birth, death) in self.life.items()
-                        if birth >= first and death <= last and b not in self.spilled)
+                        if (birth >= first and death <= last) or (b in touched and b in self.spilled))
             if self.resident(first, last) + inner + self.least_weights(layer) <= budget:
                 return self.cycles(layer, 1), Group(layers, 1)
         if not all(self.can_stripe(layer) for layer in layers):
@@ -113,14 +113,23 @@ class Partitioner:
         if fixed > budget:
             return INFINITE, None
         shortest = min(layer.output.height for layer in layers)
-        for stripes in STRIPES:
-            if stripes > shortest:
-                break
-            group = Group(layers, stripes)
-            stored = rings(group, progress(group, self.configurations), self.spilled)
-            if fixed + sum(rows * b.width * b.channels for b, rows in stored.items()) <= budget:
-                return sum(self.cycles(layer, stripes) for layer in layers), group
-        return INFINITE, None
+        tried = [stripes for stripes in STRIPES if stripes <= shortest]
+        if not tried or not self.fits(layers, tried[-1], budget - fixed):
+            return INFINITE, None
+        low, high = 0, len(tried) - 1
+        while low < high:
+            middle = (low + high) // 2
+            if self.fits(layers, tried[middle], budget - fixed):
+                high = middle
+            else:
+                low = middle + 1
+        return sum(self.cycles(layer, tried[high]) for layer in layers), Group(layers, tried[high])
+
+    def fits(self, layers: tuple[Layer, ...], stripes: int, room: int) -> bool:
+        """Whether the rings of a group take no more than so many bytes."""
+        group = Group(layers, stripes)
+        stored = rings(group, progress(group, self.configurations), self.spilled)
+        return sum(rows * b.width * b.channels for b, rows in stored.items()) <= room
 
     def cycles(self, layer: Layer, stripes: int) -> float:
         """Engine cycles of a layer in so many stripes, refilling L1 for each."""
@@ -143,7 +152,10 @@ class Partitioner:
                     f"Layer {layer.name} does not fit in SRAM in any number of stripes: {self.machine.name} has "
                     f"{self.machine.sram.bytes:,} bytes and its weights alone take {self.weights(layer):,}. "
                     "A machine with more SRAM would help.")
-            self.spilled |= {max(alive, key=lambda b: (b.bytes, b.name))}
+            near = self.layers[found]
+            touched = {t.buffer for t in (*near.inputs, near.output)}
+            # A long skip waits in DRAM at less cost than what the layer itself works on.
+            self.spilled |= {max(alive, key=lambda b: (b not in touched, b.bytes, b.name))}
 
     def _cut(self, budget: int) -> Partition | int:
         """The best cut, or the layer at which there is none."""
@@ -152,13 +164,12 @@ class Partitioner:
         back: list[tuple[int, Group] | None] = [None]
         for last, layer in enumerate(self.layers):
             least: tuple[float, int, Group] | None = None
+            weights = 0
             for first in range(last, max(-1, last - LONGEST), -1):
-                if first < last and (best[first] == INFINITE or max(live[first : last + 1]) <= budget // 2):
-                    # Fusing what does not crowd SRAM saves nothing.
-                    if max(live[first : last + 1]) <= budget // 2:
-                        break
-                    continue
-                if first < last and not self.can_stripe(self.layers[first]):
+                weights += self.weights(self.layers[first])
+                if first < last and (
+                    weights > budget or live[first] <= budget // 2 or not self.can_stripe(self.layers[first])
+                ):
                     break
                 if best[first] == INFINITE:
                     continue
@@ -168,7 +179,8 @@ class Partitioner:
             best.append(least[0] if least else INFINITE)
             back.append((least[1], least[2]) if least else None)
         if back[-1] is None:
-            return max((i for i in range(len(self.layers)) if back[i + 1] is None), key=lambda i: live[i])
+            reached = max(i for i, cost in enumerate(best) if cost < INFINITE)
+            return max(range(reached, min(reached + 8, len(self.layers))), key=lambda i: live[i])
         groups: list[Group] = []
         position = len(self.layers)
         while position:

@@ -20,7 +20,7 @@ from passes.plan import numbers
 from passes.plan.blocks import Constant, Item, Room, Transfer, rooms_of
 from passes.plan.candidates import Blocking, ConvShape, conv_shape, evaluate
 from passes.plan.network import Buffer, Layer, Network, Tensor
-from passes.plan.stripes import Group, Step, progress, rings
+from passes.plan.stripes import Group, Step, progress, rings, row_multiple
 
 CHUNK = 96 * 1024
 """Blocks of weights share a room up to this many bytes: small enough to leave early."""
@@ -193,7 +193,7 @@ class Schedule:
             self.weights[layer] = self.weight_rooms(layer, shape, blocks)
         weights = self.weights[layer]
         many_passes = blocking.inputs < shape.inputs
-        multiple = 2 if configuration.algorithm == "winograd" else 1
+        multiple = row_multiple(layer, self.configurations)
         rows = stop - begin
         outer = [(begin, stop)]
         if many_passes and blocking.rows < rows:
@@ -340,7 +340,8 @@ class Schedule:
         makers = [maker for tensor in layer.inputs for maker in _makers(tensor) if maker.is_conv]
         if makers and all(self.block_count(maker) > 1 for maker in makers):
             return [((begin, stop), part) for part in cuts(0, output.channels, pieces, 16)]
-        return [(part, (0, output.channels)) for part in cuts(begin, stop, pieces)]
+        multiple = row_multiple(layer, self.configurations)
+        return [(part, (0, output.channels)) for part in cuts(begin, stop, pieces, multiple)]
 
     def block_count(self, layer: Layer) -> int:
         shape = conv_shape(layer)

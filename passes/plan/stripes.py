@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dialects import cnn
 from sim.machine import Configuration
 
 from passes.plan.network import Buffer, Layer
@@ -36,9 +37,26 @@ def _leaves(layer: Layer, inside: set[Layer]) -> bool:
     )
 
 
+def row_multiple(layer: Layer, configurations: Mapping[Layer, Configuration]) -> int:
+    """Output rows that a layer makes together: pairs for Winograd, the copies of one input row for a resize."""
+    if layer.is_conv:
+        return 2 if configurations[layer].algorithm == "winograd" else 1
+    return layer.op.factors.get_values()[0] if isinstance(layer.op, cnn.ResizeOp) else 1
+
+
 def progress(group: Group, configurations: Mapping[Layer, Configuration]) -> list[Step]:
-    """The steps of a group, in order. Winograd layers make whole pairs of rows."""
+    """The steps of a group, in order; a step ends a layer at a multiple of its ``row_multiple``."""
     inside = set(group.layers)
+    makers: dict[Buffer, list[Layer]] = {}
+    for layer in group.layers:
+        makers.setdefault(layer.output.buffer, []).append(layer)
+    readers: dict[Layer, list[tuple[Layer, int]]] = {layer: [] for layer in group.layers}
+    for reader in group.layers:
+        for which, tensor in enumerate(reader.inputs):
+            for maker in makers.get(tensor.buffer, ()):
+                readers[maker].append((reader, which))
+    leaves = {layer for layer in group.layers if _leaves(layer, inside)}
+    multiples = {layer: row_multiple(layer, configurations) for layer in group.layers}
     done = dict.fromkeys(group.layers, 0)
     steps: list[Step] = []
     for stripe in range(1, group.stripes + 1):
@@ -46,25 +64,18 @@ def progress(group: Group, configurations: Mapping[Layer, Configuration]) -> lis
         for layer in reversed(group.layers):
             height = layer.output.height
             end = done[layer]
-            if _leaves(layer, inside):
+            if layer in leaves:
                 end = max(end, -(-height * stripe // group.stripes))
-            for reader in group.layers:
-                for which, tensor in enumerate(reader.inputs):
-                    if reader in ends and ends[reader] > done[reader] and _overlap(tensor.buffer, layer):
-                        end = max(end, reader.input_rows(done[reader], ends[reader], which)[1])
-            configuration = configurations.get(layer)
-            if configuration is not None and configuration.algorithm == "winograd":
-                end += end % 2
+            for reader, which in readers[layer]:
+                if reader in ends and ends[reader] > done[reader]:
+                    end = max(end, reader.input_rows(done[reader], ends[reader], which)[1])
+            end += -end % multiples[layer]
             ends[layer] = min(end, height)
         step = [(layer, done[layer], ends[layer]) for layer in group.layers if ends[layer] > done[layer]]
         if step:
             steps.append(step)
         done = ends
     return steps
-
-
-def _overlap(buffer: Buffer, layer: Layer) -> bool:
-    return layer.output.buffer is buffer
 
 
 def rings(group: Group, steps: list[Step], spilled: frozenset[Buffer]) -> dict[Buffer, int]:
@@ -85,25 +96,29 @@ def rings(group: Group, steps: list[Step], spilled: frozenset[Buffer]) -> dict[B
                 local[buffer] = len({p.is_conv for p in people}) > 1
     if len(steps) == 1:
         return {buffer: buffer.height for buffer in local if buffer in spilled}
+    spans: dict[Buffer, list[tuple[int, int]]] = {buffer: [] for buffer in local}
+    for step in steps:
+        touched: dict[Buffer, tuple[int, int]] = {}
+        for layer, first, end in step:
+            reads = [(t.buffer, *layer.input_rows(first, end, i)) for i, t in enumerate(layer.inputs) if t.buffer in local]
+            if layer.output.buffer in local:
+                reads.append((layer.output.buffer, first, end))
+            for buffer, low, high in reads:
+                a, b = touched.get(buffer, (low, high))
+                touched[buffer] = (min(a, low), max(b, high))
+        for buffer, span in touched.items():
+            spans[buffer].append(span)
     rows: dict[Buffer, int] = {}
     for buffer, double in local.items():
-        spans: list[tuple[int, int]] = []
-        for step in steps:
-            touched = [
-                span
-                for layer, first, end in step
-                for span in (
-                    *((first, end) for _ in [0] if layer.output.buffer is buffer),
-                    *(layer.input_rows(first, end, i) for i, t in enumerate(layer.inputs) if t.buffer is buffer),
-                )
-            ]
-            if touched:
-                spans.append((min(a for a, _ in touched), max(b for _, b in touched)))
+        # The oldest row still read from a step on, and the newest row there is by then.
+        oldest: list[int] = []
+        for first, _ in reversed(spans[buffer]):
+            oldest.append(min(first, oldest[-1]) if oldest else first)
+        oldest.reverse()
         newest = 0
         need = 1
-        for index, (first, end) in enumerate(spans):
+        for index, (_, end) in enumerate(spans[buffer]):
             newest = max(newest, end)
-            oldest = min(s[0] for s in spans[max(0, index - 1) :]) if double else min(s[0] for s in spans[index:])
-            need = max(need, newest - oldest)
+            need = max(need, newest - oldest[max(0, index - 1) if double else index])
         rows[buffer] = min(need, buffer.height)
     return rows
