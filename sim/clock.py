@@ -177,7 +177,6 @@ def _layouts(order: Order, where: Ints) -> list[Ints]:
     chosen = np.zeros(len(where), np.int64)
     for half in (0, 1):
         rows = np.flatnonzero(half_of_fill == half)
-        rows = rows[np.argsort(place[fills[rows]])]
         mine = np.flatnonzero(half_of_conv == half)
         last = np.searchsorted(place[fills[rows]], place[where[mine]]) - 1
         if (last < 0).any():

@@ -40,12 +40,14 @@ class Half:
 
 @dataclass(frozen=True, eq=False)
 class Accumulators:
-    """Sums of an unfinished reduction: exact integers of at most ``magnitude``, and the pass they come from."""
+    """Sums of an unfinished reduction: exact integers of at most ``magnitude``, and the tile they belong to.
+
+    A ``configure`` drops them, so they always belong to the active configuration.
+    """
 
     sums: Sums
     magnitude: int
     tile: tuple[int, int, int, int]
-    configuration: Configuration
 
 
 class StateObserver(Protocol):
@@ -231,7 +233,7 @@ def conv(engine: Engine, fields: Fields) -> None:
         engine.accumulators = None
         write_operand(engine.sram, fields, "out", _chain(engine.sram, fields, sums, magnitude))
     else:
-        engine.accumulators = Accumulators(sums, magnitude, _tile(fields), half.layout)
+        engine.accumulators = Accumulators(sums, magnitude, _tile(fields))
 
 
 def _tile(fields: Fields) -> tuple[int, int, int, int]:
@@ -276,12 +278,12 @@ def _previous_pass(engine: Engine, fields: Fields, half: Half, window: Window) -
         return None
     before = engine.accumulators
     if before is None:
-        raise Violation("it is not a first pass and does not follow a pass that is not the last one.")
-    if before.tile != _tile(fields) or before.configuration != half.layout:
+        raise Violation("it is not a first pass and does not directly follow a pass that is not the last one.")
+    if before.tile != _tile(fields):
         groups, outputs, oy, ox = before.tile
         raise Violation(
-            f"it continues a pass of {groups}·{outputs} channels, {oy}×{ox} pixels in {before.configuration} with one "
-            f"of {half.groups}·{half.outputs} channels, {window.oy}×{window.ox} pixels in {half.layout}."
+            f"it continues a pass of {groups}·{outputs} channels, {oy}×{ox} pixels with one of "
+            f"{half.groups}·{half.outputs} channels, {window.oy}×{window.ox} pixels."
         )
     return before
 

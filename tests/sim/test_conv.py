@@ -236,6 +236,9 @@ def test_large_reductions_stay_exact() -> None:
             x[...], w[0, 0], w[0, 1] = -128, -255, 255
         result = convolve(x, Weights(w), window)
         np.testing.assert_array_equal(result.astype(np.int64), exact(x, w, window))
+    odd = Weights(np.full((1, 1, 1001), 255, np.int16))
+    x = np.full((1, 1, 1001), 127, np.int8)
+    assert int(convolve(x, odd, Window(1, 1, 1, 1, 1, 1))[0, 0, 0]) == 127 * 255 * 1001 > 2**24
     most = np.full((1, 1, 2**17), -128, np.int8)
     weights = Weights(np.full((1, 1, 2**17), 255, np.int16))
     assert int(convolve(most, weights, Window(1, 1, 1, 1, 1, 1))[0, 0, 0]) == -128 * 255 * 2**17 < -(2**31)

@@ -109,15 +109,17 @@ def test_a_message_names_instruction_layer_and_text() -> None:
             "half 0 of L1 holds weights of 1 groups of 2 output and 4 input channels, 1×1, and the "
             "instruction names 1 groups of 3 output and 4 input channels, 1×1.",
         ),
-        ("conv outputs=2 inputs=4", "it is not a first pass and does not follow a pass that is not the last one."),
+        (
+            "conv outputs=2 inputs=4",
+            "it is not a first pass and does not directly follow a pass that is not the last one.",
+        ),
         (
             "conv outputs=2 inputs=4 first=1 ox=2049",
             "its tile takes 4098 accumulators and the array has 4096: 2 too many; make the tile smaller.",
         ),
         (
             "conv outputs=2 inputs=4 first=1\nconv outputs=2 inputs=4 ox=2",
-            "it continues a pass of 1·2 channels, 1×1 pixels in direct g1 k2 r4 p1 with one of 1·2 channels, 1×2 "
-            "pixels in direct g1 k2 r4 p1.",
+            "it continues a pass of 1·2 channels, 1×1 pixels with one of 1·2 channels, 1×2 pixels.",
         ),
         (
             "conv outputs=2 inputs=4 first=1 top=1 bottom=1",
@@ -152,6 +154,13 @@ def test_a_conv_needs_an_active_configuration_and_a_half_laid_out_for_it() -> No
     )
     assert ready("fill outputs=2 inputs=4 k=1 output_stride=4\nconv outputs=2 inputs=4 first=1") == (
         "half 0 of L1 is laid out for direct g1 k1 r1 p1 and the active configuration is direct g1 k2 r4 p1."
+    )
+
+
+def test_a_configure_between_two_passes_parts_them() -> None:
+    passes = "load_config address=8192 | wait array 1\nconv outputs=2 inputs=4 first=1\nconfigure | wait load 4\n"
+    assert ready(passes + "conv outputs=2 inputs=4 last=1") == (
+        "it is not a first pass and does not directly follow a pass that is not the last one."
     )
 
 

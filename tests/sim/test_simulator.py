@@ -166,9 +166,9 @@ def test_timing_a_long_program_is_quick() -> None:
             f"store bytes=512 count2=8 dram_stride2=600 sram_stride2=512 | wait vector {number + 1}",
         ]
     made = program("\n".join(lines), target=EDGE)
-    begin = time.perf_counter()
+    begin = time.process_time()
     run = simulator.simulate(made, {}, timing_only=True)
-    assert time.perf_counter() - begin < 0.6
+    assert time.process_time() - begin < 0.6
     stream = run.segments[0].stream
     assert len(stream.indices(BY_NAME["conv"].opcode)) == 500
     assert len(assembly.disassemble(stream)) == len(lines)
