@@ -25,9 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim import laws
-from sim.assembly import line
 from sim.encoding import Stream
-from sim.errors import Fault
 from sim.isa import BY_NAME, QUEUES, VECTOR_OPS
 from sim.machine import Machine
 from sim.order import Ints, Order, order
@@ -181,10 +179,7 @@ def _layouts(order: Order, where: Ints) -> list[Ints]:
         last = np.searchsorted(place[fills[rows]], place[where[mine]]) - 1
         if (last < 0).any():
             index = int(where[mine[int(np.flatnonzero(last < 0)[0])]])
-            text = line("conv", stream.fields(index))
-            raise Fault(
-                f"Instruction {index} ({text}) stops the machine: half {half} of L1 is empty; a fill must come before."
-            )
+            raise order.fault(index, f"half {half} of L1 is empty; a fill must come before.")
         if len(mine):
             chosen[mine] = rows[last]
     return [column[chosen] for column in layouts]

@@ -27,7 +27,8 @@ class Order:
     """Queues of a stream of n instructions.
 
     ``queue`` int64[n] is each instruction's queue by number, ``position`` int64[n] its place in that queue, ``waits``
-    int64[n, 5] its wait counts and ``members`` per queue the instructions in it, in order.
+    int64[n, 5] its wait counts and ``members`` per queue the instructions in it, in order. ``layers`` names each
+    instruction's layer for messages; it may be empty.
     """
 
     stream: Stream
@@ -35,6 +36,18 @@ class Order:
     position: Ints
     waits: Ints
     members: tuple[Ints, ...]
+    layers: tuple[str, ...] = ()
+
+    def describe(self, index: int) -> str:
+        """``instruction 7 of layer 'stem' (conv …)``: an instruction as messages name it."""
+        text = line(self.stream.instruction(index).name, self.stream.fields(index))
+        layer = f" of layer '{self.layers[index]}'" if self.layers else ""
+        return f"instruction {index}{layer} ({text})"
+
+    def fault(self, index: int, reason: str) -> Fault:
+        """The Fault of an instruction: its number, its layer, its text and why the machine stops."""
+        description = self.describe(index)
+        return Fault(f"{description[0].upper()}{description[1:]} stops the machine: {reason}")
 
     @functools.cached_property
     def linear(self) -> Ints:
@@ -76,13 +89,12 @@ class Order:
             if count == len(self.members[queue]):
                 continue
             index = int(self.members[queue][count])
-            text = line(self.stream.instruction(index).name, self.stream.fields(index))
             for other, need in enumerate(self.waits[index].tolist()):
                 if need > done[other]:
                     has = len(self.members[other])
                     why = f"and its program has {has}" if need > has else f"and it stays at {done[other]}"
                     stuck.append(
-                        f"instruction {index} ({text}) waits until queue {QUEUES[other]} has completed {need}, {why}"
+                        f"{self.describe(index)} waits until queue {QUEUES[other]} has completed {need}, {why}"
                     )
         return "A wait can never be met: " + "; ".join(stuck) + "."
 
@@ -106,8 +118,8 @@ class Order:
         return clocks
 
 
-def order(stream: Stream) -> Order:
-    """Queues, positions and waits of a decoded stream."""
+def order(stream: Stream, layers: tuple[str, ...] = ()) -> Order:
+    """Queues, positions and waits of a decoded stream; ``layers`` may name each instruction's layer."""
     n = len(stream)
     queue_of = np.zeros(256, np.int64)
     for opcode, row in BY_OPCODE.items():
@@ -122,4 +134,4 @@ def order(stream: Stream) -> Order:
     position = np.zeros(n, np.int64)
     for member in members:
         position[member] = np.arange(len(member))
-    return Order(stream, queue, position, waits, members)
+    return Order(stream, queue, position, waits, members, layers)

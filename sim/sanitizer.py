@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from sim.assembly import line
 from sim.engine import Engine
 from sim.isa import BY_NAME, QUEUES
 from sim.memory import Block, Memory, Violation
@@ -113,10 +112,9 @@ class Sanitizer:
 
     def _race(self, queue: int, position: int, written: bool, write: bool, where: str) -> Violation:
         other = int(self.order.members[queue][position - 1])
-        text = line(self.order.stream.instruction(other).name, self.order.stream.fields(other))
         here, there = ("writes" if write else "reads"), ("writes" if written else "reads")
         return Violation(
-            f"a race: it {here} {where}, which instruction {other} ({text}) {there}, and no chain of waits orders "
+            f"a race: it {here} {where}, which {self.order.describe(other)} {there}, and no chain of waits orders "
             "the two; one of them must wait for the other."
         )
 

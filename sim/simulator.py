@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sim import clock
-from sim.assembly import line
 from sim.clock import Timeline
 from sim.encoding import Stream, decode
 from sim.engine import Engine
@@ -115,7 +114,7 @@ def run_segment(
     _check_program(program)
     stream = decode(segment.code)
     _check_layers(program, segment, stream)
-    queues = order(stream)
+    queues = order(stream, tuple(program.layers[layer].name for layer in segment.layer_of.tolist()))
     outputs: Tensors = {}
     if not timing_only:
         outputs = _execute(program, segment, queues, tensors, sanitize, progress)
@@ -145,17 +144,10 @@ def _execute(
                 sanitizer.begin(index)
             engine.execute(name, fields)
         except Violation as violation:
-            raise located(program, segment, stream, index, str(violation)) from None
+            raise queues.fault(index, str(violation)) from None
         if progress is not None and (done % 16 == 15 or done + 1 == len(sequence)):
             progress(done + 1, len(sequence))
     return {region.name: _output(region, dram) for region in segment.outputs}
-
-
-def located(program: Program, segment: MachineSegment, stream: Stream, index: int, reason: str) -> Fault:
-    """The Fault of an instruction: its number, its text, its layer and why the machine stops."""
-    text = line(stream.instruction(index).name, stream.fields(index))
-    layer = program.layers[int(segment.layer_of[index])].name
-    return Fault(f"Instruction {index} of layer '{layer}' ({text}) stops the machine: {reason}")
 
 
 def _input(region: Region, tensors: Tensors) -> Codes:

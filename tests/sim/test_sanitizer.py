@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ def race(text: str) -> str:
 
 
 def after(number: int, line: str, reason: str) -> str:
+    """The message of a race; every instruction belongs to layer ``stem``."""
+    reason = re.sub(r"(instruction \d+) ", r"\1 of layer 'stem' ", reason)
     return (
         f"Instruction {number} of layer 'stem' ({line}) stops the machine: a race: it {reason}, and no chain of waits "
         "orders the two; one of them must wait for the other."
@@ -110,7 +113,9 @@ def test_configuration_slots() -> None:
         1, "configure", "writes the shadow configuration slot, which instruction 0 (load_config) writes"
     )
     assert race("load_config\nconfigure | wait load 1\nload_config") == after(
-        2, "load_config", "writes the shadow configuration slot, which instruction 1 (configure | wait load 1) writes"
+        2,
+        "load_config",
+        "writes the shadow configuration slot, which instruction 1 (configure | wait load 1) writes",
     )
     assert race("load_config\nconfigure | wait load 1\nload_config | wait array 1") == ""
 
