@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -109,8 +110,29 @@ def _first_sentence(thing: type) -> str:
     return re.split(r"(?<=\.)\s+(?=[A-Z])", text)[0].replace("``", "`")
 
 
+def make_run() -> str:
+    """What ``make run`` prints, the table cut short."""
+    import tempfile
+    from contextlib import redirect_stderr, redirect_stdout
+    from io import StringIO
+
+    from tools.main import main as recon
+
+    output = StringIO()
+    examples = ROOT / "examples"
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(output), redirect_stderr(StringIO()):
+        program = f"{folder}/vww.rbin"
+        recon(["compile", "-q", str(examples / "mobilenetv1_vww_int8.onnx"), "-o", program], exits=False)
+        recon(["run", program, "--input", str(examples / "astronaut.png"),
+               "--labels", str(examples / "vww_labels.txt")], exits=False)  # fmt: skip
+    lines = output.getvalue().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("layer "))
+    lines[start + 6 : -2] = [f"… {len(lines) - start - 8} more"]
+    return "```\n$ make run\n" + "\n".join(lines) + "\n```"
+
+
 GENERATED: dict[str, Callable[[], str]] = {
-    function.__name__: function for function in (machines, machine_keys, isa, stats, passes, dialects)
+    function.__name__: function for function in (machines, machine_keys, isa, stats, passes, dialects, make_run)
 }
 """What pages may hold, by name."""
 
@@ -123,7 +145,7 @@ def render(text: str) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Rewrite the pages, or with ``--check`` say which are not current; the exit code."""
     stale = 0
-    for path in sorted(DOCS.glob("*.md")):
+    for path in PAGES:
         old = path.read_text(encoding="utf-8")
         new = render(old)
         if new != old:

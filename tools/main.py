@@ -54,11 +54,14 @@ def recon(
     """
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Entry point: ``error: …`` on stderr and exit 1 for what a user can mend, never a traceback unless --debug."""
+def main(args: Sequence[str] | None = None, *, exits: bool = True) -> None:
+    """Entry point: ``error: …`` on stderr and exit 1 for what a user can mend, never a traceback unless --debug.
+
+    With ``exits`` false it returns when all went well.
+    """
     arguments = list(sys.argv[1:] if args is None else args)
     try:
-        app(arguments)
+        app(arguments, standalone_mode=exits)
     except (ReconError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -47,7 +47,7 @@ def _time(seconds: float) -> str:
 HEADER = ("layer", "operator and shape", "MACs", "ops/B", "configuration", "cycles", "DRAM B", "limited by")
 """Columns of the table by layer."""
 
-LEGEND = "channels in → rows x columns x channels out;  d direct, w winograd;  cycles: share of the critical path"
+LEGEND = "channels in → rows x columns x channels; d direct, w winograd; cycles: share of the critical path"
 """The line under the table."""
 
 _SHORT = {
