@@ -65,8 +65,8 @@ def test_a_deadlock_names_the_layers_too() -> None:
     text = "load bytes=16 | wait vector 1\nvector channels=16 | wait load 1"
     assert fault(text, constants=RANDOM, layers=LAYERS, layer_of=[0, 1]) == (
         "A wait can never be met: instruction 0 of layer 'input' (load bytes=16 | wait vector 1) waits until queue "
-        "vector has completed 1, and it stays at 0; instruction 1 of layer 'stem' (vector op=copy channels=16 | wait load 1) "
-        "waits until queue load has completed 1, and it stays at 0."
+        "vector has completed 1, and it stays at 0; instruction 1 of layer 'stem' (vector op=copy channels=16 | wait "
+        "load 1) waits until queue load has completed 1, and it stays at 0."
     )
 
 
