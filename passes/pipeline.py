@@ -22,11 +22,16 @@ LEVELS = ("onnx", "cnn", "tile", "accel")
 
 @dataclass(frozen=True)
 class Entry:
-    """A pass and the level that it makes or improves; ``default`` passes run on the whole road."""
+    """A pass and the level that it makes or improves.
+
+    ``default`` passes run on the whole road; one with ``when`` runs there if the command line gives that option
+    (``when="assume_int8"`` for ``--assume-int8``).
+    """
 
     level: str
     module: str
     default: bool = True
+    when: str = ""
 
     @property
     def name(self) -> str:
@@ -84,7 +89,8 @@ def passes_between(start: str, end: str, options: dict[str, Any] | None = None) 
     wanted = LEVELS[LEVELS.index(start) + 1 : LEVELS.index(end) + 1]
     made: list[ModulePass] = []
     for entry in PIPELINE:
-        if entry.default and entry.level in wanted:
+        asked = bool((options or {}).get(entry.when)) if entry.when else entry.default
+        if asked and entry.level in wanted:
             kind = entry.load()
             fields = {field.name for field in dataclasses.fields(kind)}
             made.append(kind(**{name: value for name, value in (options or {}).items() if name in fields}))

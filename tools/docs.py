@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from passes.pipeline import Entry
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
@@ -89,9 +91,15 @@ def passes() -> str:
     for entry in PIPELINE:
         kind = entry.load()
         options = ", ".join(f"`{field.name.replace('_', '-')}`" for field in dataclasses.fields(kind))
-        rows.append([f"`{entry.name}`" + ("" if entry.default else " (on request)"), entry.level, options or "-",
+        rows.append([f"`{entry.name}`" + _when(entry), entry.level, options or "-",
                      _first_sentence(kind)])  # fmt: skip
     return _table(["pass", "level", "options", "does"], rows)
+
+
+def _when(entry: Entry) -> str:
+    if entry.when:
+        return f" (with `--{entry.when.replace('_', '-')}`)"
+    return "" if entry.default else " (on request)"
 
 
 def dialects() -> str:

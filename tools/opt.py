@@ -208,7 +208,11 @@ def _with_options(one: ModulePass, options: dict[str, Any]) -> ModulePass:
 def _passes_by_level() -> str:
     lines = ["passes of this compiler by level, in pipeline order (those in brackets only when asked for):"]
     for level in LEVELS:
-        names = [entry.name if entry.default else f"[{entry.name}]" for entry in PIPELINE if entry.level == level]
+        names = [
+            entry.name if entry.default and not entry.when else f"[{entry.name}]"
+            for entry in PIPELINE
+            if entry.level == level
+        ]
         lines += [f"  {level}: {', '.join(names)}"] if names else []
     return "\n".join(lines)
 
