@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
@@ -26,11 +27,10 @@ from xdsl.dialects.builtin import (
     i32,
     i64,
 )
-from xdsl.ir import Attribute, Block, Data, Dialect, ParametrizedAttribute, Region, SSAValue, TypeAttribute
+from xdsl.ir import Attribute, Block, Dialect, Region, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
     IRDLOperation,
-    irdl_attr_definition,
     irdl_op_definition,
     opt_prop_def,
     prop_def,
@@ -39,149 +39,39 @@ from xdsl.irdl import (
     traits_def,
     var_operand_def,
 )
-from xdsl.parser import AttrParser, Parser
+from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.traits import HasParent, IsolatedFromAbove, NoTerminator, SymbolOpInterface
 from xdsl.utils.exceptions import VerifyException
 
+from dialects.accel_attributes import (
+    DRAM,
+    EVENT,
+    SRAM,
+    DramType,
+    EventType,
+    FieldsAttr,
+    Number,
+    PlacesAttr,
+    SramType,
+    WaitsAttr,
+    addresses,
+    defaults,
+    differs,
+    is_address,
+    limits,
+    names,
+    place,
+    positions,
+    required,
+)
 from dialects.recon import BlobAttr, float32, parse_shape, print_float
 from dialects.tile import ConfigurationAttr
 from sim.isa import BY_NAME, INTEGERS, QUEUES, Instruction
 from sim.machine import Configuration
 
-# ------------------------------------------------------------------------------------------------ the table's fields
-
 DRAM_KINDS = ("input", "output", "scratch", "constant", "image")
 """What a region of DRAM is for."""
-
-Number = int | float
-Fields = tuple[Number, ...]
-"""The values of an instruction's fields in the table's order; an address field holds a byte offset."""
-
-
-def is_address(field: str) -> bool:
-    """Whether a field of the instruction table is an address."""
-    return field in ("dram", "sram", "address", "params", "table") or field.endswith(".base")
-
-
-def place(field: str) -> str:
-    """How text names an address field: ``in`` for ``in.base``."""
-    return field.removesuffix(".base")
-
-
-@functools.cache
-def names(instruction: str) -> tuple[str, ...]:
-    """The names of an instruction's fields in the table's order."""
-    return tuple(field.name for field in BY_NAME[instruction].fields)
-
-
-@functools.cache
-def positions(instruction: str) -> Mapping[str, int]:
-    """Field name → position."""
-    return {name: position for position, name in enumerate(names(instruction))}
-
-
-@functools.cache
-def defaults(instruction: str) -> Fields:
-    """The value of every field that text leaves out, as ``sim.encoding.defaults`` has it."""
-    return tuple(0.0 if field.type == "f32" else max(0, field.low) for field in BY_NAME[instruction].fields)
-
-
-@functools.cache
-def _addresses(instruction: str) -> Mapping[str, str]:
-    """Name in text → address field."""
-    return {place(name): name for name in names(instruction) if is_address(name)}
-
-
-def _differs(value: Number, normal: Number) -> bool:
-    return value != normal or math.copysign(1, value) != math.copysign(1, normal)
-
-
-# ------------------------------------------------------------------------------------------------- types, attributes
-
-
-@irdl_attr_definition
-class EventType(ParametrizedAttribute, TypeAttribute):
-    """The completion of an instruction."""
-
-    name = "accel.event"
-
-
-@irdl_attr_definition
-class SramType(ParametrizedAttribute, TypeAttribute):
-    """A buffer in SRAM."""
-
-    name = "accel.sram"
-
-
-@irdl_attr_definition
-class DramType(ParametrizedAttribute, TypeAttribute):
-    """A region of DRAM."""
-
-    name = "accel.dram"
-
-
-EVENT, SRAM, DRAM = EventType(), SramType(), DramType()
-
-
-@irdl_attr_definition
-class FieldsAttr(Data[Fields]):
-    """An instruction's fields in the table's order."""
-
-    name = "accel.fields"
-
-    @classmethod
-    def parse_parameter(cls, parser: AttrParser) -> Fields:
-        with parser.in_angle_brackets():
-            return tuple(
-                parser.parse_comma_separated_list(
-                    parser.Delimiter.SQUARE, lambda: parser.parse_number(allow_boolean=False)
-                )
-            )
-
-    def print_parameter(self, printer: Printer) -> None:
-        numbers = (print_float(value) if isinstance(value, float) else str(value) for value in self.data)
-        printer.print_string(f"<[{', '.join(numbers)}]>")
-
-
-@irdl_attr_definition
-class PlacesAttr(Data[tuple[str, ...]]):
-    """The address field of each memory operand."""
-
-    name = "accel.places"
-
-    @classmethod
-    def parse_parameter(cls, parser: AttrParser) -> tuple[str, ...]:
-        with parser.in_angle_brackets():
-            return tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_identifier))
-
-    def print_parameter(self, printer: Printer) -> None:
-        printer.print_string(f"<[{', '.join(self.data)}]>")
-
-
-@irdl_attr_definition
-class WaitsAttr(Data[tuple[int, ...]]):
-    """How many instructions of each queue must have completed: ``<load 2, array 3>``."""
-
-    name = "accel.waits"
-
-    @classmethod
-    def parse_parameter(cls, parser: AttrParser) -> tuple[int, ...]:
-        counts = [0] * len(QUEUES)
-
-        def one() -> None:
-            queue = parser.parse_identifier()
-            if queue not in QUEUES:
-                parser.raise_error(f"'{queue}' is no queue; the machine has {', '.join(QUEUES)}")
-            counts[QUEUES.index(queue)] = parser.parse_integer(allow_boolean=False, allow_negative=False)
-
-        parser.parse_comma_separated_list(parser.Delimiter.ANGLE, one)
-        return tuple(counts)
-
-    def print_parameter(self, printer: Printer) -> None:
-        waits = [f"{queue} {count}" for queue, count in zip(QUEUES, self.data, strict=True) if count]
-        printer.print_string(f"<{', '.join(waits)}>")
-
 
 # ------------------------------------------------------------------------------------------------------------ memory
 
@@ -502,7 +392,7 @@ class InstructionOp(IRDLOperation):
     def operands_in_memory(self) -> Iterable[tuple[str, MemoryOp, int]]:
         """(address field, buffer or region, byte offset) of each memory operand."""
         position, values = positions(self.MNEMONIC), self.fields.data
-        for name, value in zip(self.places.data, self.memory, strict=True):
+        for name, value in zip(self.places.data, self.operands, strict=False):  # the memory operands come first
             yield name, cast(MemoryOp, value.owner), int(values[position[name]])
 
     def record(self) -> tuple[str, dict[str, Number]]:
@@ -517,8 +407,10 @@ class InstructionOp(IRDLOperation):
 
     def order(self, after: Sequence[SSAValue], waits: tuple[int, ...]) -> None:
         """Set the events it depends on and its wait counts."""
-        self.operands = [*self.memory, *after]
-        self.properties["operandSegmentSizes"] = _segments(len(self.places.data), len(after))
+        memory = len(self.places.data)
+        if after or len(self.operands) > memory:
+            self.operands = [*self.operands[:memory], *after]
+            self.properties["operandSegmentSizes"] = _segments(memory, len(after))
         self.properties.pop("waits", None)
         if any(waits):
             self.properties["waits"] = WaitsAttr(waits)
@@ -527,15 +419,15 @@ class InstructionOp(IRDLOperation):
     def parse(cls, parser: Parser) -> InstructionOp:
         fields: dict[str, Number] = {}
         memory: list[tuple[str, SSAValue, int]] = []
-        addresses = _addresses(cls.MNEMONIC)
-        while (name := _optional_keyword(parser, addresses)) is not None:
+        places = addresses(cls.MNEMONIC)
+        while (name := _optional_keyword(parser, places)) is not None:
             parser.parse_punctuation("(")
             value = _value(parser)
             offset = 0
             if parser.parse_optional_punctuation("+") is not None:
                 offset = parser.parse_integer(allow_boolean=False, allow_negative=False)
             parser.parse_punctuation(")")
-            memory.append((addresses[name], value, offset))
+            memory.append((places[name], value, offset))
 
         def field() -> None:
             name = parser.parse_identifier()
@@ -570,7 +462,7 @@ class InstructionOp(IRDLOperation):
         parts = [
             f"{field.name} = {print_float(value) if field.type == 'f32' else value}"
             for field, value, normal in zip(self.row.fields, self.fields.data, defaults(self.MNEMONIC), strict=True)
-            if not is_address(field.name) and _differs(value, normal)
+            if not is_address(field.name) and differs(value, normal)
         ]
         if parts:
             printer.print_string(" {" + ", ".join(parts) + "}")
@@ -588,30 +480,36 @@ class InstructionOp(IRDLOperation):
         row, values = self.row, self.fields.data
         if len(values) != len(row.fields):
             raise VerifyException(f"{row.name} has {len(row.fields)} fields, not {len(values)}")
-        for field, value in zip(row.fields, values, strict=True):
-            if field.type in INTEGERS:
-                if not field.low <= value <= field.high:
-                    raise VerifyException(
-                        f"field '{field.name}' holds whole numbers from {field.low} to {field.high}, not {value}"
-                    )
-            elif not math.isfinite(value):
-                raise VerifyException(f"field '{field.name}' holds a finite float32, not {value}")
-        if len(self.places.data) != len(self.memory):
-            raise VerifyException(f"{len(self.memory)} memory operands for {len(self.places.data)} address fields")
-        for name, value in zip(self.places.data, self.memory, strict=True):
-            if name not in positions(row.name) or not is_address(name):
+        low, high = limits(row.name)
+        if not (all(map(operator.le, low, values)) and all(map(operator.le, values, high))):
+            self._complain_about_ranges()
+        memory, places, position = self.memory, self.places.data, positions(row.name)
+        if len(places) != len(memory):
+            raise VerifyException(f"{len(memory)} memory operands for {len(places)} address fields")
+        for name, value in zip(places, memory, strict=True):
+            if name not in position or not is_address(name):
                 raise VerifyException(f"'{name}' is no address field of {row.name}")
-            owner = value.owner
-            wanted = self._space(name)
+            owner, wanted = value.owner, self._space(name)
             if not isinstance(owner, MemoryOp) or value.type != wanted:
                 raise VerifyException(
                     f"{place(name)} lies in {'DRAM' if wanted == DRAM else 'SRAM'}, not in {value.type}"
                 )
-            offset = values[positions(row.name)[name]]
-            if offset >= owner.nbytes:
-                raise VerifyException(f"{place(name)} begins at byte {offset} of {owner.nbytes}")
+            if values[position[name]] >= owner.nbytes:
+                raise VerifyException(f"{place(name)} begins at byte {values[position[name]]} of {owner.nbytes}")
+        for name in required(row.name, self.named()):
+            if name not in places:
+                raise VerifyException(f"this {row.name} needs an operand {place(name)}(…)")
         if self.waits is not None and self.waits.data[QUEUES.index(row.queue)]:
             raise VerifyException(f"an instruction of the queue {row.queue} does not wait for its own queue")
+
+    def _complain_about_ranges(self) -> None:
+        for field, value in zip(self.row.fields, self.fields.data, strict=True):
+            if field.type not in INTEGERS and not math.isfinite(value):
+                raise VerifyException(f"field '{field.name}' holds a finite float32, not {value}")
+            if field.type in INTEGERS and not field.low <= value <= field.high:
+                raise VerifyException(
+                    f"field '{field.name}' holds whole numbers from {field.low} to {field.high}, not {value}"
+                )
 
     def _space(self, name: str) -> Attribute:
         if name == "address" and self.MNEMONIC == "load_config":

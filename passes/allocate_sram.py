@@ -23,7 +23,7 @@ from passes.problems import ModelError
 from sim import machine as machines
 from sim.machine import Machine
 
-_SLACKS = (4, 16, 64)
+_SLACKS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Parts of the program that a buffer is kept clear of its predecessors, largest first."""
 _SHOWN = 8
 

@@ -79,8 +79,8 @@ class _Assigner:
         self.clocks: list[list[int]] = []
         self.last_use: dict[object, int] = {}
         for index, op in enumerate(instructions):
-            for value in op.memory:
-                self.last_use[value.owner] = index
+            for _, memory, _ in op.operands_in_memory():
+                self.last_use[memory] = index
 
     def run(self) -> None:
         for index, op in enumerate(self.instructions):
@@ -131,21 +131,22 @@ class _Assigner:
     def touched(self, index: int, op: accel.InstructionOp) -> list[tuple[_Place, bool, tuple[Box, ...]]]:
         """What the instruction touches: place, whether it writes, absolute boxes. Constants are left out: nothing
         writes them."""
-        name, fields = op.record()
-        owners = {field: memory for field, memory, _ in op.operands_in_memory()}
+        name, fields = op.MNEMONIC, op.named()
+        owners: dict[str, accel.MemoryOp] = {}
+        for place, memory, offset in op.operands_in_memory():
+            owners[place] = memory
+            fields[place] = memory.at + offset
         found: list[tuple[_Place, bool, tuple[Box, ...]]] = []
         for access in accesses(name, fields, self.image_bytes):
             owner = owners[access.field]
             if isinstance(owner, accel.DramOp) and owner.kind.data in ("constant", "image"):
                 continue
-            place = self.places.get(owner)
-            if place is None:
-                place = self.enter(owner)
-            found.append((place, access.write, access.boxes))
+            entered = self.places.get(owner) or self.enter(owner)
+            found.append((entered, access.write, access.boxes))
         for resource, write in resources(name, fields):
-            place = self.places.setdefault(resource, _Place())
-            place.last_use = len(self.instructions)
-            found.append((place, write, (_WHOLE,)))
+            state = self.places.setdefault(resource, _Place())
+            state.last_use = len(self.instructions)
+            found.append((state, write, (_WHOLE,)))
         return found
 
     def enter(self, owner: accel.MemoryOp) -> _Place:
