@@ -33,7 +33,7 @@ from sim.laws import ceil_div
 from sim.machine import Configuration, Machine
 
 from passes.placement import place
-from passes.plan.blocks import rooms_of
+from passes.plan.blocks import Room, rooms_of
 from passes.plan.candidates import conv_shape
 from passes.plan.configure import choose
 from passes.plan.network import Layer, Network, network
@@ -173,7 +173,6 @@ def placed(
     """Expected cycles and the schedule of a partition, with as much prefetch as can also be given addresses."""
     plan = Schedule(target, net, configurations, partition.groups, partition.spilled)
     births = {room: room.first for item in plan.items for room in rooms_of(item)}
-    rooms = list(dict.fromkeys(room.root for item in plan.items for room in rooms_of(item)))
     failure: DoesNotFit | None = None
     for per_cent in FULL:
         for room, first in births.items():
@@ -183,11 +182,35 @@ def placed(
         except DoesNotFit as error:
             failure = failure or error
             break
-        if place([r.bytes for r in rooms], [r.first for r in rooms], [r.last for r in rooms], target.sram.bytes):
+        rooms, first, last = instructions(plan)
+        if place([room.size for room in rooms], first, last, target.sram.bytes) is not None:
             return cycles, plan
     raise failure or ReconError(
         f"The plan's buffers cannot be given addresses in the {target.sram.bytes:,} bytes of SRAM of {target.name}: "
         "they fit by size but not by lifetime. A machine with more SRAM would help.")
+
+
+def instructions(plan: Schedule) -> tuple[list[Room], list[int], list[int]]:
+    """Rooms in the order in which instructions first touch them, and the first and last instruction that does.
+
+    This is how ``allocate-sram`` will see the plan, so that what can be placed here can be placed there.
+    """
+    loads: dict[int, list[Room]] = {}
+    for transfer in plan.pending:
+        loads.setdefault(transfer.position, []).append(transfer.room.root)
+    first: dict[Room, int] = {}
+    last: dict[Room, int] = {}
+    count = 0
+    for position, item in enumerate(plan.items):
+        for room in loads.get(position, ()):
+            first.setdefault(room, count)
+            last[room] = count
+            count += 1
+        for room in rooms_of(item):
+            first.setdefault(room.root, count)
+            last[room.root] = count
+        count += 1
+    return list(first), list(first.values()), [last[room] for room in first]
 
 
 def layer_row(layer: Layer, target: Machine) -> LayerOp:

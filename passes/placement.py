@@ -53,6 +53,9 @@ def place(
     need, born, dead = _aligned(sizes), np.asarray(births, np.int64), np.asarray(deaths, np.int64)
     if peak(sizes, births, deaths)[0] > capacity // ALIGNMENT * ALIGNMENT:
         return None
+    # Number the buffers by life and size, so that the caller's order changes nothing.
+    canonical = np.lexsort((need, dead, born))
+    need, born, dead = need[canonical], born[canonical], dead[canonical]
     budget = effort or max(_WORK, 6 * len(sizes))
     for order in _orders(need, born, dead):
         for best in (False, True):
@@ -66,7 +69,9 @@ def place(
                 if failed == before:
                     break
             if failed is None:
-                return addresses.tolist()
+                found = np.empty_like(addresses)
+                found[canonical] = addresses
+                return found.tolist()
             if budget <= 0:
                 return None
     return None

@@ -6,6 +6,7 @@ same item can be spelled once everything has its place in the text. Positions co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from dialects.recon import BlobAttr
 from dialects.tile import Slice
 from sim.machine import Configuration
 
+from passes.placement import ALIGNMENT
 from passes.plan.network import Buffer, Tensor
 
 
@@ -32,11 +34,14 @@ class Room:
     """Whether a transfer, rather than an item, writes it first."""
 
     @property
+    def size(self) -> int:
+        """Bytes it holds."""
+        return (self.ring or self.shape[0]) * math.prod(self.shape[1:])
+
+    @property
     def bytes(self) -> int:
-        size = self.ring or self.shape[0]
-        for n in self.shape[1:]:
-            size *= n
-        return (size + 63) // 64 * 64
+        """Bytes it takes, aligned as buffers are placed."""
+        return -(-self.size // ALIGNMENT) * ALIGNMENT
 
     @property
     def root(self) -> Room:
@@ -79,8 +84,9 @@ class Transfer:
     crowded: bool = False
     """Whether it had to wait for room."""
     need_item: Item | None = None
-    """For a stripe of a spilled tensor: the item that opens its step, and the one that opens the step before."""
-    after_item: Item | None = None
+    """For a stripe of a spilled tensor: the item that opens its step."""
+    after_items: list[Item] = field(default_factory=list)
+    """Items it must stand behind: the store of its rows, and the one that opens the step before."""
 
     @property
     def target_slice(self) -> Slice:

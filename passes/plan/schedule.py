@@ -65,6 +65,7 @@ class Schedule:
         self.halves: list[tuple[Any, Item | None]] = [(None, None), (None, None)]
         self.next_half = 0
         self.pending: list[Transfer] = []
+        self.stored: dict[Tensor, list[tuple[int, Item]]] = {}
         for tensor in network.inputs:
             if tensor.buffer not in spilled:
                 self.load_input(tensor)
@@ -85,7 +86,7 @@ class Schedule:
         for buffer, rows in rings(group, steps, self.spilled).items():
             shape = (buffer.height, buffer.width, buffer.channels)
             self.local[buffer] = Room(buffer.name, shape, ring=rows if rows < buffer.height else 0)
-        loaded: dict[Buffer, int] = {}
+        loaded: dict[Tensor, int] = {}
         before: Item | None = None
         for step in steps:
             start = len(self.items)
@@ -98,29 +99,35 @@ class Schedule:
             opening = self.items[start]
             for transfer in arriving:
                 transfer.need_item = opening
-                transfer.after_item = before
+                transfer.after_items += [before] if before is not None else []
             before = opening
         self.local = {}
 
-    def stream_in(self, group: Group, step: Step, loaded: dict[Buffer, int]) -> list[Transfer]:
+    def stream_in(self, group: Group, step: Step, loaded: dict[Tensor, int]) -> list[Transfer]:
         """Loads of the rows of spilled tensors that a step reads and no step before it did."""
-        made = {layer.output.buffer for layer in group.layers}
-        ends: dict[Buffer, tuple[int, Layer]] = {}
+        made = {layer.output for layer in group.layers}
+        ends: dict[Tensor, tuple[int, Layer]] = {}
         for layer, first, end in step:
             for which, tensor in enumerate(layer.inputs):
-                if tensor.buffer in self.spilled and tensor.buffer not in made:
+                if tensor.buffer in self.spilled:
                     last = layer.input_rows(first, end, which)[1]
-                    ends[tensor.buffer] = max(ends.get(tensor.buffer, (0, layer)), (last, layer), key=lambda e: e[0])
+                    for part in parts(tensor):
+                        if part not in made and last > ends.get(part, (0, layer))[0]:
+                            ends[part] = (last, layer)
         arriving: list[Transfer] = []
-        for buffer, (end, layer) in ends.items():
-            first = loaded.get(buffer, 0)
+        for part, (end, layer) in ends.items():
+            first = loaded.get(part, 0)
             if end > first:
-                room = self.local[buffer]
+                room = self.local[part.buffer]
                 room.loaded = True
-                source = next((t for t in buffer.tensors if t.is_input), buffer)
-                sizes = (end - first, buffer.width, buffer.channels)
-                arriving.append(Transfer(room, (first, 0, 0), source, (first, 0, 0), sizes, layer.name))
-                loaded[buffer] = end
+                source, channel = (part, 0) if part.is_input else (part.buffer, part.offset)
+                sizes = (end - first, part.width, part.channels)
+                transfer = Transfer(room, (first, 0, part.offset), source, (first, 0, channel), sizes, layer.name)
+                # The rows must have been stored: all stores up to the first that reaches their end.
+                written = [item for reached, item in self.stored.get(part, ()) if reached >= end]
+                transfer.after_items += written[:1]
+                arriving.append(transfer)
+                loaded[part] = end
         self.pending += arriving
         return arriving
 
@@ -352,6 +359,7 @@ class Schedule:
         output = layer.output
         if output.buffer in self.spilled:
             self.items.append(self.store_item(layer, output, output.buffer, output.offset, first, end))
+            self.stored.setdefault(output, []).append((end, self.items[-1]))
         for tensor in self.network.outputs:
             makers = _makers(tensor)
             if not makers or makers[-1] is not layer or tensor.buffer in self.spilled:
@@ -427,7 +435,7 @@ class Schedule:
         for transfer in self.pending:
             if transfer.need_item is not None:
                 transfer.need = positions[transfer.need_item]
-                transfer.earliest = positions[transfer.after_item] if transfer.after_item is not None else 0
+                transfer.earliest = max((positions[item] + 1 for item in transfer.after_items), default=0)
             else:
                 transfer.need = self.first_reader(transfer, readers.get(transfer.room.root, []))
         self.pending = [t for t in self.pending if t.need >= 0]
@@ -450,6 +458,17 @@ class Schedule:
             if end > first:
                 return position
         return positions[-1]
+
+
+def parts(tensor: Tensor) -> list[Tensor]:
+    """The tensors that were written one by one and together make up a tensor: itself, or what was joined to it."""
+    return [
+        other
+        for other in tensor.buffer.tensors
+        if (other.is_input or (other.producer is not None and other.producer.output is other))
+        and other.offset < tensor.offset + tensor.channels
+        and tensor.offset < other.offset + other.channels
+    ]
 
 
 def _makers(tensor: Tensor) -> list[Layer]:
