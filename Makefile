@@ -20,7 +20,7 @@ run: $(STAMP) ## compile the example model and run it on a photo
 test: lint types floors filecheck pytest ## linter, strict types, import floors, filecheck tests, pytest
 
 bench: $(STAMP) ## time and memory of compiling and simulating
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python benchmarks/cost.py
 
 lint: $(STAMP) ## ruff: rules and format
 	@$(BIN)/ruff check .

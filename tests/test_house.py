@@ -40,7 +40,7 @@ def sources() -> list[Path]:
     return [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", [*PACKAGES, "tests"])
 def test_our_plain_names_are_our_packages(package: str) -> None:
     module = importlib.import_module(package)
     assert Path(module.__file__ or "").resolve() == ROOT / package / "__init__.py"
