@@ -206,9 +206,11 @@ def instructions(plan: Schedule) -> tuple[list[Room], list[int], list[int]]:
             first.setdefault(room, count)
             last[room] = count
             count += 1
-        for room in rooms_of(item):
-            first.setdefault(room.root, count)
-            last[room.root] = count
+        for name, room in item.operands.items():
+            # A pass that only accumulates does not touch its output yet.
+            if isinstance(room, Room) and (item.kind != "conv" or name != "output" or "requantize" in item.options):
+                first.setdefault(room.root, count)
+                last[room.root] = count
         count += 1
     return list(first), list(first.values()), [last[room] for room in first]
 
