@@ -79,9 +79,7 @@ def _copy() -> tuple[Field, ...]:
     )
 
 
-_LAYOUT = (
-    _field("half", "u8", "half of the L1 weight store", high=1),
-)
+_LAYOUT = (_field("half", "u8", "half of the L1 weight store", high=1),)
 _UNROLLING = (
     _field("algorithm", "u8", "0 direct, 1 winograd", high=1),
     _field("g", "u16", "groups per cycle, a power of two", low=1, high=32768),
@@ -203,8 +201,12 @@ INSTRUCTIONS = (
         "vector",
         "One operation on int8 tensors in SRAM.",
         (
-            _field("op", "u8", "operation: " + ", ".join(f"{i} {n}" for i, n in enumerate(VECTOR_OPS)),
-                   high=len(VECTOR_OPS) - 1),
+            _field(
+                "op",
+                "u8",
+                "operation: " + ", ".join(f"{i} {n}" for i, n in enumerate(VECTOR_OPS)),
+                high=len(VECTOR_OPS) - 1,
+            ),
             *_EXTENT,
             _field("channels", "u32", "channels of the output", low=1, high=2**24),
             *operand("a", "first operand"),
@@ -223,8 +225,11 @@ INSTRUCTIONS = (
             _field("za", "i8", "zero point of the first operand"),
             _field("zb", "i8", "zero point of the second operand"),
             *_CLAMP,
-            _field("size", "u16", "lrn: channels in the window; shuffle: channel groups; "
-                   "average_pool: 1 counts padded positions"),
+            _field(
+                "size",
+                "u16",
+                "lrn: channels in the window; shuffle: channel groups; average_pool: 1 counts padded positions",
+            ),
             _field("alpha", "f32", "lrn"),
             _field("beta", "f32", "lrn"),
             _field("bias", "f32", "lrn"),
@@ -243,8 +248,4 @@ def checks(row: Instruction) -> list[tuple[str, int, int]]:
 
 def documentation(row: Instruction) -> list[tuple[str, str, str, str]]:
     """(field, type, range, meaning) of every field, for the manual's ISA page."""
-    return [
-        (f.name, f.type, "finite" if f.type == "f32" else f"{f.low}…{f.high}", f.doc) for f in row.fields
-    ]
-
-
+    return [(f.name, f.type, "finite" if f.type == "f32" else f"{f.low}…{f.high}", f.doc) for f in row.fields]

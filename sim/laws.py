@@ -112,9 +112,7 @@ def conv(
     compute = ceil_div(groups, g) * ceil_div(outputs, k) * pixel_blocks * reduction
     segments = height + pixel_blocks - 1 - (pixels - 1) // np.lcm(p, width)
     neighbours = pixels * np.minimum(sx, fx) + segments * np.maximum(0, fx - sx)
-    columns = np.where(
-        winograd, 2 * pixels + 2 * segments, np.where((dx == 1) | (fx == 1), neighbours, pixels * fx)
-    )
+    columns = np.where(winograd, 2 * pixels + 2 * segments, np.where((dx == 1) | (fx == 1), neighbours, pixels * fx))
     rows = np.where(winograd, 4, fy)
     whole, rest = groups // g, groups % g
     word = whole * GRANULE * ceil_div(g * inputs, GRANULE) + GRANULE * ceil_div(rest * inputs, GRANULE)
@@ -192,7 +190,6 @@ class Transfer:
     runs: int
     bursts: int
     bytes: int
-
 
 
 def transfer(

@@ -138,25 +138,40 @@ class Program:
             if isinstance(segment, MachineSegment):
                 tensors[f"code.{index}"] = np.frombuffer(segment.code, np.uint8)
                 tensors[f"layers.{index}"] = segment.layer_of.astype(np.uint32)
-                segments.append({
-                    "kind": "machine", "name": segment.name,
-                    "inputs": [dataclasses.asdict(r) for r in segment.inputs],
-                    "outputs": [dataclasses.asdict(r) for r in segment.outputs],
-                })
+                segments.append(
+                    {
+                        "kind": "machine",
+                        "name": segment.name,
+                        "inputs": [dataclasses.asdict(r) for r in segment.inputs],
+                        "outputs": [dataclasses.asdict(r) for r in segment.outputs],
+                    }
+                )
             else:
                 tensors[f"host.{index}"] = np.frombuffer(segment.model, np.uint8)
-                segments.append({
-                    "kind": "host", "name": segment.name, "operators": segment.operators,
-                    "inputs": segment.inputs, "outputs": segment.outputs,
-                })
+                segments.append(
+                    {
+                        "kind": "host",
+                        "name": segment.name,
+                        "operators": segment.operators,
+                        "inputs": segment.inputs,
+                        "outputs": segment.outputs,
+                    }
+                )
         head = {
-            "format": FORMAT, "producer": self.producer, "model": self.model,
-            "machine": self.machine.to_json(), "fingerprint": self.machine.fingerprint,
+            "format": FORMAT,
+            "producer": self.producer,
+            "model": self.model,
+            "machine": self.machine.to_json(),
+            "fingerprint": self.machine.fingerprint,
             "inputs": [dataclasses.asdict(p) for p in self.inputs],
             "outputs": [dataclasses.asdict(p) for p in self.outputs],
-            "segments": segments, "layers": [dataclasses.asdict(layer) for layer in self.layers],
-            "dram_bytes": self.dram_bytes, "bounds": dataclasses.asdict(self.bounds),
-            "predicted_cycles": self.predicted_cycles, "notes": list(self.notes), "image": dict(self.image),
+            "segments": segments,
+            "layers": [dataclasses.asdict(layer) for layer in self.layers],
+            "dram_bytes": self.dram_bytes,
+            "bounds": dataclasses.asdict(self.bounds),
+            "predicted_cycles": self.predicted_cycles,
+            "notes": list(self.notes),
+            "image": dict(self.image),
             "sha256": {name: _digest(tensor) for name, tensor in sorted(tensors.items())},
         }
         return safetensors.numpy.save(tensors, {"recon": json.dumps(head, sort_keys=True)})
@@ -217,21 +232,38 @@ def from_bytes(data: bytes, where: str = "program") -> Program:
         segments: list[Segment] = []
         for index, entry in enumerate(head["segments"]):
             if entry["kind"] == "machine":
-                segments.append(MachineSegment(
-                    entry["name"], tensors[f"code.{index}"].tobytes(), tensors[f"layers.{index}"],
-                    _regions(entry["inputs"]), _regions(entry["outputs"]),
-                ))
+                segments.append(
+                    MachineSegment(
+                        entry["name"],
+                        tensors[f"code.{index}"].tobytes(),
+                        tensors[f"layers.{index}"],
+                        _regions(entry["inputs"]),
+                        _regions(entry["outputs"]),
+                    )
+                )
             else:
-                segments.append(HostSegment(
-                    entry["name"], tensors[f"host.{index}"].tobytes(), tuple(entry["operators"]),
-                    tuple(entry["inputs"]), tuple(entry["outputs"]),
-                ))
+                segments.append(
+                    HostSegment(
+                        entry["name"],
+                        tensors[f"host.{index}"].tobytes(),
+                        tuple(entry["operators"]),
+                        tuple(entry["inputs"]),
+                        tuple(entry["outputs"]),
+                    )
+                )
         return Program(
-            model=head["model"], machine=machine, inputs=_ports(head["inputs"]), outputs=_ports(head["outputs"]),
+            model=head["model"],
+            machine=machine,
+            inputs=_ports(head["inputs"]),
+            outputs=_ports(head["outputs"]),
             segments=tuple(segments),
-            layers=tuple(Layer(**{**layer, "onnx": tuple(layer["onnx"])}) for layer in head["layers"]),
-            constants=tensors["constants"], dram_bytes=head["dram_bytes"], bounds=Bounds(**head["bounds"]),
-            predicted_cycles=head["predicted_cycles"], producer=head["producer"], notes=tuple(head["notes"]),
+            layers=tuple(_layer(entry) for entry in head["layers"]),
+            constants=tensors["constants"],
+            dram_bytes=head["dram_bytes"],
+            bounds=Bounds(**head["bounds"]),
+            predicted_cycles=head["predicted_cycles"],
+            producer=head["producer"],
+            notes=tuple(head["notes"]),
             image=head["image"],
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -247,17 +279,26 @@ def _open(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, npt.NDArra
     except (ValueError, AttributeError):
         head = None
     if not isinstance(head, dict):
-        raise ProgramError(f"{where}: this is not a recon program, or its beginning is missing; "
-                           "'recon compile MODEL.onnx -o MODEL.rbin' makes one.")
+        raise ProgramError(
+            f"{where}: this is not a recon program, or its beginning is missing; "
+            "'recon compile MODEL.onnx -o MODEL.rbin' makes one."
+        )
     try:
         return head, safetensors.numpy.load(data)
     except (safetensors.SafetensorError, ValueError, KeyError):
-        raise ProgramError(f"{where}: the program is truncated: {len(data)} bytes do not hold all its parts; "
-                           "copy the file again or compile again.") from None
+        raise ProgramError(
+            f"{where}: the program is truncated: {len(data)} bytes do not hold all its parts; "
+            "copy the file again or compile again."
+        ) from None
 
 
 def _regions(entries: list[dict[str, Any]]) -> tuple[Region, ...]:
     return tuple(Region(e["name"], int(e["address"]), tuple(int(n) for n in e["shape"])) for e in entries)
+
+
+def _layer(entry: dict[str, Any]) -> Layer:
+    fields: dict[str, Any] = {**entry, "onnx": tuple(entry["onnx"])}
+    return Layer(**fields)
 
 
 def _ports(entries: list[dict[str, Any]]) -> tuple[Port, ...]:
