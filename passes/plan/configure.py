@@ -8,7 +8,7 @@ layer; the path pays only where the layer gains more than it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,11 @@ from passes.plan.candidates import NEVER, ConvShape, configurations, evaluate
 
 SHARPNESS = 6.0
 """Exponent of the soft maximum of array and channel time."""
+
+PROMISING = 6
+"""Configurations that are weighed exactly when one is to be added, and how many there may be in the end."""
+
+MOST = 24
 
 FAVOURITES = 4
 """Best configurations of each layer that enter the path."""
@@ -60,41 +65,63 @@ def choose(
     image = int(laws.channel(machine, 1, machine.configuration.image_bytes // machine.dram.burst))
     channel = float(dram_bytes / machine.dram_rate)
 
-    def weigh(path: list[int], cycles: int) -> float:
-        """A soft maximum of array and channel, for the two overlap but never quite."""
-        return (float(cycles) ** SHARPNESS + (channel + image * len(set(path))) ** SHARPNESS) ** (1 / SHARPNESS)
+    def total(chosen: list[int]) -> tuple[float, list[int]]:
+        """A soft maximum of array and channel (the two overlap, but never quite), and the path behind it."""
+        if (costs[:, chosen].min(axis=1) >= NEVER).any():
+            return float("inf"), []
+        path, cycles = _path(costs, swap, chosen)
+        moved = channel + image * len(set(path))
+        return (float(cycles) ** SHARPNESS + moved**SHARPNESS) ** (1 / SHARPNESS), path
 
-    alive = np.ones(len(wanted), bool)
-    path, cycles = _path(costs, swap, alive)
-    total = weigh(path, cycles)
-    improved = True
-    while improved:
-        improved = False
-        for candidate in sorted(set(path), key=lambda c: (path.count(c), c)):
-            alive[candidate] = False
-            if (costs[:, alive].min(axis=1, initial=NEVER) < NEVER).all():
-                other, cycles = _path(costs, swap, alive)
-                if weigh(other, cycles) < total:
-                    path, total, improved = other, weigh(other, cycles), True
-                    break
-            alive[candidate] = True
-    return [every[wanted[i]] for i in path]
+    return [every[wanted[i]] for i in min((_shrink(costs, total), _grow(costs, total)), key=lambda found: found[0])[1]]
 
 
-def _path(costs: npt.NDArray[np.int64], swap: int, alive: npt.NDArray[np.bool_]) -> tuple[list[int], int]:
-    """The cheapest path through the layers among the living configurations, and its cycles."""
-    names = np.flatnonzero(alive)
-    table = costs[:, names]
+Total = Callable[[list[int]], tuple[float, list[int]]]
+
+
+def _shrink(costs: npt.NDArray[np.int64], total: Total) -> tuple[float, list[int]]:
+    """From the best path over all configurations, drop one after the other while the total falls."""
+    best, path = total(list(range(costs.shape[1])))
+    while True:
+        used = sorted(set(path))
+        trials = [total([c for c in used if c != dropped]) for dropped in used if len(used) > 1]
+        least = min(trials, key=lambda found: found[0], default=(best, path))
+        if least[0] >= best:
+            return best, path
+        best, path = least
+
+
+def _grow(costs: npt.NDArray[np.int64], total: Total) -> tuple[float, list[int]]:
+    """From the best single configuration, add one after the other while the total falls."""
+    best, path, chosen = float("inf"), list[int](), list[int]()
+    while True:
+        now = costs[:, chosen].min(axis=1) if chosen else np.full(len(costs), NEVER)
+        gains = np.minimum(now[:, None], costs).sum(axis=0)
+        promising = [int(i) for i in np.argsort(gains, kind="stable") if int(i) not in chosen][:PROMISING]
+        trials = [(*total([*chosen, i]), i) for i in promising]
+        least = min(trials, key=lambda found: found[0], default=(best, path, 0))
+        if least[0] >= best and chosen:
+            return best, path
+        if not trials:
+            return best, path
+        best, path = least[0], least[1]
+        chosen.append(least[2])
+        if len(chosen) > MOST:
+            return best, path
+
+
+def _path(costs: npt.NDArray[np.int64], swap: int, chosen: list[int]) -> tuple[list[int], int]:
+    """The cheapest path through the layers among the chosen configurations, and its cycles."""
+    table = costs[:, chosen]
     best = table[0].copy()
     came = np.zeros(table.shape, np.int64)
+    own = np.arange(len(chosen))
     for layer in range(1, len(table)):
         cheapest = int(best.argmin())
         changed = best[cheapest] + swap
-        stay = best <= changed
-        came[layer] = np.where(stay, np.arange(len(names)), cheapest)
+        came[layer] = np.where(best <= changed, own, cheapest)
         best = np.minimum(best, changed) + table[layer]
     path = [int(best.argmin())]
     for layer in range(len(table) - 1, 0, -1):
         path.append(int(came[layer, path[-1]]))
-    chosen = [int(names[i]) for i in reversed(path)]
-    return chosen, int(best.min())
+    return [chosen[i] for i in reversed(path)], int(best.min())
