@@ -25,10 +25,10 @@ from xdsl.rewriter import InsertPoint
 
 from dialects.meaning.arrays import to_blob
 from dialects.meaning.export import ELEMENT_NAME
+from dialects.meaning.host import run_node
 from dialects.onnx import ConstantOp, NodeOp, NoneOp, Value, names, tensor
 from dialects.recon import BlobAttr
 from passes import onnx_forms
-from passes.onnx_evaluate import evaluate_node
 from passes.onnx_file import ModelFile, check_size, read_model
 from passes.problems import Problems
 
@@ -224,7 +224,7 @@ def _fold_shapes(model: ModelFile, shapes: Mapping[str, tuple[int, ...]]) -> boo
                 rest.append(node)
                 continue
             else:
-                results = evaluate_node(node, [known.get(name) for name in node.input], opsets)
+                results = run_node(node, [known.get(name) for name in node.input], opsets)
         except Exception:  # the reference raises what it likes; the node then stays as it is
             rest.append(node)
             continue

@@ -36,10 +36,17 @@ def run_onnx(model: bytes | onnx.ModelProto, inputs: Mapping[str, npt.ArrayLike]
         values[info.name] = np.asarray(inputs[info.name])
     for node in graph.node:
         operands = [values[name] if name else None for name in node.input]
-        handler = HANDLERS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
-        made = handler(node, operands, opsets.get("", 13)) if handler else _reference(node, operands, opsets)
-        values.update(zip(node.output, made, strict=False))
+        values.update(zip(node.output, run_node(node, operands, opsets), strict=False))
     return {info.name: values[info.name] for info in graph.output}
+
+
+def run_node(node: onnx.NodeProto, operands: Sequence[Array | None], opsets: Mapping[str, int]) -> list[Array]:
+    """The outputs of one node on these inputs (None where one is left out).
+
+    Raises whatever the reference raises on operators or values that it does not know.
+    """
+    handler = HANDLERS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+    return handler(node, list(operands), opsets.get("", 13)) if handler else _reference(node, operands, opsets)
 
 
 def quantise(value: Array, scale: Array, zero: Array | None, axis: int = 1) -> Array:
@@ -138,6 +145,20 @@ def _cast(node: onnx.NodeProto, x: list[Array | None], _opset: int) -> list[Arra
     return [_given(x, 0).astype(helper.tensor_dtype_to_np_dtype(_attribute(node, "to", 1)))]
 
 
+def _reshaped_by_axes(node: onnx.NodeProto, x: list[Array | None], _opset: int) -> list[Array]:
+    data, given = _given(x, 0), _optional(x, 1)
+    axes = tuple(int(n) for n in (given if given is not None else _attribute(node, "axes", ())))
+    if node.op_type == "Squeeze":
+        return [data.squeeze(axes or None)]
+    return [np.expand_dims(data, axes)]
+
+
+def _constant_of_shape(node: onnx.NodeProto, x: list[Array | None], _opset: int) -> list[Array]:
+    given = _attribute(node, "value", None)
+    fill = np.zeros(1, np.float32) if given is None else numpy_helper.to_array(given)
+    return [np.full([int(n) for n in _given(x, 0)], fill.reshape(-1)[0], fill.dtype)]
+
+
 def _identity(_node: onnx.NodeProto, x: list[Array | None], _opset: int) -> list[Array]:
     return [_given(x, 0)]
 
@@ -157,6 +178,9 @@ HANDLERS: dict[str, Handler] = {
     "Transpose": _transpose,
     "Reshape": _reshape,
     "Flatten": _flatten,
+    "Squeeze": _reshaped_by_axes,
+    "Unsqueeze": _reshaped_by_axes,
+    "ConstantOfShape": _constant_of_shape,
     "Cast": _cast,
     "Identity": _identity,
     "Dropout": _identity,
@@ -175,7 +199,8 @@ def _reference(node: onnx.NodeProto, operands: Sequence[Array | None], opsets: M
         helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
         for name, value in feeds.items()
     ]
-    graph = helper.make_graph([node], "node", values, [helper.make_empty_tensor_value_info(n) for n in node.output if n])
+    outputs = [helper.make_empty_tensor_value_info(name) for name in node.output if name]
+    graph = helper.make_graph([node], "node", values, outputs)
     imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     made = iter(ReferenceEvaluator(helper.make_model(graph, opset_imports=imports)).run(None, feeds))
     return [np.asarray(next(made)) if name else np.empty(0) for name in node.output]

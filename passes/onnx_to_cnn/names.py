@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from dialects.meaning.export import strings_of
 from dialects.onnx import NodeOp
 
 _LONGEST = 40
@@ -75,6 +76,10 @@ def shorten(name: str, op_type: str) -> str:
 
 def labels(nodes: Sequence[NodeOp]) -> list[str]:
     """The names of the nodes an operation absorbs, in order, without the quantisers if there is anything else."""
-    named = [node for node in nodes if node.node_name is not None]
-    computing = [node for node in named if node.op_type.data not in ("QuantizeLinear", "DequantizeLinear")]
-    return list(dict.fromkeys(node.node_name.data for node in computing or named if node.node_name is not None))
+    quantisers: list[str] = []
+    computing: list[str] = []
+    for node in nodes:
+        found = quantisers if node.op_type.data in ("QuantizeLinear", "DequantizeLinear") else computing
+        found.extend([node.node_name.data] if node.node_name is not None else [])
+        found.extend(strings_of(node.attributes.get("absorbed")))
+    return list(dict.fromkeys(computing or quantisers))

@@ -56,7 +56,7 @@ def read_dequantize(r: Reader, node: NodeOp) -> Meaning:
     value = r.operand(node, 0)
     scale, zero, element = _scale_zero(r, node)
     if isinstance(value, Known):
-        codes = value.array.astype(np.int64) - (128 if element == "ui8" else 0)
+        codes = value.array if element != "ui8" else (value.array ^ np.uint8(128)).view(np.int8)
         axis = node.get_int("axis", 1) if scale.size > 1 else 0
         if node.get_int("block_size", 0):
             raise Unsupported("Its weights are quantised in blocks; one scale per output channel is supported.")

@@ -182,7 +182,7 @@ def with_bias(sums: Sums, meaning: Meaning) -> Sums:
     if isinstance(meaning, KnownCodes) and meaning.element == "i32" and not meaning.zero.any():
         given = np.broadcast_to(meaning.scale.astype(np.float64), (k,))
         if (np.abs(given - exact) <= 1e-4 * exact).all():
-            bias = np.broadcast_to(meaning.codes.reshape(-1), (k,))
+            bias = np.broadcast_to(meaning.codes.astype(np.int64).reshape(-1), (k,))
             return replace(sums, bias=sums.bias + bias)
     if isinstance(meaning, KnownCodes):
         real = meaning.real
@@ -203,7 +203,7 @@ def bias_codes(real: Array, unit: F32) -> Int64:
     return ratio.astype(np.int64)
 
 
-def settled(sums: Sums) -> tuple[Int64, F32, Int64]:
+def settled(sums: Sums) -> tuple[Array, F32, Int64]:
     """(weights, scales, bias) after a real factor and offset have been folded in (section 3)."""
     if sums.factor is None or sums.offset is None:
         return sums.weights, sums.weight_scale, sums.bias

@@ -96,7 +96,7 @@ class Known:
 class KnownCodes:
     """A dequantised constant: signed integers (uint8 shifted by 128) with scales and zero points along ``axis``."""
 
-    codes: npt.NDArray[np.int64]
+    codes: Array
     scale: npt.NDArray[np.float32]
     zero: npt.NDArray[np.int64]
     axis: int
@@ -105,7 +105,7 @@ class KnownCodes:
     @property
     def real(self) -> npt.NDArray[np.float32]:
         """DQ: exact difference, one float32 multiply."""
-        return (self.codes - self.along(self.zero)).astype(np.float32) * self.along(self.scale)
+        return (self.codes.astype(np.int64) - self.along(self.zero)).astype(np.float32) * self.along(self.scale)
 
     def along(self, vector: Array) -> Array:
         """A vector shaped to broadcast along ``axis``."""
@@ -147,7 +147,7 @@ class Sums(Real):
     """
 
     codes: Codes
-    weights: npt.NDArray[np.int64]
+    weights: Array
     weight_scale: npt.NDArray[np.float32]
     weight_zero: npt.NDArray[np.int64]
     bias: npt.NDArray[np.int64]
