@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from io import StringIO
 from typing import NoReturn
 
+from xdsl.context import Context
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, DenseResourceAttr, ModuleOp, StringAttr, UnknownLoc
 from xdsl.ir import Attribute, IRNode, Operation
+from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.utils.diagnostic import Diagnostic
 from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException, ParseError, VerifyException
@@ -98,6 +100,24 @@ def lean_diagnostics() -> Generator[None]:
         yield
     finally:
         Diagnostic.raise_exception = original
+
+
+def parse_module(context: Context, text: str, name: str, implicit_module: bool = True) -> ModuleOp:
+    """The module of this text; every ParseError and VerifyException says where in the file ``name`` it arose."""
+    parser = Parser(context, text, name)
+    with lean_diagnostics():
+        try:
+            return parser.parse_module(implicit_module)
+        except VerifyException as error:  # from an attribute's own check, which knows no place
+            raise _placed(error, parser, text) from None
+
+
+def _placed(error: VerifyException, parser: Parser, text: str) -> VerifyException:
+    """The error with the place up to which the text was read."""
+    try:
+        parser.raise_error(str(error), len(text[: parser.pos].rstrip()) - 1)
+    except ParseError as located:
+        return VerifyException(describe(located))
 
 
 def verify(module: ModuleOp) -> None:

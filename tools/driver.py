@@ -20,7 +20,6 @@ import numpy.typing as npt
 from xdsl.context import Context
 from xdsl.dialects import get_all_dialects as get_xdsl_dialects
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.parser import Parser
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.utils.exceptions import DiagnosticException, ParseError
 
@@ -82,11 +81,10 @@ def read_module(
         raise ReconError(f"{path}: this is not a text file.") from None
     if input_shapes:
         raise ReconError(f"{path}: the shapes are part of this text; --input-shape is for ONNX models.")
-    with diagnostics.lean_diagnostics():
-        try:
-            module = Parser(context, text, str(path)).parse_module()
-        except (ParseError, DiagnosticException) as error:
-            raise ReconError(diagnostics.describe(error)) from None
+    try:
+        module = diagnostics.parse_module(context, text, str(path))
+    except (ParseError, DiagnosticException) as error:
+        raise ReconError(diagnostics.describe(error)) from None
     read_constants(module, path.parent)
     return module
 

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.parser import Parser
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.utils.arg_spec import parse_pipeline
-from xdsl.utils.exceptions import ParseError, VerifyException
+from xdsl.utils.exceptions import PassFailedException
 from xdsl.xdsl_opt_main import xDSLOptMain
 
 from passes.pipeline import LEVELS, PIPELINE, level_of, passes_between
@@ -96,11 +95,7 @@ class ReconOpt(xDSLOptMain):
                 text = io.read().decode("utf-8")
             except UnicodeDecodeError:
                 raise ReconError(f"{name}: this is not a text file.") from None
-            parser = Parser(self.ctx, text, name)
-            try:
-                module = parser.parse_module(not self.args.no_implicit_module)
-            except VerifyException as error:  # from an attribute's own check, which knows no place
-                raise _placed(error, parser, text) from None
+            module = diagnostics.parse_module(self.ctx, text, name, not self.args.no_implicit_module)
             if CONSTANTS in module.attributes:
                 from tools import constants
 
@@ -169,7 +164,10 @@ class ReconOpt(xDSLOptMain):
             road = passes_between(start, self.args.to, self.shared_options)
             pipeline = PassPipeline((*road, *pipeline.passes), pipeline.callback)
         with diagnostics.lean_diagnostics():
-            pipeline.apply(self.ctx, prog)
+            try:
+                pipeline.apply(self.ctx, prog)
+            except ReconError as error:  # so that --verify-diagnostics shows it
+                raise PassFailedException(str(error)) from None
 
     def output_resulting_program(self, prog: ModuleOp) -> str:
         if self.args.output_file is not None:
@@ -187,14 +185,6 @@ class ReconOpt(xDSLOptMain):
 
             constants.write(self.constants, self.args.output_file)
             write_whole(self.args.output_file, self.output.content.encode())
-
-
-def _placed(error: VerifyException, parser: Parser, text: str) -> VerifyException:
-    """The error with the place up to which the text was read."""
-    try:
-        parser.raise_error(str(error), len(text[: parser.pos].rstrip()) - 1)
-    except ParseError as located:
-        return VerifyException(diagnostics.describe(located))
 
 
 def _with_options(one: ModulePass, options: dict[str, Any]) -> ModulePass:

@@ -100,11 +100,29 @@ class TestCompile:
         )
 
     def test_text_that_does_not_parse(self, recon: Tool) -> None:
-        Path("plan.mlir").write_text("tile.schedule @main\n")
-        outcome = recon("compile", "plan.mlir", "-o", "x.rbin")
-        assert outcome.code == 1
-        assert outcome.err.startswith("error: plan.mlir:2:1: ") or outcome.err.startswith("error: plan.mlir:1:")
-        assert "Traceback" not in outcome.err
+        Path("plan.mlir").write_text("tile.schedule @main\ntile.free")
+        refused(
+            recon("compile", "plan.mlir", "-o", "x.rbin"),
+            "plan.mlir:2:1: Expected 'machine'\n  tile.free\n  ^^^^^^^^^",
+        )
+
+    def test_text_with_an_impossible_attribute(self, recon: Tool) -> None:
+        line = '"test.op"() : () -> !cnn.tensor<1x2x2x8, scale 1.0, zero 200>'
+        Path("plan.mlir").write_text(line + "\n")
+        refused(
+            recon("compile", "plan.mlir", "-o", "x.rbin"),
+            "plan.mlir:1:61: zero point 200 is outside [-128, 127]\n  " + line + "\n  " + 60 * " " + "^",
+        )
+
+    def test_text_that_uses_a_value_before_it_is_there(self, recon: Tool) -> None:
+        kind = "!cnn.tensor<1x2x2x8, scale 1.0, zero 0>"
+        Path("plan.mlir").write_text(
+            f'%y = cnn.add %x, %x : ({kind}, {kind}) -> {kind}\n%x = "test.op"() : () -> {kind}\n'
+        )
+        refused(
+            recon("compile", "plan.mlir", "-o", "x.rbin"),
+            "The module: cnn.add %y: it uses %x before its definition, or from a region that does not see it.",
+        )
 
 
 @pytest.mark.usefixtures("program")
