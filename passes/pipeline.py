@@ -52,7 +52,7 @@ PIPELINE: tuple[Entry, ...] = (
     Entry("cnn", "passes.fold_constants"),
     Entry("cnn", "passes.canonicalize_onnx"),
     Entry("cnn", "passes.fold_batch_norm"),
-    Entry("cnn", "passes.assume_int8", default=False),
+    Entry("cnn", "passes.assume_int8", when="assume_int8"),
     Entry("cnn", "passes.convert_onnx_to_cnn"),
     Entry("cnn", "passes.fuse_activations"),
     Entry("cnn", "passes.fuse_residual"),
