@@ -516,7 +516,7 @@ class ScheduleOp(IRDLOperation):
         printer.print_string(") -> (")
         printer.print_list(self.output_values, lambda arg: printer.print_block_argument(cast(Any, arg)))
         printer.print_string(") ")
-        printer.print_region(self.body, print_entry_block_args=False, print_empty_block=True)
+        printer.print_region(self.body, print_entry_block_args=False, print_empty_block=False)
 
     def verify_(self) -> None:
         if not all(isinstance(arg.type, DramType) for arg in self.body.block.args):
@@ -634,7 +634,7 @@ class ForOp(IRDLOperation):
         printer.print_ssa_value(self.body.block.args[0])
         values = self.values
         printer.print_string(f" = {values.start} to {values.stop} step {values.step} ")
-        printer.print_region(self.body, print_entry_block_args=False, print_empty_block=True)
+        printer.print_region(self.body, print_entry_block_args=False, print_empty_block=False)
 
     def verify_(self) -> None:
         if self.step.value.data < 1:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Block
+from xdsl.ir import Block, Operation
 from xdsl.passes import ModulePass
 
 from dialects import tile
@@ -40,8 +40,16 @@ class ElideConfigurationPass(ModulePass):
         for schedule in op.body.block.ops:
             if isinstance(schedule, tile.ScheduleOp):
                 for redundant in find_redundant(schedule):
-                    redundant.detach()
-                    redundant.erase()
+                    _erase(redundant)
+
+
+def _erase(op: Operation) -> None:
+    """Remove an op, and the loops it leaves empty."""
+    loop = op.parent_op()
+    op.detach()
+    op.erase()
+    if isinstance(loop, tile.ForOp) and not loop.body.block.ops:
+        _erase(loop)
 
 
 def find_redundant(schedule: tile.ScheduleOp) -> list[_Step]:
