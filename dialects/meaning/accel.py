@@ -153,7 +153,7 @@ class _Run:
                 outputs.append(region)
         for index, op in enumerate(self.program.instructions):
             try:
-                _HANDLERS[op.MNEMONIC](self, _Fields(self, op))
+                HANDLERS[op.MNEMONIC](self, _Fields(self, op))
             except MeaningError as error:
                 layer = f" of layer {op.layer_name}" if op.layer_name else ""
                 raise MeaningError(f"Instruction {index}, {op.MNEMONIC}{layer}: {error}.") from None
@@ -316,7 +316,7 @@ class _Fields:
         return _Operand(memory, start, *numbers)
 
 
-_HANDLERS: Mapping[str, Callable[[_Run, _Fields], None]] = {
+HANDLERS: Mapping[str, Callable[[_Run, _Fields], None]] = {
     "load": _Run.load,
     "store": _Run.store,
     "load_config": _Run.load_config,

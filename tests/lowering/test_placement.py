@@ -1,0 +1,89 @@
+"""Buffers that live together never share a byte, and the placement is close to the best there can be."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dialects import accel
+from passes.allocate_sram import allocate, lifetimes, usage
+from passes.placement import ALIGNMENT, peak, place, span
+from sim import machine as machines
+from tests.lowering.support import parse
+
+buffers = st.lists(st.tuples(st.integers(1, 900), st.integers(0, 40), st.integers(0, 12)), min_size=1, max_size=30)
+
+
+def sound(sizes: list[int], births: list[int], deaths: list[int], addresses: list[int], capacity: int) -> bool:
+    rows = list(zip(sizes, births, deaths, addresses, strict=True))
+    apart = all(
+        b[1] > a[2] or a[1] > b[2] or a[3] + a[0] <= b[3] or b[3] + b[0] <= a[3]
+        for a, b in itertools.combinations(rows, 2)
+    )
+    return apart and all(at % ALIGNMENT == 0 and at + size <= capacity for size, _, _, at in rows)
+
+
+@settings(max_examples=150)
+@given(buffers, st.integers(0, 30))
+def test_buffers_that_live_together_lie_apart(rows: list[tuple[int, int, int]], slack: int) -> None:
+    sizes, births = [row[0] for row in rows], [row[1] for row in rows]
+    deaths = [row[1] + row[2] for row in rows]
+    demand, when = peak(sizes, births, deaths)
+    alive = [-(-s // 64) * 64 for s, b, d in zip(sizes, births, deaths, strict=True) if b <= when <= d]
+    assert sum(alive) == demand
+    capacity = demand * (100 + slack) // 100
+    addresses = place(sizes, births, deaths, capacity)
+    if addresses is None:
+        assert slack < 25
+        return
+    assert sound(sizes, births, deaths, addresses, capacity)
+    assert span(sizes, addresses) <= capacity
+    assert place(sizes, births, deaths, capacity) == addresses
+
+
+def test_what_cannot_fit_is_refused_at_once() -> None:
+    assert place([65, 64], [0, 0], [1, 1], 191) is None
+    assert place([65, 64], [0, 0], [1, 1], 192) == [0, 128]
+    assert place([], [], [], 0) == []
+
+
+def test_two_thousand_buffers_are_placed_quickly() -> None:
+    dice = random.Random(7)
+    sizes = [dice.choice([256, 2048, dice.randrange(1, 100_000), dice.randrange(1, 400_000)]) for _ in range(2000)]
+    births = [dice.randrange(8000) for _ in range(2000)]
+    deaths = [birth + int(dice.expovariate(1 / 30)) for birth in births]
+    capacity = peak(sizes, births, deaths)[0] * 105 // 100
+    start = time.process_time()
+    assert place(sizes, births, deaths, capacity) is not None
+    assert time.process_time() - start < 1.0
+
+
+def program(lines: str) -> accel.ProgramOp:
+    module = parse(f'accel.program @main machine "edge4k" {{\n%in = accel.dram input "x" 4096xi8\n{lines}\n}}')
+    return accel.programs(module)[0].clone()
+
+
+def test_room_keeps_a_buffer_clear_of_its_predecessor() -> None:
+    made = program("\n".join(
+        [f"%b{i} = accel.buffer 640" for i in range(6)]
+        + [f"%e{i} = accel.load dram(%in) sram(%b{i}) {{bytes = 640}}" for i in range(6)]
+    ))  # fmt: skip
+    machine = machines.load("edge4k")
+    allocate(made, machine, 6400)
+    assert len({buffer.at for buffer in made.buffers}) == 6
+    allocate(made, machine, 640)
+    assert {buffer.at for buffer in made.buffers} == {0}
+    assert usage(made) == (640, 640)
+    assert lifetimes(made).births == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_gap_that_no_order_closes_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = program("%b = accel.buffer 640\n%e = accel.load dram(%in) sram(%b) {bytes = 640}")
+    monkeypatch.setattr("passes.placement.place", lambda *_, **__: None)
+    with pytest.raises(Exception, match="with 12,582,912 has, but no placement without gaps was found"):
+        allocate(made, machines.load("edge4k"), 12_582_912)
