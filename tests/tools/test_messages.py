@@ -273,7 +273,7 @@ def test_a_defect_of_ours_is_one_sentence(recon: Tool, program: Path, monkeypatc
     def broken(*_arguments: object, **_options: object) -> None:
         raise ZeroDivisionError("division by zero\nand more")
 
-    monkeypatch.setattr("tools.driver.run_program", broken)
+    monkeypatch.setattr("tools.runtime.run_program", broken)
     refused(
         recon("run", program, "-q"),
         "recon itself failed (ZeroDivisionError: division by zero); this is a defect of recon, and --debug shows the "

@@ -18,9 +18,9 @@ from sim.statistics import Statistics
 from tests.conftest import ROOT, Tool
 from tools import VERSION
 from tools.console import count
-from tools.driver import check_inputs, from_codes, run_program, to_codes
 from tools.listing import BY_HAND, assemble_program, disassemble_program
 from tools.report import operator
+from tools.runtime import check_inputs, from_codes, run_program, to_codes
 from tools.tensors import Picture, answer_of, random_inputs, read_picture, top_classes
 
 

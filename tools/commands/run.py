@@ -52,8 +52,8 @@ def run_command(
     they add up to the total; a layer that hides behind others has none.
     """
     from sim.program import load, write_whole
-    from tools.driver import run_program
     from tools.report import LEGEND, WIDTH, layers, totals
+    from tools.runtime import run_program
     from tools.tensors import Picture, answer_of, random_inputs, read_inputs, read_labels, top_classes, write_outputs
 
     talk = Talk(quiet, verbose)
