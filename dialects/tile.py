@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from xdsl.dialects.builtin import (
+    ArrayAttr,
     FlatSymbolRefAttrConstr,
     IndexType,
     IntAttr,
@@ -28,6 +29,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Block, Data, Dialect, Operation, ParametrizedAttribute, Region, SSAValue, TypeAttribute
 from xdsl.irdl import (
+    AttrSizedOperandSegments,
     IRDLOperation,
     irdl_attr_definition,
     irdl_op_definition,
@@ -40,9 +42,7 @@ from xdsl.irdl import (
     result_def,
     traits_def,
     var_operand_def,
-    AttrSizedOperandSegments,
 )
-from xdsl.dialects.builtin import ArrayAttr
 from xdsl.parser import AttrParser, Parser
 from xdsl.printer import Printer
 from xdsl.traits import IsolatedFromAbove, NoTerminator, SymbolOpInterface
@@ -956,9 +956,10 @@ class ConvOp(TileOp):
 class VectorOp(TileOp):
     """One operation of the vector unit: the output box in logical coordinates, from one or two buffers.
 
-    ``offset``s are the first channel read of each operand. ``params`` holds affine's floats, ``table`` the table.
+    ``offset``s are the first channel read of each operand. ``params`` holds affine's floats, from the
+    named channel on, ``table`` the table.
     Pools use ``window`` and clip it at the input's logical edges; resize's factors are the window's strides; a global
-    average reads its whole input.
+    average reads its whole input. A copy without a law moves codes as they are.
     """
 
     name = "tile.vector"
@@ -971,6 +972,7 @@ class VectorOp(TileOp):
     kind = prop_def(StringAttr)
     out = prop_def(SliceAttr)
     lhs_offset = prop_def(SliceAttr)
+    params_offset = opt_prop_def(SliceAttr)
     rhs_offset = opt_prop_def(SliceAttr)
     window = opt_prop_def(WindowAttr)
     law = prop_def(VectorLawAttr)
@@ -978,15 +980,18 @@ class VectorOp(TileOp):
 
     def __init__(self, kind: str, output: SSAValue, out: Slice, lhs: SSAValue, lhs_offset: Affine = Affine(0), *,
                  rhs: SSAValue | None = None, rhs_offset: Affine | None = None, params: SSAValue | None = None,
-                 table: SSAValue | None = None, window: WindowAttr | None = None, law: VectorLaw | None = None,
-                 layer: str | None = None, indices: Sequence[SSAValue] = ()):
+                 params_offset: Affine | None = None, table: SSAValue | None = None,
+                 window: WindowAttr | None = None, law: VectorLaw | None = None, layer: str | None = None, indices: Sequence[SSAValue] = ()):
         if rhs is not None and rhs_offset is None:
             rhs_offset = Affine(0)
+        if params is not None and params_offset is None:
+            params_offset = Affine(0)
         super().__init__(
             operands=[output, lhs, rhs, params, table, indices],
             properties={
                 "kind": StringAttr(kind), "out": SliceAttr(out), "lhs_offset": SliceAttr(Slice((lhs_offset,), (1,))),
                 "rhs_offset": SliceAttr(Slice((rhs_offset,), (1,))) if rhs_offset is not None else None,
+                "params_offset": SliceAttr(Slice((params_offset,), (1,))) if params_offset is not None else None,
                 "window": window, "law": VectorLawAttr(law or VectorLaw()), "layer": _layer(layer)})
 
     @classmethod
@@ -1007,6 +1012,7 @@ class VectorOp(TileOp):
             options["window"] = WindowAttr.new(WindowAttr.parse_parameters(parser))
         if parser.parse_optional_keyword("params") is not None:
             options["params"] = _buffer_operand(parser)
+            (options["params_offset"],) = text.parse_offsets(parser)
         if parser.parse_optional_keyword("table") is not None:
             options["table"] = _buffer_operand(parser)
         if parser.parse_optional_keyword("law") is not None:
@@ -1029,9 +1035,10 @@ class VectorOp(TileOp):
         if self.window is not None:
             printer.print_string(" window ")
             self.window.print_parameters(printer)
-        if self.params is not None:
+        if self.params is not None and self.params_offset is not None:
             printer.print_string(" params ")
             printer.print_ssa_value(self.params)
+            text.print_offsets(printer, self.params_offset.data.offsets)
         if self.table is not None:
             printer.print_string(" table ")
             printer.print_ssa_value(self.table)
@@ -1047,6 +1054,8 @@ class VectorOp(TileOp):
             raise VerifyException("a vector operation works on HxWxC buffers")
         if (self.kind.data in ("add", "mul")) != (self.rhs is not None):
             raise VerifyException("add and mul have two operands, every other operation one")
+        if (self.params is None) != (self.params_offset is None):
+            raise VerifyException("params come with the channel they start at")
         if (self.kind.data == "affine") != (self.params is not None):
             raise VerifyException("affine, and no other operation, has params")
         if (self.kind.data == "table") != (self.table is not None):

@@ -27,20 +27,19 @@ from xdsl.passes import ModulePass
 
 from dialects import cnn, tile
 from dialects.recon import CallOp, LayerOp
-from sim import machine as machines
-from sim.errors import ReconError
-from sim.laws import ceil_div
-from sim.machine import Configuration, Machine
-
 from passes.placement import place
 from passes.plan.blocks import Room, rooms_of
 from passes.plan.candidates import conv_shape
 from passes.plan.configure import choose
 from passes.plan.network import Layer, Network, network
+from passes.plan.partition import Partition, Partitioner, alone
 from passes.plan.prefetch import DoesNotFit, prefetch
 from passes.plan.schedule import Schedule
-from passes.plan.partition import Partition, Partitioner, alone
 from passes.plan.spell import Speller
+from sim import machine as machines
+from sim.errors import ReconError
+from sim.laws import ceil_div
+from sim.machine import Configuration, Machine
 
 CONFIGURATION = "configuration"
 """The attribute of a convolution that pins its configuration."""
@@ -63,15 +62,23 @@ class ConvertCnnToTilePass(ModulePass):
         self, module: ModuleOp, function: func.FuncOp, ops: Sequence[Operation], name: str, target: Machine
     ) -> None:
         inside = set(ops)
-        inputs = list(dict.fromkeys(
-            operand for op in ops for operand in op.operands
-            if not (isinstance(operand, OpResult) and operand.op in inside)))
+        inputs = list(
+            dict.fromkeys(
+                operand
+                for op in ops
+                for operand in op.operands
+                if not (isinstance(operand, OpResult) and operand.op in inside)
+            )
+        )
         outputs = [r for op in ops for r in op.results if any(use.operation not in inside for use in r.uses)]
         net = network(ops, inputs, outputs)
         configurations = chosen(net, target)
         schedule = tile.ScheduleOp(
-            name, self.machine, [tile.DramType.of(t.type.dims[1:]) for t in net.inputs],
-            [tile.DramType.of(t.type.dims[1:]) for t in net.outputs])
+            name,
+            self.machine,
+            [tile.DramType.of(t.type.dims[1:]) for t in net.inputs],
+            [tile.DramType.of(t.type.dims[1:]) for t in net.outputs],
+        )
         for argument, tensor in zip(schedule.body.block.args, [*net.inputs, *net.outputs], strict=True):
             argument.name_hint = hint(tensor.name)
         plan = planned(target, net, configurations)
@@ -187,7 +194,8 @@ def placed(
             return cycles, plan
     raise failure or ReconError(
         f"The plan's buffers cannot be given addresses in the {target.sram.bytes:,} bytes of SRAM of {target.name}: "
-        "they fit by size but not by lifetime. A machine with more SRAM would help.")
+        "they fit by size but not by lifetime. A machine with more SRAM would help."
+    )
 
 
 def instructions(plan: Schedule) -> tuple[list[Room], list[int], list[int]]:
@@ -247,5 +255,3 @@ def describe(layer: Layer) -> str:
     if (dy, dx) != (1, 1):
         text += f" dilated {dy}" if dy == dx else f" dilated {dy},{dx}"
     return text + (f" in {layer.groups} groups" if layer.groups > 1 else "")
-
-

@@ -493,6 +493,8 @@ class _Lowering:
             "zero_point": law.zeros[2],
             **dict(zip(("ra", "rb", "fix", "alpha", "beta", "bias"), law.floats, strict=True)),
         }
+        if kind == "copy" and not law.floats[0]:
+            fields["ra"] = 1.0  # without a law a copy moves codes
         memory: Memory = []
         start, extent = (y, x), (oy, ox)
         if op.window is not None:
@@ -524,8 +526,9 @@ class _Lowering:
                 self.operand("b", op.rhs, (0, 0, second), (1, 1, channels), fields, memory, "its second inputs")
             else:
                 self.operand("b", op.rhs, (y, x, second), (oy, ox, channels), fields, memory, "its second inputs")
-        if op.params is not None:
-            self.flat_operand("params", op.params, 0, 8 * channels, memory, "its parameters")
+        if op.params is not None and op.params_offset is not None:
+            (first,) = op.params_offset.data.at(indices)
+            self.flat_operand("params", op.params, 8 * first, 8 * channels, memory, "its parameters")
         if op.table is not None:
             self.flat_operand("table", op.table, 0, 256, memory, "its table")
         self.operand("out", op.output, (y, x, channel), (oy, ox, channels), fields, memory, "its outputs")

@@ -314,6 +314,8 @@ class _Run:
             "hi": law.hi,
             "size": law.size,
         }
+        if kind == "copy" and not law.floats[0]:
+            numbers["ra"] = 1.0
         kernel, strides, around, pads = (1, 1), (1, 1), (0, 0, 0, 0), (0, 0, 0, 0)
         if op.window is not None:
             kernel, around, strides, _ = op.window.values
@@ -340,8 +342,9 @@ class _Run:
                 (0, 0, second) if single else (low, x, second), (1, 1, channels) if single else (rows, ox, channels)
             )
         side = None
-        if op.params is not None:
-            side = self.buffer(op.params).read((0, 0), (channels, 8))
+        if op.params is not None and op.params_offset is not None:
+            (first,) = op.params_offset.data.at(indices)
+            side = self.buffer(op.params).read((first, 0), (channels, 8))
         elif op.table is not None:
             side = self.buffer(op.table).read((0,), (256,))
         result = vector(kind, a, b, side, numbers, kernel, strides, pads)

@@ -13,10 +13,9 @@ from typing import Any
 
 from dialects.recon import BlobAttr
 from dialects.tile import Slice
-from sim.machine import Configuration
-
 from passes.placement import ALIGNMENT
 from passes.plan.network import Buffer, Tensor
+from sim.machine import Configuration
 
 
 @dataclass(eq=False)

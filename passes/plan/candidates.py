@@ -15,11 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dialects import cnn
+from passes.plan.network import Layer
 from sim import laws
 from sim.laws import ceil_div
 from sim.machine import Configuration, Machine
-
-from passes.plan.network import Layer
 
 BLOCK = 80 * 1024
 """A block has at most about this many bytes of weights, so that work starts while the next ones still arrive."""
@@ -159,10 +158,13 @@ def evaluate(machine: Machine, shape: ConvShape, choices: tuple[Configuration, .
     per_half = np.maximum(limit // step, 1)
     many_groups = fits & (k_blocks * whole <= limit) & (s.groups > 1)
     light = np.maximum(BLOCK // np.maximum(k * inputs * s.fy * s.fx, 1), 1)
-    outputs = np.where(many_groups, s.outputs, np.minimum(s.outputs, np.where(fits, np.minimum(per_half, light), 1) * k))
+    outputs = np.where(
+        many_groups, s.outputs, np.minimum(s.outputs, np.where(fits, np.minimum(per_half, light), 1) * k)
+    )
     light = np.maximum(BLOCK // np.maximum(g * s.outputs * inputs * s.fy * s.fx, 1), 1)
     groups = np.where(
-        many_groups, np.minimum(s.groups, np.minimum(limit // np.maximum(k_blocks * whole, 1), light) * g), 1)
+        many_groups, np.minimum(s.groups, np.minimum(limit // np.maximum(k_blocks * whole, 1), light) * g), 1
+    )
     pixels_per_row = np.where(wino, 16 * ceil_div(s.ox, 2) / 2, s.ox)
     rows = np.where(passes == 1, 0, machine.array.accumulators // np.maximum(outputs * pixels_per_row, 1))
     rows = np.where((passes > 1) & (wino == 1), rows // 2 * 2, rows).astype(np.int64)
@@ -171,8 +173,23 @@ def evaluate(machine: Machine, shape: ConvShape, choices: tuple[Configuration, .
 
     def block_cycles(block_groups: Any, block_outputs: Any) -> Any:
         cost = laws.conv(
-            machine, winograd=wino, g=g, k=k, r=r, p=p, groups=block_groups, outputs=block_outputs,
-            inputs=np.maximum(inputs, 1), fy=s.fy, fx=s.fx, sx=s.sx, dx=s.dx, oy=oy, ox=s.ox, last=1)
+            machine,
+            winograd=wino,
+            g=g,
+            k=k,
+            r=r,
+            p=p,
+            groups=block_groups,
+            outputs=block_outputs,
+            inputs=np.maximum(inputs, 1),
+            fy=s.fy,
+            fx=s.fx,
+            sx=s.sx,
+            dx=s.dx,
+            oy=oy,
+            ox=s.ox,
+            last=1,
+        )
         filled = laws.fill(machine, block_groups * block_outputs * inputs * s.fy * s.fx)
         return np.maximum(cost.busy, filled) * passes * row_tiles
 

@@ -13,11 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from passes.plan.candidates import NEVER, ConvShape, configurations, evaluate
 from sim import laws
 from sim.errors import ReconError
 from sim.machine import Configuration, Machine
-
-from passes.plan.candidates import NEVER, ConvShape, configurations, evaluate
 
 SHARPNESS = 6.0
 """Exponent of the soft maximum of array and channel time."""

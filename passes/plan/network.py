@@ -177,8 +177,15 @@ class _Builder:
         self.names.add(candidate)
         return candidate
 
-    def layer(self, kind: str, op: Operation | None, name: str, inputs: list[Tensor], output: Tensor,
-              nodes: tuple[str, ...] = ()) -> Layer:
+    def layer(
+        self,
+        kind: str,
+        op: Operation | None,
+        name: str,
+        inputs: list[Tensor],
+        output: Tensor,
+        nodes: tuple[str, ...] = (),
+    ) -> Layer:
         layer = Layer(len(self.layers), self.unique(name), kind, op, inputs, output, nodes)
         output.producer = layer
         for tensor in dict.fromkeys(inputs):

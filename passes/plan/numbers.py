@@ -10,7 +10,6 @@ import numpy.typing as npt
 from dialects import cnn
 from dialects.recon import BlobAttr, float32
 from dialects.tile import Requantize, Sum, VectorLaw
-
 from passes.plan.candidates import weights_of
 
 
@@ -82,7 +81,9 @@ def vector_law(kind: str, op: Any, inputs: list[cnn.TensorType], output: cnn.Ten
         return VectorLaw((float(factor), 0.0, 0.0, 0.0, 0.0, 0.0), (zx, zb, zy), lo, hi)
     if kind in ("average_pool2d", "global_average_pool"):
         count = getattr(op, "count_pads", None)
-        return VectorLaw((sx, sy, 0.0, 0.0, 0.0, 0.0), (zx, 0, zy), lo, hi, count.value.data if count is not None else 0)
+        return VectorLaw(
+            (sx, sy, 0.0, 0.0, 0.0, 0.0), (zx, 0, zy), lo, hi, count.value.data if count is not None else 0
+        )
     if kind == "pad":
         return VectorLaw((1.0, 1.0, 0.0, 0.0, 0.0, 0.0), (zx, 0, zx), -128, 127, 1)
     if kind == "copy":
@@ -98,7 +99,10 @@ def vector_law(kind: str, op: Any, inputs: list[cnn.TensorType], output: cnn.Ten
 
 
 ISA_KIND = {
-    "max_pool2d": "max_pool", "average_pool2d": "average_pool", "sub": "add", "pad": "average_pool",
+    "max_pool2d": "max_pool",
+    "average_pool2d": "average_pool",
+    "sub": "add",
+    "pad": "average_pool",
     "channel_shuffle": "shuffle",
 }
 """Operations of the cnn dialect whose vector operation has another name."""

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from dialects.tile import Slice
+from passes.plan.blocks import Item, Room, Transfer
 from sim import laws
 from sim.machine import Machine
-
-from passes.plan.blocks import Item, Room, Transfer
 
 EVERYTHING = (0, 1 << 30)
 
@@ -34,8 +33,25 @@ def busy_cycles(machine: Machine, items: Sequence[Item]) -> list[int]:
             (fy, fx), _, (_, sx), (_, dx) = options["window"].values
             (oy, ox, k), groups = options["out"].sizes, options["groups"]
             inputs = options["channels"].sizes[0]
-            convolutions.append((c.algorithm == "winograd", c.g, c.k, c.r, c.p, groups, k // groups, inputs // groups,
-                                 fy, fx, sx, dx, oy, ox, "requantize" in options))
+            convolutions.append(
+                (
+                    c.algorithm == "winograd",
+                    c.g,
+                    c.k,
+                    c.r,
+                    c.p,
+                    groups,
+                    k // groups,
+                    inputs // groups,
+                    fy,
+                    fx,
+                    sx,
+                    dx,
+                    oy,
+                    ox,
+                    "requantize" in options,
+                )
+            )
             where.append(position)
         elif item.kind == "fill":
             cycles[position] = int(laws.fill(machine, math.prod(options["slice"].sizes)))
@@ -49,7 +65,23 @@ def busy_cycles(machine: Machine, items: Sequence[Item]) -> list[int]:
         else:
             cycles[position] = vector_cycles(machine, item)
     if convolutions:
-        names = ("winograd", "g", "k", "r", "p", "groups", "outputs", "inputs", "fy", "fx", "sx", "dx", "oy", "ox", "last")
+        names = (
+            "winograd",
+            "g",
+            "k",
+            "r",
+            "p",
+            "groups",
+            "outputs",
+            "inputs",
+            "fy",
+            "fx",
+            "sx",
+            "dx",
+            "oy",
+            "ox",
+            "last",
+        )
         columns = np.array(convolutions, np.int64).T
         cost = laws.conv(machine, **dict(zip(names, columns, strict=True)))
         for position, value in zip(where, cost.busy.tolist(), strict=True):
@@ -64,8 +96,9 @@ def vector_cycles(machine: Machine, item: Item) -> int:
     window = options["window"]
     (fy, fx), _, (sy, sx), _ = window.values if window is not None else ((1, 1), (), (1, 1), ())
     iy, ix = item.operands["lhs"].shape[:2]
-    return int(laws.vector(machine, options["kind"], oy=oy, ox=ox, channels=channels, fy=fy, fx=fx, sy=sy, sx=sx,
-                           iy=iy, ix=ix))
+    return int(
+        laws.vector(machine, options["kind"], oy=oy, ox=ox, channels=channels, fy=fy, fx=fx, sy=sy, sx=sx, iy=iy, ix=ix)
+    )
 
 
 def channel_cycles(machine: Machine, size: int) -> int:

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim import laws
-from sim.errors import ReconError
-from sim.machine import Configuration, Machine
-
 from passes.plan.candidates import ConvShape, conv_shape, evaluate
 from passes.plan.network import Buffer, Layer, Network
 from passes.plan.stripes import Group, progress, rings
+from sim import laws
+from sim.errors import ReconError
+from sim.machine import Configuration, Machine
 
 STRIPES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Numbers of stripes that are tried."""
@@ -103,8 +102,11 @@ class Partitioner:
         if first == last:
             layer = layers[0]
             touched = {t.buffer for t in (*layer.inputs, layer.output)}
-            inner = sum(b.bytes for b, (birth, death) in self.life.items()
-                        if (birth >= first and death <= last) or (b in touched and b in self.spilled))
+            inner = sum(
+                b.bytes
+                for b, (birth, death) in self.life.items()
+                if (birth >= first and death <= last) or (b in touched and b in self.spilled)
+            )
             if self.resident(first, last) + inner + self.least_weights(layer) <= budget:
                 return self.cycles(layer, 1), Group(layers, 1)
         if not all(self.can_stripe(layer) for layer in layers):
@@ -144,14 +146,21 @@ class Partitioner:
             found = self._cut(budget)
             if isinstance(found, Partition):
                 return found
-            alive = [b for b, (birth, death) in self.life.items() if birth <= found <= death and b not in self.spilled
-                     and not any((t.height, t.width) != (b.height, b.width) for t in b.tensors) and b.height > 1]
+            alive = [
+                b
+                for b, (birth, death) in self.life.items()
+                if birth <= found <= death
+                and b not in self.spilled
+                and not any((t.height, t.width) != (b.height, b.width) for t in b.tensors)
+                and b.height > 1
+            ]
             if not alive:
                 layer = self.layers[found]
                 raise ReconError(
                     f"Layer {layer.name} does not fit in SRAM in any number of stripes: {self.machine.name} has "
                     f"{self.machine.sram.bytes:,} bytes and its weights alone take {self.weights(layer):,}. "
-                    "A machine with more SRAM would help.")
+                    "A machine with more SRAM would help."
+                )
             near = self.layers[found]
             touched = {t.buffer for t in (*near.inputs, near.output)}
             # A long skip waits in DRAM at less cost than what the layer itself works on.
@@ -197,13 +206,30 @@ def _cycles(machine: Machine, shape: ConvShape, configuration: Configuration, st
     if stripes == 1:
         return float(table.cycles[0])
     blocking = table.blocking(0)
-    blocks = (-(-shape.groups // blocking.groups) * -(-shape.outputs // blocking.outputs)
-              * -(-shape.inputs // blocking.inputs))
+    blocks = (
+        -(-shape.groups // blocking.groups)
+        * -(-shape.outputs // blocking.outputs)
+        * -(-shape.inputs // blocking.inputs)
+    )
     c = configuration
     rows = -(-shape.oy // stripes)
     cost = laws.conv(
-        machine, winograd=c.algorithm == "winograd", g=c.g, k=c.k, r=c.r, p=c.p, groups=blocking.groups,
-        outputs=blocking.outputs, inputs=blocking.inputs, fy=shape.fy, fx=shape.fx, sx=shape.sx, dx=shape.dx,
-        oy=rows, ox=shape.ox, last=1)
+        machine,
+        winograd=c.algorithm == "winograd",
+        g=c.g,
+        k=c.k,
+        r=c.r,
+        p=c.p,
+        groups=blocking.groups,
+        outputs=blocking.outputs,
+        inputs=blocking.inputs,
+        fy=shape.fy,
+        fx=shape.fx,
+        sx=shape.sx,
+        dx=shape.dx,
+        oy=rows,
+        ox=shape.ox,
+        last=1,
+    )
     filled = laws.fill(machine, blocking.groups * blocking.outputs * blocking.inputs * shape.fy * shape.fx)
     return float(max(int(cost.busy), int(filled)) * blocks * stripes)

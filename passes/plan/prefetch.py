@@ -13,11 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sim.errors import ReconError
-from sim.machine import Machine
-
 from passes.plan.blocks import Item, Room, Transfer, rooms_of
 from passes.plan.pace import Pace
+from sim.errors import ReconError
+from sim.machine import Machine
 
 
 class DoesNotFit(ReconError):

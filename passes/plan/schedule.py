@@ -13,14 +13,13 @@ from typing import Any
 from dialects import cnn
 from dialects.recon import BlobAttr
 from dialects.tile import Affine, Slice
-from sim import laws
-from sim.machine import Configuration, Machine
-
 from passes.plan import numbers
 from passes.plan.blocks import Constant, Item, Room, Transfer, rooms_of
 from passes.plan.candidates import Blocking, ConvShape, conv_shape, evaluate
 from passes.plan.network import Buffer, Layer, Network, Tensor
 from passes.plan.stripes import Group, Step, progress, rings, row_multiple
+from sim import laws
+from sim.machine import Configuration, Machine
 
 CHUNK = 96 * 1024
 """Blocks of weights share a room up to this many bytes: small enough to leave early."""
@@ -210,23 +209,52 @@ class Schedule:
             for number, (group, groups, output, outputs, source, inputs) in enumerate(blocks):
                 room, k_offset, c_offset = weights[number]
                 k = group * shape.outputs + output
-                half = self.fill(layer, number, room, Slice.of(
-                    (k - k_offset, 0, 0, source - c_offset), (groups * outputs, shape.fy, shape.fx, inputs)), groups)
+                half = self.fill(
+                    layer,
+                    number,
+                    room,
+                    Slice.of((k - k_offset, 0, 0, source - c_offset), (groups * outputs, shape.fy, shape.fx, inputs)),
+                    groups,
+                )
                 yield from half[1]
                 inner = [(first, end)]
                 if tiled and (number == 0 or number == len(blocks) - 1):
                     busy = self.busy(shape, configuration, groups, outputs, inputs) * (end - first) // shape.oy
                     inner = cuts(first, end, min(MAX_TILES, max(1, busy // TILE_CYCLES)), multiple)
                 for top, bottom in inner:
-                    yield self.conv_item(layer, shape, half[0], (top, bottom), k, groups * outputs,
-                                         group * shape.inputs + source, groups * inputs, groups,
-                                         source == 0, source + inputs == shape.inputs)
+                    yield self.conv_item(
+                        layer,
+                        shape,
+                        half[0],
+                        (top, bottom),
+                        k,
+                        groups * outputs,
+                        group * shape.inputs + source,
+                        groups * inputs,
+                        groups,
+                        source == 0,
+                        source + inputs == shape.inputs,
+                    )
 
     def busy(self, shape: ConvShape, c: Configuration, groups: int, outputs: int, inputs: int) -> int:
         cost = laws.conv(
-            self.machine, winograd=c.algorithm == "winograd", g=c.g, k=c.k, r=c.r, p=c.p, groups=groups,
-            outputs=outputs, inputs=inputs, fy=shape.fy, fx=shape.fx, sx=shape.sx, dx=shape.dx, oy=shape.oy,
-            ox=shape.ox, last=1)
+            self.machine,
+            winograd=c.algorithm == "winograd",
+            g=c.g,
+            k=c.k,
+            r=c.r,
+            p=c.p,
+            groups=groups,
+            outputs=outputs,
+            inputs=inputs,
+            fy=shape.fy,
+            fx=shape.fx,
+            sx=shape.sx,
+            dx=shape.dx,
+            oy=shape.oy,
+            ox=shape.ox,
+            last=1,
+        )
         return int(cost.busy)
 
     def blocks(self, shape: ConvShape, blocking: Blocking) -> Iterator[tuple[int, int, int, int, int, int]]:
@@ -257,8 +285,16 @@ class Schedule:
             room = Room(f"{layer.name}_w{k}", (outputs, shape.fy, shape.fx, inputs), loaded=True)
             pieces = outputs * taps * inputs // PIECE
             for first, end in cuts(0, outputs, pieces):
-                self.pending.append(Transfer(room, (first, 0, 0, 0), source, (k + first, 0, 0, c),
-                                             (end - first, shape.fy, shape.fx, inputs), layer.name))
+                self.pending.append(
+                    Transfer(
+                        room,
+                        (first, 0, 0, 0),
+                        source,
+                        (k + first, 0, 0, c),
+                        (end - first, shape.fy, shape.fx, inputs),
+                        layer.name,
+                    )
+                )
             found.extend([(room, k, c)] * len(batch))
             batch.clear()
 
@@ -279,16 +315,35 @@ class Schedule:
             if held == key and item is not None:
                 return item, []
         half = self.next_half
-        item = Item("fill", layer.name, {"weights": room}, {
-            "half": half, "slice": box, "configuration": self.configurations[layer], "groups": groups,
-            "zero": layer.conv.weight_zero.value.data})
+        item = Item(
+            "fill",
+            layer.name,
+            {"weights": room},
+            {
+                "half": half,
+                "slice": box,
+                "configuration": self.configurations[layer],
+                "groups": groups,
+                "zero": layer.conv.weight_zero.value.data,
+            },
+        )
         self.halves[half] = (key, item)
         self.next_half = 1 - half
         return item, [item]
 
     def conv_item(
-        self, layer: Layer, shape: ConvShape, half: Item, rows: tuple[int, int], k: int, outputs: int, c: int,
-        inputs: int, groups: int, first: bool, last: bool,
+        self,
+        layer: Layer,
+        shape: ConvShape,
+        half: Item,
+        rows: tuple[int, int],
+        k: int,
+        outputs: int,
+        c: int,
+        inputs: int,
+        groups: int,
+        first: bool,
+        last: bool,
     ) -> Item:
         op = layer.conv
         source, target = layer.inputs[0], layer.output
@@ -296,16 +351,22 @@ class Schedule:
         operands: dict[str, Any] = {"output": self.room(target), "input": self.room(source), "half": half}
         options: dict[str, Any] = {
             "out": Slice.of((rows[0], 0, target.offset + k), (rows[1] - rows[0], shape.ox, outputs)),
-            "channels": Slice.of((source.offset + c,), (inputs,)), "window": layer.window, "groups": groups,
-            "pad_value": source.type.zero.data, "first": first}
+            "channels": Slice.of((source.offset + c,), (inputs,)),
+            "window": layer.window,
+            "groups": groups,
+            "pad_value": source.type.zero.data,
+            "first": first,
+        }
         if last:
             operands["params"] = self.constants[layer]["params"]
             options |= {"params_offset": Affine(k), "requantize": numbers.requantize(op)}
             if op.sum is not None:
                 residual = layer.inputs[1]
                 operands["residual"] = self.room(residual)
-                options |= {"residual_offset": Affine(residual.offset + k),
-                            "sum": numbers.residual_sum(op, residual.type)}
+                options |= {
+                    "residual_offset": Affine(residual.offset + k),
+                    "sum": numbers.residual_sum(op, residual.type),
+                }
             if op.table is not None:
                 operands["table"] = self.constants[layer]["table"]
         return Item("conv", layer.name, operands, options)
@@ -323,32 +384,58 @@ class Schedule:
         for rows, channels in self.vector_tiles(layer, begin, stop):
             operands: dict[str, Any] = {"output": self.room(output), "lhs": self.room(source)}
             options: dict[str, Any] = {
-                "kind": kind, "law": law, "window": window, "lhs_offset": Affine(source.offset + channels[0]),
-                "out": Slice.of((rows[0], 0, output.offset + channels[0]),
-                                (rows[1] - rows[0], output.width, channels[1] - channels[0]))}
+                "kind": kind,
+                "law": law,
+                "window": window,
+                "lhs_offset": Affine(source.offset + channels[0]),
+                "out": Slice.of(
+                    (rows[0], 0, output.offset + channels[0]),
+                    (rows[1] - rows[0], output.width, channels[1] - channels[0]),
+                ),
+            }
             if len(layer.inputs) > 1:
                 operands["rhs"] = self.room(layer.inputs[1])
                 options["rhs_offset"] = Affine(layer.inputs[1].offset + channels[0])
             for name in ("params", "table"):
                 if name in self.constants[layer]:
                     operands[name] = self.constants[layer][name]
+            if "params" in operands:
+                options["params_offset"] = Affine(channels[0])
             yield Item("vector", layer.name, operands, options)
 
     def vector_tiles(self, layer: Layer, begin: int, stop: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
         """(rows, channels) of each tile."""
         output = layer.output
         everything = [((begin, stop), (0, output.channels))]
-        if layer.kind in ("lrn", "channel_shuffle", "affine") or output.height == 1:
+        if layer.kind in ("lrn", "channel_shuffle") or output.height == 1:
             return everything
         cycles = (stop - begin) * output.width * output.channels // self.machine.streams.vector
         pieces = min(MAX_TILES, cycles // (TILE_CYCLES // 4))
         if pieces <= 1:
             return everything
+        rows = [(begin, stop)]
+        sources = [self.channel_parts(tensor) for tensor in layer.inputs]
+        if len(sources) == 1 and len(sources[0]) > 1:
+            # What was joined first can be worked on while the last part is still being made, and that by rows.
+            *early, last = sources[0]
+            multiple = row_multiple(layer, self.configurations)
+            late = (stop - begin) * output.width * (last[1] - last[0]) // self.machine.streams.vector
+            tail = cuts(begin, stop, max(1, min(MAX_TILES, late // (TILE_CYCLES // 4))), multiple)
+            return [(rows[0], (early[0][0], early[-1][1])), *((part, last) for part in tail)]
         makers = [maker for tensor in layer.inputs for maker in _makers(tensor) if maker.is_conv]
         if makers and all(self.block_count(maker) > 1 for maker in makers):
             return [((begin, stop), part) for part in cuts(0, output.channels, pieces, 16)]
         multiple = row_multiple(layer, self.configurations)
         return [(part, (0, output.channels)) for part in cuts(begin, stop, pieces, multiple)]
+
+    def channel_parts(self, tensor: Tensor) -> list[tuple[int, int]]:
+        """Channel ranges of a joined tensor by part, in the order in which they are made; they must be contiguous."""
+        made = sorted(parts(tensor), key=lambda part: part.producer.index if part.producer is not None else -1)
+        ranges = [
+            (max(0, p.offset - tensor.offset), min(tensor.channels, p.offset - tensor.offset + p.channels))
+            for p in made
+        ]
+        return ranges if ranges == sorted(ranges) else ranges[:1]
 
     def block_count(self, layer: Layer) -> int:
         shape = conv_shape(layer)
@@ -373,8 +460,11 @@ class Schedule:
         self, layer: Layer, tensor: Tensor, target: Tensor | Buffer, channel: int, first: int, end: int
     ) -> Item:
         options = {
-            "target": target, "target_offset": (first, 0, channel), "source_offset": (first, 0, tensor.offset),
-            "sizes": (end - first, tensor.width, tensor.channels)}
+            "target": target,
+            "target_offset": (first, 0, channel),
+            "source_offset": (first, 0, tensor.offset),
+            "sizes": (end - first, tensor.width, tensor.channels),
+        }
         return Item("store", layer.name, {"source": self.room(tensor)}, options)
 
     # ----------------------------------------------------------------------------------------------- configurations

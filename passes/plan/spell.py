@@ -10,8 +10,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from dialects import tile
 from dialects.recon import BlobAttr
 from dialects.tile import Slice
-
-from passes.plan.blocks import Constant, Item, Room, Source, Transfer, rooms_of
+from passes.plan.blocks import Item, Room, Source, Transfer, rooms_of
 from passes.plan.network import Buffer, Network, Tensor
 
 
@@ -61,7 +60,9 @@ class Speller:
 
     def load(self, transfer: Transfer) -> None:
         source, room = self.source(transfer.source), self.room(transfer.room)
-        self.body.append(tile.LoadOp(room, transfer.target_slice, source, transfer.source_slice, transfer.layer or None))
+        self.body.append(
+            tile.LoadOp(room, transfer.target_slice, source, transfer.source_slice, transfer.layer or None)
+        )
 
     def item(self, item: Item) -> None:
         operands = {
@@ -73,9 +74,15 @@ class Speller:
         if item.kind == "store":
             target, sizes = options["target"], options["sizes"]
             value = self.outputs[target] if target in self.outputs else self.source(target)
-            self.body.append(tile.StoreOp(
-                value, Slice.of(options["target_offset"], sizes), operands["source"],
-                Slice.of(options["source_offset"], sizes), layer))
+            self.body.append(
+                tile.StoreOp(
+                    value,
+                    Slice.of(options["target_offset"], sizes),
+                    operands["source"],
+                    Slice.of(options["source_offset"], sizes),
+                    layer,
+                )
+            )
         elif item.kind == "fill":
             op = tile.FillOp(layer=layer, **operands, **options)
             op.output.name_hint = "h"

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dialects import cnn
-from sim.machine import Configuration
-
 from passes.plan.network import Buffer, Layer
+from sim.machine import Configuration
 
 Step = list[tuple[Layer, int, int]]
 """Layers with the rows [first, end) of their output that a step makes, in order."""
@@ -100,7 +99,9 @@ def rings(group: Group, steps: list[Step], spilled: frozenset[Buffer]) -> dict[B
     for step in steps:
         touched: dict[Buffer, tuple[int, int]] = {}
         for layer, first, end in step:
-            reads = [(t.buffer, *layer.input_rows(first, end, i)) for i, t in enumerate(layer.inputs) if t.buffer in local]
+            reads = [
+                (t.buffer, *layer.input_rows(first, end, i)) for i, t in enumerate(layer.inputs) if t.buffer in local
+            ]
             if layer.output.buffer in local:
                 reads.append((layer.output.buffer, first, end))
             for buffer, low, high in reads:
