@@ -14,14 +14,18 @@ tile.schedule @fused machine "edge4k" (%in: !tile.dram<28x28x16xi8>) -> (%out: !
   %w2 = tile.constant <16x3x3x16xi8, seed 2> : !tile.dram<16x3x3x16xi8>
   %w3 = tile.constant <16x1x1x16xi8, seed 3> : !tile.dram<16x1x1x16xi8>
   %p = tile.constant <16x2xf32, [
-    0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625,
-    0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625]> : !tile.dram<16x8xi8>
+    0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625,
+    0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625,
+    0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625,
+    0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625, 0.0, 0.0009765625]> : !tile.dram<16x8xi8>
   %q = tile.constant <16x2xf32, [
-    0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125,
-    0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125]> : !tile.dram<16x8xi8>
+    0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125,
+    0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125,
+    0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125,
+    0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125, 0.0, 0.001953125]> : !tile.dram<16x8xi8>
 
   %x = tile.alloc : !tile.sram<28x28x16xi8>             // resident: the input of c1 and the skip of c2
-  %mid = tile.alloc : !tile.sram<28x28x16xi8, ring 10>  // 28 rows seen, 10 stored: row y lies in slot y mod 10
+  %mid = tile.alloc : !tile.sram<28x28x16xi8, ring 6>   // 28 rows seen, 6 stored: row y lies in slot y mod 6
   %y = tile.alloc : !tile.sram<28x28x16xi8>
   %s1 = tile.alloc : !tile.sram<16x3x3x16xi8>
   %s2 = tile.alloc : !tile.sram<16x3x3x16xi8>
@@ -46,7 +50,7 @@ tile.schedule @fused machine "edge4k" (%in: !tile.dram<28x28x16xi8>) -> (%out: !
     tile.conv %y[%i, 0, 0] [4, 28, 16] = %mid[0] [16], %h2 window <3x3 pad 1 1 1 1> params %b[0] requantize <zero 0 clamp -128 127> add %x[0] <second ratios 0.5 0.5 0.0 clamp -128 127> layer @c2
     tile.load %s3[%i, 0, 0, 0] [4, 1, 1, 16] from %w3[%i, 0, 0, 0] layer @c3   // prefetch, a slice per stripe
   }
-  tile.free %x, %mid, %s1, %s2, %b : !tile.sram<28x28x16xi8>, !tile.sram<28x28x16xi8, ring 10>, !tile.sram<16x3x3x16xi8>, !tile.sram<16x3x3x16xi8>, !tile.sram<16x8xi8>
+  tile.free %x, %mid, %s1, %s2, %b : !tile.sram<28x28x16xi8>, !tile.sram<28x28x16xi8, ring 6>, !tile.sram<16x3x3x16xi8>, !tile.sram<16x3x3x16xi8>, !tile.sram<16x8xi8>
 
   tile.load %d[0, 0] [16, 8] from %q[0, 0] layer @c3
   tile.load_config <direct g1 k16 r16 p16> layer @c3
