@@ -20,9 +20,7 @@ from tools.registry import DIALECTS, get_all_dialects
 
 PACKAGES = ("backend", "dialects", "passes", "sim", "tools")
 
-BOOK = {
-    *("assembly", "clock", "configuration_image", "encoding", "errors", "isa", "laws", "machine", "order", "program"),
-}
+BOOK = set("assembly clock configuration_image encoding errors isa laws machine order program".split())
 """The book of the machine: what every floor may read. All else in ``sim`` is the machine in motion."""
 
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())

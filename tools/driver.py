@@ -27,6 +27,7 @@ from sim.machine import load as load_machine
 from sim.program import Program
 from tools import diagnostics
 from tools.constants import read as read_constants
+from tools.options import check_planned_machine
 from tools.registry import get_all_dialects
 from tools.runtime import Result, run_program
 
@@ -126,6 +127,8 @@ def compile_model(
     if report is not None:
         report("reading the model")
     module = read_module(path, context, input_shapes)
+    if machine is not None:
+        check_planned_machine(module, machine, str(path))
     if LEVELS.index(level_of(module)) < LEVELS.index("tile"):
         machine = machine or DEFAULT_MACHINE
     lower(module, "accel", context, machine=machine, assume_int8=assume_int8, report=report)

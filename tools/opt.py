@@ -27,7 +27,7 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 from passes.pipeline import LEVELS, PIPELINE, level_of, passes_between
 from sim.errors import ReconError
 from tools import CONSTANTS, VERSION, diagnostics
-from tools.options import input_shapes
+from tools.options import check_planned_machine, input_shapes
 
 _DESCRIPTION = f"""\
 Reads an ONNX model or textual IR, runs passes, and writes IR.
@@ -155,6 +155,8 @@ class ReconOpt(xDSLOptMain):
     def apply_passes(self, prog: ModuleOp) -> None:
         """The road of ``--to``, then the passes of ``-p``."""
         pipeline = self.pipeline
+        if self.args.machine:
+            check_planned_machine(prog, self.args.machine, self.get_input_name())
         if self.args.to:
             start = level_of(prog)
             if LEVELS.index(start) > LEVELS.index(self.args.to):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnx.parser
 import pytest
 
 from sim.machine import MACHINES
@@ -25,6 +27,11 @@ def program(adder: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def refused(outcome: Outcome, message: str) -> None:
     """The tool ended with this message and nothing else."""
     assert (outcome.code, outcome.out, outcome.err) == (1, "", f"error: {message}\n")
+
+
+def write_model(path: str, graph: str) -> None:
+    """A model of this graph in ONNX's textual form."""
+    onnx.save(onnx.parser.parse_model('<ir_version: 8, opset_import: ["" : 13]> ' + graph), path)
 
 
 @pytest.mark.usefixtures("program")
@@ -98,6 +105,40 @@ class TestCompile:
             recon("compile", MODEL, "-o", "x.rbin", "--scale", "a,b"),
             "--scale a,b: write one number, or one per channel with commas: 127.5,127.5,127.5.",
         )
+
+    def test_float_model(self, recon: Tool) -> None:
+        write_model("f.onnx", "g (float[1,3,8,8] x) => (float[1,3,8,8] y) { y = Relu(x) }")
+        refused(
+            recon("compile", "f.onnx", "-o", "x.rbin"),
+            "f: The model is not quantised; the machine computes with int8. Quantise it, for example with "
+            "onnxruntime.quantization.quantize_static(…, per_channel=True), or, to learn cycles and bytes without a "
+            "calibrated model, compile with --assume-int8.",
+        )
+
+    def test_dynamic_shape(self, recon: Tool) -> None:
+        write_model("d.onnx", "g (float[N,3,H,W] x) => (float[N,3,H,W] y) { y = Relu(x) }")
+        refused(
+            recon("compile", "d.onnx", "-o", "x.rbin"),
+            "d.onnx: the input 'x': Its dimension 2 ('H') is dynamic, and every size must be known. State the shape: "
+            "--input-shape x=1,3,224,224",
+        )
+
+    def test_sram_too_small(self, recon: Tool) -> None:
+        text = (MACHINES / "edge1k.toml").read_text()
+        Path("tiny.toml").write_text(text.replace("bytes = 2_097_152", "bytes = 4096"))
+        outcome = recon("compile", MODEL, "-o", "x.rbin", "--machine", "tiny.toml")
+        assert outcome.code == 1
+        assert "conv2d does not fit in SRAM: it needs 19,456 bytes" in outcome.err
+        assert "there are 4,096" in outcome.err
+
+    def test_plan_for_another_machine(self, recon: Tool, recon_opt: Tool) -> None:
+        Path("plan.mlir").write_text('tile.schedule @main machine "edge4k" () -> () {\n}\n')
+        message = (
+            "plan.mlir: this plan is for edge4k, and a plan is for one machine; leave --machine out, or plan the model "
+            "again with --machine edge1k."
+        )
+        refused(recon("compile", "plan.mlir", "-o", "x.rbin", "--machine", "edge1k"), message)
+        refused(recon_opt("plan.mlir", "--to", "accel", "--machine", "edge1k"), message)
 
     def test_text_that_does_not_parse(self, recon: Tool) -> None:
         Path("plan.mlir").write_text("tile.schedule @main\ntile.free")
