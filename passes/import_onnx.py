@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.inliner
 from onnx import numpy_helper
 from xdsl.builder import Builder
 from xdsl.dialects.builtin import DictionaryAttr, FunctionType, IntegerAttr, ModuleOp, StringAttr, i64
@@ -152,10 +153,14 @@ def _light(model: ModelFile) -> onnx.ModelProto:
 
 
 def _check(model: ModelFile, problems: Problems) -> None:
+    proto = _light(model)
+    for value in proto.graph.output:  # a shape that the model leaves out is inferred later
+        if value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape"):
+            value.type.tensor_type.shape.SetInParent()
     try:
-        onnx.checker.check_model(_light(model))
+        onnx.checker.check_model(proto)
     except onnx.checker.ValidationError as error:
-        text = str(error).split("\n\n==>")[0].strip().replace("\n", " ")
+        text = str(error).split("\n\n==>")[0].strip(" .").replace("\n", " ")
         problems.add("", f"The model breaks ONNX's rules: {text}. Its exporter has to be fixed, or a newer one used.")
 
 
