@@ -23,17 +23,21 @@ from sim.machine import ALGORITHMS, Configuration
 
 Array = npt.NDArray[Any]
 
+Watch = Callable[[accel.InstructionOp, Int8], None]
+"""Told of every tile that an instruction finishes: the instruction and the codes int8[rows, columns, channels]."""
 
-def evaluate(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
+
+def evaluate(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike], watch: Watch | None = None) -> dict[str, Array]:
     """The outputs by name, for inputs by name: of ``@main``, or of the programs when there is no ``@main``.
 
-    Raises MeaningError where the program reads unwritten bytes or does what the machine refuses, ValueError for a
-    missing input.
+    ``watch`` is told of every tile as it is finished. Raises MeaningError where the program reads unwritten bytes or
+    does what the machine refuses, ValueError for a missing input.
     """
     programs = {program.sym_name.data: program for program in accel.programs(module)}
     main = main_of(module)
     if main is not None:
-        return evaluate_main(module, main, inputs, {name: _segment(program) for name, program in programs.items()})
+        segments = {name: _segment(program, watch) for name, program in programs.items()}
+        return evaluate_main(module, main, inputs, segments)
     results: dict[str, Array] = {}
     for program in programs.values():
         names = {
@@ -43,13 +47,13 @@ def evaluate(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> dict[str,
         for name in names["input"]:
             if name not in inputs:
                 raise ValueError(f"no value given for the input '{name}'")
-        outputs = _segment(program)([np.asarray(inputs[name]) for name in names["input"]])
+        outputs = _segment(program, watch)([np.asarray(inputs[name]) for name in names["input"]])
         results.update(zip(names["output"], outputs, strict=True))
     return results
 
 
-def _segment(program: accel.ProgramOp) -> Callable[[Sequence[Array]], list[Array]]:
-    return lambda inputs: _Run(program).run(inputs)
+def _segment(program: accel.ProgramOp, watch: Watch | None) -> Callable[[Sequence[Array]], list[Array]]:
+    return lambda inputs: _Run(program, watch).run(inputs)
 
 
 @dataclass
@@ -125,8 +129,9 @@ class _Operand:
 class _Run:
     """One execution of a program."""
 
-    def __init__(self, program: accel.ProgramOp):
+    def __init__(self, program: accel.ProgramOp, watch: Watch | None = None):
         self.program = program
+        self.watch = watch
         self.memories: dict[accel.MemoryOp, tuple[_Memory, int]] = {}
         self.halves: list[_Half | None] = [None, None]
         self.active: Configuration | None = None
@@ -245,7 +250,13 @@ class _Run:
         self.sums = acc
         if f["last"]:
             self.sums = None
-            f.operand("out").write(finish(acc, self.chain(f, groups * outputs)))
+            self.finished(f, finish(acc, self.chain(f, groups * outputs)))
+
+    def finished(self, f: _Fields, values: Int8) -> None:
+        """Store a tile's codes where the instruction says."""
+        f.operand("out").write(values)
+        if self.watch is not None:
+            self.watch(f.op, values)
 
     def chain(self, f: _Fields, channels: int) -> Chain:
         """The stages behind a last pass, with their operands read."""
@@ -286,13 +297,14 @@ class _Run:
         elif kind == "table":
             side = f.flat("table", 256)
         result = vector(kind, a, b, side, f.values, (f["fy"], f["fx"]), (f["sy"], f["sx"]), pads)
-        f.operand("out").write(result[: f["oy"], : f["ox"]])
+        self.finished(f, result[: f["oy"], : f["ox"]])
 
 
 class _Fields:
     """An instruction's fields, and its memory operands resolved to bytes."""
 
     def __init__(self, run: _Run, op: accel.InstructionOp):
+        self.op = op
         self.values = op.named()
         self.places = {field: (*run.memories[memory], offset) for field, memory, offset in op.operands_in_memory()}
 

@@ -26,17 +26,21 @@ Index = Sequence[int]
 
 _NEVER = -1
 
+Watch = Callable[[tile.ConvOp | tile.VectorOp, tuple[int, int, int], Int8], None]
+"""Told of every finished tile: its op, its first row, column and channel in the output's logical coordinates, and its
+codes int8[rows, columns, channels]."""
 
-def evaluate(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
+
+def evaluate(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike], watch: Watch | None = None) -> dict[str, Array]:
     """The outputs by name, for inputs by name: of ``@main``, or of the schedules when there is no ``@main``.
 
-    Raises MeaningError where the plan reads unwritten or overwritten data or does what the machine refuses, ValueError
-    for a missing input.
+    ``watch`` is told of every tile as it is finished. Raises MeaningError where the plan reads unwritten or overwritten
+    data or does what the machine refuses, ValueError for a missing input.
     """
     schedules = {op.sym_name.data: op for op in module.body.block.ops if isinstance(op, tile.ScheduleOp)}
     main = main_of(module)
     if main is not None:
-        segments = {name: _segment(schedule) for name, schedule in schedules.items()}
+        segments = {name: _segment(schedule, watch) for name, schedule in schedules.items()}
         return evaluate_main(module, main, inputs, segments)
     results: dict[str, Array] = {}
     for schedule in schedules.values():
@@ -45,7 +49,7 @@ def evaluate(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> dict[str,
         for name in names[:count]:
             if name not in inputs:
                 raise ValueError(f"no value given for the input '{name}'")
-        outputs = _segment(schedule)([np.asarray(inputs[name]) for name in names[:count]])
+        outputs = _segment(schedule, watch)([np.asarray(inputs[name]) for name in names[:count]])
         results.update(zip(names[count:], outputs, strict=True))
     return results
 
@@ -56,8 +60,8 @@ def _port(schedule: tile.ScheduleOp, number: int) -> str:
     return schedule.body.block.args[number].name_hint or normal
 
 
-def _segment(schedule: tile.ScheduleOp) -> Callable[[Sequence[Array]], list[Array]]:
-    return lambda inputs: _Run(schedule).run(inputs)
+def _segment(schedule: tile.ScheduleOp, watch: Watch | None) -> Callable[[Sequence[Array]], list[Array]]:
+    return lambda inputs: _Run(schedule, watch).run(inputs)
 
 
 @dataclass
@@ -123,8 +127,9 @@ class _Half:
 class _Run:
     """One execution of a schedule."""
 
-    def __init__(self, schedule: tile.ScheduleOp):
+    def __init__(self, schedule: tile.ScheduleOp, watch: Watch | None = None):
         self.schedule = schedule
+        self.watch = watch
         self.dram: dict[SSAValue, _Dram] = {}
         self.sram: dict[SSAValue, _Sram] = {}
         self.halves: list[_Half | None] = [None, None]
@@ -268,7 +273,13 @@ class _Run:
             return
         self.sums = None
         place = (low, x)
-        output.write((*place, k), finish(acc, self.chain(op, indices, place, (high - low, ox, outputs))))
+        self.finished(op, (*place, k), finish(acc, self.chain(op, indices, place, (high - low, ox, outputs))))
+
+    def finished(self, op: tile.ConvOp | tile.VectorOp, place: tuple[int, int, int], values: Int8) -> None:
+        """Store a tile's codes in its output."""
+        self.buffer(op.output).write(place, values)
+        if self.watch is not None:
+            self.watch(op, place, values)
 
     def chain(self, op: tile.ConvOp, indices: Index, place: Index, extent: Index) -> Chain:
         """The stages behind a last pass, with their operands read."""
@@ -350,7 +361,7 @@ class _Run:
         result = vector(kind, a, b, side, numbers, kernel, strides, pads)
         if kind == "resize":
             result = result[low % strides[0] :, x % strides[1] :][:rows, :ox]
-        output.write((low, x, channel), result)
+        self.finished(op, (low, x, channel), result)
 
 
 def _surrounded(
