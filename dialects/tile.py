@@ -557,14 +557,22 @@ class DramOp(IRDLOperation):
 
 @irdl_op_definition
 class AllocOp(IRDLOperation):
-    """Room in SRAM from here to its ``free``."""
+    """Room in SRAM from here to its ``free``.
+
+    ``at`` proposes an address. Placement takes the proposals if every buffer has one and they fit together (as they do
+    in a plan nobody edited), and finds addresses of its own otherwise: a person may leave them or delete them.
+    """
 
     name = "tile.alloc"
+    address = opt_prop_def(IntegerAttr.constr(i64))
     output = result_def(SramType)
-    assembly_format = "attr-dict `:` type($output)"
+    assembly_format = "(`at` $address^)? attr-dict `:` type($output)"
 
-    def __init__(self, shape: Sequence[int], ring: int = 0):
-        super().__init__(result_types=[SramType.of(shape, ring)])
+    def __init__(self, shape: Sequence[int], ring: int = 0, address: int | None = None):
+        super().__init__(
+            result_types=[SramType.of(shape, ring)],
+            properties={"address": IntegerAttr(address, i64) if address is not None else None},
+        )
 
 
 @irdl_op_definition
@@ -1060,6 +1068,8 @@ class VectorOp(TileOp):
             raise VerifyException("affine, and no other operation, has params")
         if (self.kind.data == "table") != (self.table is not None):
             raise VerifyException("table, and no other operation, has a table")
+        if (self.kind.data in ("max_pool", "average_pool", "resize")) != (self.window is not None):
+            raise VerifyException("pools and resize, and no other operation, have a window")
 
 
 MAX_INSTRUCTIONS = 200_000

@@ -79,6 +79,9 @@ def usage(program: accel.ProgramOp) -> tuple[int, int]:
 def allocate(program: accel.ProgramOp, machine: Machine, capacity: int) -> None:
     """Place one program's buffers in [0, capacity); ModelError says what does not fit and what would help."""
     live = lifetimes(program)
+    proposed = [buffer.at if buffer.address is not None else -1 for buffer in live.buffers]
+    if placement.fits(live.sizes, live.births, live.deaths, proposed, capacity):
+        return
     count = sum(1 for _ in program.instructions)
     addresses: Sequence[int] | None = None
     for part in _SLACKS:

@@ -27,13 +27,11 @@ from xdsl.passes import ModulePass
 
 from dialects import cnn, tile
 from dialects.recon import CallOp, LayerOp
-from passes.placement import place
-from passes.plan.blocks import Room, rooms_of
 from passes.plan.candidates import conv_shape
 from passes.plan.configure import choose
 from passes.plan.network import Layer, Network, network
 from passes.plan.partition import Partition, Partitioner, alone
-from passes.plan.prefetch import DoesNotFit, prefetch
+from passes.plan.prefetch import prefetch
 from passes.plan.schedule import Schedule
 from passes.plan.spell import Speller
 from sim import machine as machines
@@ -141,10 +139,6 @@ ROOMY = 35
 BUDGETS = (85, 70, 55)
 """Per cent of SRAM that activations and the weights of fused layers may take, tried in turn."""
 
-FULL = (100, 97, 94, 90, 85, 80, 75, 70, 65, 60, 55, 50)
-"""Per cent of SRAM a plan may count on, until everything in it can also be given addresses."""
-
-
 def planned(target: Machine, net: Network, configurations: dict[Layer, Configuration]) -> Schedule:
     """The fastest of a few schedules: every layer alone, and with crowded layers fused within some budgets.
 
@@ -162,7 +156,8 @@ def planned(target: Machine, net: Network, configurations: dict[Layer, Configura
             if partition in seen:
                 continue
             seen.add(partition)
-            cycles, plan = placed(target, net, configurations, partition)
+            plan = Schedule(target, net, configurations, partition.groups, partition.spilled)
+            cycles = prefetch(target, plan.items, plan.pending, target.sram.bytes)
         except ReconError as error:
             failure = failure or error
             continue
@@ -172,55 +167,6 @@ def planned(target: Machine, net: Network, configurations: dict[Layer, Configura
         assert failure is not None
         raise failure
     return best[1]
-
-
-def placed(
-    target: Machine, net: Network, configurations: dict[Layer, Configuration], partition: Partition
-) -> tuple[int, Schedule]:
-    """Expected cycles and the schedule of a partition, with as much prefetch as can also be given addresses."""
-    plan = Schedule(target, net, configurations, partition.groups, partition.spilled)
-    births = {room: room.first for item in plan.items for room in rooms_of(item)}
-    failure: DoesNotFit | None = None
-    for per_cent in FULL:
-        for room, first in births.items():
-            room.first = first
-        try:
-            cycles = prefetch(target, plan.items, plan.pending, target.sram.bytes * per_cent // 100)
-        except DoesNotFit as error:
-            failure = failure or error
-            break
-        rooms, first, last = instructions(plan)
-        if place([room.size for room in rooms], first, last, target.sram.bytes) is not None:
-            return cycles, plan
-    raise failure or ReconError(
-        f"The plan's buffers cannot be given addresses in the {target.sram.bytes:,} bytes of SRAM of {target.name}: "
-        "they fit by size but not by lifetime. A machine with more SRAM would help."
-    )
-
-
-def instructions(plan: Schedule) -> tuple[list[Room], list[int], list[int]]:
-    """Rooms in the order in which instructions first touch them, and the first and last instruction that does.
-
-    This is how ``allocate-sram`` will see the plan, so that what can be placed here can be placed there.
-    """
-    loads: dict[int, list[Room]] = {}
-    for transfer in plan.pending:
-        loads.setdefault(transfer.position, []).append(transfer.room.root)
-    first: dict[Room, int] = {}
-    last: dict[Room, int] = {}
-    count = 0
-    for position, item in enumerate(plan.items):
-        for room in loads.get(position, ()):
-            first.setdefault(room, count)
-            last[room] = count
-            count += 1
-        for name, room in item.operands.items():
-            # A pass that only accumulates does not touch its output yet.
-            if isinstance(room, Room) and (item.kind != "conv" or name != "output" or "requantize" in item.options):
-                first.setdefault(room.root, count)
-                last[room.root] = count
-        count += 1
-    return list(first), list(first.values()), [last[room] for room in first]
 
 
 def layer_row(layer: Layer, target: Machine) -> LayerOp:

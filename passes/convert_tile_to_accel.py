@@ -206,7 +206,8 @@ class _Lowering:
 
     def alloc(self, op: tile.AllocOp, _indices: Sequence[int]) -> None:
         kind = op.output.type
-        buffer = accel.BufferOp(kind.nbytes)
+        address = op.address.value.data if op.address is not None else None
+        buffer = accel.BufferOp(kind.nbytes, address=address)
         buffer.output.name_hint = op.output.name_hint
         state = Buffer(buffer.output, kind.dims, kind.ring.data, op.output.name_hint or "", len(self.instructions))
         self.state.alloc(op.output, state)
@@ -232,9 +233,10 @@ class _Lowering:
         for field, value in fields.items():
             limits = row.get(field)
             if limits is not None and not limits[0] <= value <= limits[1]:
+                lever = "; take another tile" if limits[1] > 127 else ""
                 self.complain(
                     f"the field '{field}' of {name} holds whole numbers from {limits[0]} to {limits[1]:,}, "
-                    f"not {value:,}; take another tile."
+                    f"not {value:,}{lever}."
                 )
                 return
         self.instructions.append(accel.INSTRUCTION_OPS[name].make(fields, memory, layer=layer))
@@ -299,6 +301,9 @@ class _Lowering:
         slices = {op.target: op.target_slice.data, op.source: op.source_slice.data}
         buffer, region = self.state.buffer(sram_side), self.dram.get(dram_side)
         if buffer is None or region is None:
+            return
+        if name == "store" and region.kind.data in ("constant", "image"):
+            self.complain(f"it stores into {_said(dram_side)}, a constant; store into a tile.dram.")
             return
         inner, outer = slices[sram_side].at(indices), slices[dram_side].at(indices)
         sizes = list(slices[sram_side].sizes)
@@ -533,6 +538,10 @@ class _Lowering:
             self.flat_operand("table", op.table, 0, 256, memory, "its table")
         self.operand("out", op.output, (y, x, channel), (oy, ox, channels), fields, memory, "its outputs")
         self.emit("vector", fields, memory, op.layer)
+
+
+def _said(value: SSAValue) -> str:
+    return f"%{value.name_hint}" if value.name_hint else "a region"
 
 
 def _pads(rows: Span, columns: Span, value: int) -> Fields:

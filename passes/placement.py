@@ -77,6 +77,22 @@ def place(
     return None
 
 
+def fits(
+    sizes: Sequence[int], births: Sequence[int], deaths: Sequence[int], addresses: Sequence[int], capacity: int
+) -> bool:
+    """Whether buffers at these addresses (−1: none) lie aligned within the capacity and never meet while both live."""
+    need, born, dead, at = (np.asarray(column, np.int64) for column in (_aligned(sizes), births, deaths, addresses))
+    if not len(at) or at.min() < 0 or (at % ALIGNMENT).any() or int((at + need).max()) > capacity:
+        return not len(at)
+    order = np.argsort(born, kind="stable")
+    need, born, dead, at = need[order], born[order], dead[order], at[order]
+    for index in range(1, len(at)):
+        meets = (dead[:index] >= born[index]) & (at[:index] < at[index] + need[index])
+        if (meets & (at[index] < at[:index] + need[:index])).any():
+            return False
+    return True
+
+
 def _aligned(sizes: Sequence[int] | Ints) -> Ints:
     return -(-np.asarray(sizes, np.int64) // ALIGNMENT) * ALIGNMENT
 

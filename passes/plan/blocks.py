@@ -31,6 +31,7 @@ class Room:
     last: int = -1
     loaded: bool = False
     """Whether a transfer, rather than an item, writes it first."""
+    address: int = -1
 
     @property
     def size(self) -> int:

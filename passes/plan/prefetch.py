@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from passes.plan.blocks import Item, Room, Transfer, rooms_of
 from passes.plan.pace import Pace
+from passes.plan.space import Space
 from sim.errors import ReconError
 from sim.machine import Machine
 
@@ -22,27 +21,22 @@ from sim.machine import Machine
 class DoesNotFit(ReconError):
     """The plan needs more SRAM than there is at some item."""
 
-    def __init__(self, message: str, position: int, demand: int):
-        super().__init__(message)
-        self.position = position
-        self.demand = demand
-
 
 def prefetch(machine: Machine, items: Sequence[Item], transfers: Sequence[Transfer], capacity: int) -> int:
     """Give every transfer its position (the item before which it stands); returns the cycles the plan should take.
 
     ``transfers`` come in order of need, ``capacity`` is in bytes. Rooms that transfers fill start to live at their
-    first transfer. Raises DoesNotFit, naming the item and the rooms alive there, when even loading everything at the
+    first transfer, and every room gets its address. Raises DoesNotFit, naming the item and the rooms alive there, when even loading everything at the
     last moment needs more.
     """
-    usage = np.zeros(len(items) + 1, np.int64)
     rooms: dict[Room, None] = {}
     for item in items:
         for room in rooms_of(item):
             rooms[room.root] = None
-    for room in rooms:
-        if not room.loaded:
-            usage[room.first : room.last + 1] += room.bytes
+    space = Space(capacity, len(rooms))
+    lost = space.from_above([room for room in rooms if not room.loaded])
+    if lost is not None:
+        raise _does_not_fit(items, rooms, set(), lost, lost.first, capacity)
     placed: set[Room] = set()
     pace = Pace(machine, items)
     crowded = False
@@ -55,16 +49,12 @@ def prefetch(machine: Machine, items: Sequence[Item], transfers: Sequence[Transf
                 break
             room = transfer.room.root
             if room not in placed:
-                demand = usage[position : room.last + 1] + room.bytes
-                if demand.max() > capacity:
+                room.first = position
+                if not space.ring(room):
                     if due:
-                        tight = position + int(demand.argmax())
-                        message = _message(items, rooms, placed, room, tight, capacity)
-                        raise DoesNotFit(message, tight, int(demand.max()))
+                        raise _does_not_fit(items, rooms, placed, room, position, capacity)
                     crowded = True
                     break
-                room.first = position
-                usage[position : room.last + 1] += room.bytes
                 placed.add(room)
             transfer.position = position
             pace.load(transfer, pace.array if crowded else 0)
@@ -74,15 +64,18 @@ def prefetch(machine: Machine, items: Sequence[Item], transfers: Sequence[Transf
     return pace.finished
 
 
-def _message(
+def _does_not_fit(
     items: Sequence[Item], rooms: dict[Room, None], placed: set[Room], room: Room, position: int, capacity: int
-) -> str:
-    alive = [r for r in rooms if r.first <= position <= r.last and (not r.loaded or r in placed or r is room)]
+) -> DoesNotFit:
+    alive = [
+        r for r in rooms if r is room or (r.first <= position <= r.last and (not r.loaded or r in placed))
+    ]
     alive.sort(key=lambda r: -r.bytes)
     demand = sum(r.bytes for r in alive)
     listed = ", ".join(f"{r.name} {r.bytes:,}" for r in alive[:6])
-    return (
+    gap = f"{demand - capacity:,} too many" if demand > capacity else "enough in all, but not in one piece"
+    return DoesNotFit(
         f"Layer {items[position].layer} does not fit in SRAM: it needs {demand:,} bytes at once and there are "
-        f"{capacity:,} ({demand - capacity:,} too many). The largest buffers are {listed} bytes. "
+        f"{capacity:,} ({gap}). The largest buffers are {listed} bytes. "
         "A machine with more SRAM, or a smaller input, would help."
     )

@@ -53,7 +53,7 @@ class Speller:
         return self.values[room]
 
     def alloc(self, room: Room) -> None:
-        op = tile.AllocOp(room.shape, room.ring)
+        op = tile.AllocOp(room.shape, room.ring, room.address)
         op.output.name_hint = _hint(room.name)
         self.body.append(op)
         self.values[room] = op.output
