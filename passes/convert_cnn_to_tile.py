@@ -29,7 +29,7 @@ from dialects import cnn, tile
 from dialects.recon import CallOp, LayerOp
 from passes.plan.candidates import conv_shape
 from passes.plan.configure import choose
-from passes.plan.network import Layer, Network, network
+from passes.plan.network import Buffer, Layer, Network, network
 from passes.plan.partition import Partition, Partitioner, alone
 from passes.plan.prefetch import prefetch
 from passes.plan.schedule import Schedule
@@ -149,10 +149,13 @@ def planned(target: Machine, net: Network, configurations: dict[Layer, Configura
     partitioner = Partitioner(target, net, configurations)
     seen: set[Partition] = set()
     crowded = max(partitioner.live()) > target.sram.bytes * ROOMY // 100
-    for budget in (None, *BUDGETS) if crowded else (None,):
+    whole = target.sram.bytes
+    skips = partitioner.long_skips()
+    trials: list[tuple[int, frozenset[Buffer]]] = [(budget, frozenset()) for budget in BUDGETS if crowded]
+    trials += [(budget, skips) for budget in (100, *BUDGETS) if skips and (crowded or budget == 100)]
+    for trial in (None, *trials):
         try:
-            whole = target.sram.bytes
-            partition = alone(net) if budget is None else partitioner.cut(whole * budget // 100)
+            partition = alone(net) if trial is None else partitioner.cut(whole * trial[0] // 100, trial[1])
             if partition in seen:
                 continue
             seen.add(partition)

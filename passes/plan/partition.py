@@ -15,13 +15,16 @@ import numpy as np
 
 from passes.plan.candidates import ConvShape, conv_shape, evaluate
 from passes.plan.network import Buffer, Layer, Network
-from passes.plan.stripes import Group, progress, rings
+from passes.plan.stripes import Group, leaves, progress, rings
 from sim import laws
 from sim.errors import ReconError
 from sim.machine import Configuration, Machine
 
-STRIPES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+STRIPES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Numbers of stripes that are tried."""
+
+IDLE = 8
+"""A tensor that waits for so many layers waits long."""
 
 LONGEST = 28
 """Most layers of a group."""
@@ -108,13 +111,14 @@ class Partitioner:
                 if (birth >= first and death <= last) or (b in touched and b in self.spilled)
             )
             if self.resident(first, last) + inner + self.least_weights(layer) <= budget:
-                return self.cycles(layer, 1), Group(layers, 1)
+                return self.cycles(layer, 1) + self.traffic(layer, {layer}), Group(layers, 1)
         if not all(self.can_stripe(layer) for layer in layers):
             return INFINITE, None
         fixed = self.resident(first, last) + sum(self.weights(layer) for layer in layers)
         if fixed > budget:
             return INFINITE, None
         shortest = min(layer.output.height for layer in layers)
+        traffic = sum(self.traffic(layer, set(layers)) for layer in layers)
         tried = [stripes for stripes in STRIPES if stripes <= shortest]
         if not tried or not self.fits(layers, tried[-1], budget - fixed):
             return INFINITE, None
@@ -125,7 +129,17 @@ class Partitioner:
                 high = middle
             else:
                 low = middle + 1
-        return sum(self.cycles(layer, tried[high]) for layer in layers), Group(layers, tried[high])
+        return traffic + sum(self.cycles(layer, tried[high]) for layer in layers), Group(layers, tried[high])
+
+    def traffic(self, layer: Layer, inside: set[Layer]) -> float:
+        """Channel cycles of the spilled tensors a layer of a group loads and stores, at their share of the total."""
+        moved = 0
+        if layer.output.buffer in self.spilled and leaves(layer, inside):
+            moved += layer.output.height * layer.output.width * layer.output.channels
+        for tensor in layer.inputs:
+            if tensor.buffer in self.spilled and tensor.producer not in inside:
+                moved += tensor.height * tensor.width * tensor.channels
+        return float(moved / self.machine.dram_rate) / 2
 
     def fits(self, layers: tuple[Layer, ...], stripes: int, room: int) -> bool:
         """Whether the rings of a group take no more than so many bytes."""
@@ -139,9 +153,23 @@ class Partitioner:
             return layer.output.buffer.bytes / self.machine.streams.vector / 4
         return _cycles(self.machine, conv_shape(layer), self.configurations[layer], stripes)
 
-    def cut(self, budget: int) -> Partition:
-        """The partition within a budget; ReconError when not even spilling everything helps."""
-        self.spilled = frozenset()
+    def long_skips(self) -> frozenset[Buffer]:
+        """Buffers that lie idle for long: SRAM they take could hold weights instead, for two transfers of theirs."""
+        found: set[Buffer] = set()
+        for buffer in self.life:
+            people = sorted({p.index for t in buffer.tensors for p in (t.producer, *t.consumers) if p is not None})
+            idle = max((b - a for a, b in zip(people, people[1:], strict=False)), default=0)
+            whole = all((t.height, t.width) == (buffer.height, buffer.width) for t in buffer.tensors)
+            if idle >= IDLE and whole and buffer.bytes * 100 > self.machine.sram.bytes:
+                found.add(buffer)
+        return frozenset(found)
+
+    def cut(self, budget: int, spilled: frozenset[Buffer] = frozenset()) -> Partition:
+        """The partition within a budget, with these buffers in DRAM at least.
+
+        Raises ReconError when not even spilling everything helps.
+        """
+        self.spilled = spilled
         while True:
             found = self._cut(budget)
             if isinstance(found, Partition):
@@ -169,6 +197,7 @@ class Partitioner:
     def _cut(self, budget: int) -> Partition | int:
         """The best cut, or the layer at which there is none."""
         live = self.live()
+        spills = [any(t.buffer in self.spilled for t in (*layer.inputs, layer.output)) for layer in self.layers]
         best: list[float] = [0.0]
         back: list[tuple[int, Group] | None] = [None]
         for last, layer in enumerate(self.layers):
@@ -176,9 +205,10 @@ class Partitioner:
             weights = 0
             for first in range(last, max(-1, last - LONGEST), -1):
                 weights += self.weights(self.layers[first])
-                if first < last and (
-                    weights > budget or live[first] <= budget // 2 or not self.can_stripe(self.layers[first])
-                ):
+                if first < last and (weights > budget or not self.can_stripe(self.layers[first])):
+                    break
+                if first < last and live[first] <= budget // 2 and not (spills[first] and spills[last]):
+                    # Fusing what neither crowds SRAM nor meets DRAM saves nothing.
                     break
                 if best[first] == INFINITE:
                     continue

@@ -17,7 +17,7 @@ from passes.plan import numbers
 from passes.plan.blocks import Constant, Item, Room, Transfer, rooms_of
 from passes.plan.candidates import Blocking, ConvShape, conv_shape, evaluate
 from passes.plan.network import Buffer, Layer, Network, Tensor
-from passes.plan.stripes import Group, Step, progress, rings, row_multiple
+from passes.plan.stripes import Group, Step, leaves, progress, rings, row_multiple
 from sim import laws
 from sim.machine import Configuration, Machine
 
@@ -94,7 +94,7 @@ class Schedule:
                 whole = (first, end) == (0, layer.output.height)
                 for item in self.convolution(layer, first, end) if layer.is_conv else self.vector(layer, first, end):
                     self.items.append(item)
-                self.store(layer, first, end, whole)
+                self.store(group, layer, first, end, whole)
             opening = self.items[start]
             for transfer in arriving:
                 transfer.need_item = opening
@@ -441,10 +441,13 @@ class Schedule:
         shape = conv_shape(layer)
         return len(list(self.blocks(shape, evaluate(self.machine, shape, (self.configurations[layer],)).blocking(0))))
 
-    def store(self, layer: Layer, first: int, end: int, whole: bool) -> None:
-        """Send finished rows of a layer to DRAM: spilled tensors, and network outputs when all of them is made."""
+    def store(self, group: Group, layer: Layer, first: int, end: int, whole: bool) -> None:
+        """Send finished rows of a layer to DRAM: spilled tensors, and network outputs when all of them is made.
+
+        A spilled tensor that only this group reads is not stored: the group's own room holds it.
+        """
         output = layer.output
-        if output.buffer in self.spilled:
+        if output.buffer in self.spilled and leaves(layer, set(group.layers)):
             self.items.append(self.store_item(layer, output, output.buffer, output.offset, first, end))
             self.stored.setdefault(output, []).append((end, self.items[-1]))
         for tensor in self.network.outputs:

@@ -26,7 +26,7 @@ class Group:
     stripes: int
 
 
-def _leaves(layer: Layer, inside: set[Layer]) -> bool:
+def leaves(layer: Layer, inside: set[Layer]) -> bool:
     """Whether a layer's result is read outside the group or is a result of the network."""
     return any(
         tensor.is_output or any(reader not in inside for reader in tensor.consumers)
@@ -54,7 +54,7 @@ def progress(group: Group, configurations: Mapping[Layer, Configuration]) -> lis
         for which, tensor in enumerate(reader.inputs):
             for maker in makers.get(tensor.buffer, ()):
                 readers[maker].append((reader, which))
-    leaves = {layer for layer in group.layers if _leaves(layer, inside)}
+    exits = {layer for layer in group.layers if leaves(layer, inside)}
     multiples = {layer: row_multiple(layer, configurations) for layer in group.layers}
     done = dict.fromkeys(group.layers, 0)
     steps: list[Step] = []
@@ -63,7 +63,7 @@ def progress(group: Group, configurations: Mapping[Layer, Configuration]) -> lis
         for layer in reversed(group.layers):
             height = layer.output.height
             end = done[layer]
-            if layer in leaves:
+            if layer in exits:
                 end = max(end, -(-height * stripe // group.stripes))
             for reader, which in readers[layer]:
                 if reader in ends and ends[reader] > done[reader]:
