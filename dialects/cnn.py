@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, IntegerAttr, StringAttr, f32, i64
+from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, FloatData, IntAttr, IntegerAttr, StringAttr, f32, i64
 from xdsl.dialects.builtin import FloatAttr as FloatAttr
 from xdsl.ir import Attribute, Dialect, ParametrizedAttribute, Region, SSAValue, TypeAttribute
 from xdsl.irdl import (
@@ -30,7 +30,6 @@ from xdsl.irdl import (
     var_operand_def,
     var_result_def,
 )
-from xdsl.dialects.builtin import FloatData, IntAttr
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.traits import IsTerminator, Pure
@@ -184,7 +183,10 @@ class WindowAttr(ParametrizedAttribute):
     def output(self, height: int, width: int) -> tuple[int, int]:
         """Output rows and columns over an input of height × width."""
         (fy, fx), (top, bottom, left, right), (sy, sx), (dy, dx) = self.values
-        return ((height + top + bottom - (fy - 1) * dy - 1) // sy + 1, (width + left + right - (fx - 1) * dx - 1) // sx + 1)
+        return (
+            (height + top + bottom - (fy - 1) * dy - 1) // sy + 1,
+            (width + left + right - (fx - 1) * dx - 1) // sx + 1,
+        )
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
@@ -192,7 +194,7 @@ class WindowAttr(ParametrizedAttribute):
             fy = parser.parse_shape_dimension(False)
             parser.parse_shape_delimiter()
             fx = parser.parse_shape_dimension(False)
-            parts = {"pad": (0, 0, 0, 0), "stride": (1, 1), "dilation": (1, 1)}
+            parts: dict[str, tuple[int, ...]] = {"pad": (0, 0, 0, 0), "stride": (1, 1), "dilation": (1, 1)}
             for keyword, default in parts.items():
                 if parser.parse_optional_keyword(keyword) is not None:
                     parts[keyword] = tuple(parser.parse_integer(allow_boolean=False) for _ in default)
@@ -528,13 +530,15 @@ class TransposeOp(_Unary):
 
     def verify_(self) -> None:
         order = self.permutation.get_values()
-        if sorted(order) != [0, 1, 2, 3] or self.result_tensor.dims != tuple(_tensor(self.input).dims[i] for i in order):
+        if sorted(order) != [0, 1, 2, 3] or self.result_tensor.dims != tuple(
+            _tensor(self.input).dims[i] for i in order
+        ):
             raise VerifyException(f"permutation {list(order)} does not make {self.output.type} of {self.input.type}")
 
 
 @irdl_op_definition
 class ChannelShuffleOp(_Unary):
-    """Channels seen as [groups, C/groups] transposed to [C/groups, groups]: out[j·groups + i] = in[i·(C/groups) + j]."""
+    """Channels as [groups, C/groups] become [C/groups, groups]: out[j·groups + i] = in[i·(C/groups) + j]."""
 
     name = "cnn.channel_shuffle"
     groups = prop_def(IntegerAttr.constr(i64))
@@ -640,9 +644,27 @@ class YieldOp(IRDLOperation):
 CNN = Dialect(
     "cnn",
     [
-        Conv2dOp, FullyConnectedOp, MaxPool2dOp, AveragePool2dOp, GlobalAveragePoolOp, AddOp, SubOp, MulOp, ConcatOp,
-        SliceOp, PadOp, ResizeOp, TransposeOp, ChannelShuffleOp, ReshapeOp, TableOp, AffineOp, LrnOp, ConstantOp,
-        HostOp, YieldOp,
+        Conv2dOp,
+        FullyConnectedOp,
+        MaxPool2dOp,
+        AveragePool2dOp,
+        GlobalAveragePoolOp,
+        AddOp,
+        SubOp,
+        MulOp,
+        ConcatOp,
+        SliceOp,
+        PadOp,
+        ResizeOp,
+        TransposeOp,
+        ChannelShuffleOp,
+        ReshapeOp,
+        TableOp,
+        AffineOp,
+        LrnOp,
+        ConstantOp,
+        HostOp,
+        YieldOp,
     ],
     [TensorType, QuantAttr, ClampAttr, WindowAttr, SumAttr],
 )

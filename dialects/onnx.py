@@ -42,6 +42,7 @@ from xdsl.irdl import (
 )
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.hints import isa
 
 from dialects.recon import BlobAttr
 
@@ -123,8 +124,8 @@ def from_attribute(attribute: Attribute) -> Value:
             return attribute.value.data
         case StringAttr():
             return attribute.data
-        case DenseArrayBase():
-            return tuple(int(item) for item in attribute.get_values())
+        case DenseArrayBase() if isa(attribute, DenseArrayBase[IntegerType]):
+            return tuple(attribute.get_values())
         case ArrayAttr():
             items = [from_attribute(item) for item in attribute.data]
             if all(isinstance(item, float) for item in items):

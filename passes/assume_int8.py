@@ -2,9 +2,10 @@
 
 Choices. Weights are symmetric int8 per output channel; activations asymmetric int8 with scales from one float run on
 seeded normal input, least to greatest value, so nothing of that run saturates. Scales are rounded up to eight binary
-digits, lest another CPU's last bits change the program. Tensors joined by movement (concat, max pool, resize, reshape,
-slice …) share one scale, so that movement costs nothing. What follows the last product (Softmax) stays float. Values that
-the machine never holds, between a convolution and its Relu or within a tree of functions, get no quantiser.
+digits, lest another CPU's last bits change the program. Tensors joined by movement (concat, max pool, resize,
+reshape, slice …) share one scale, so that movement costs nothing. What follows the last product (Softmax) stays
+float. Values that the machine never holds, between a convolution and its Relu or within a tree of functions, get no
+quantiser.
 
     %2 = onnx.node "Conv"(%0, %w, %b)                %q  = onnx.node "QuantizeLinear"(%0, …)   … DequantizeLinear
     %3 = onnx.node "Relu"(%2)                   →    %w' = onnx.node "DequantizeLinear"(int8 constant, scales)
@@ -201,4 +202,3 @@ def _least(a: float, b: float) -> float:
 
 def _greatest(a: float, b: float) -> float:
     return max(a, b) if np.isfinite(b) else float("nan")
-

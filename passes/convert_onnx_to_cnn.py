@@ -2,9 +2,10 @@
 
 Choices. The graph is read once, in order; between a DequantizeLinear and the next QuantizeLinear values wait as
 expressions (``onnx_to_cnn.values``), because the integer laws round only there. Layout is bookkeeping
-(``onnx_to_cnn.view``): Transposes and Reshapes vanish. What leads from the inputs to the first int8 tensors and from the
-last ones to the outputs goes into host regions. A node that has no cnn form leaves an
-``builtin.unrealized_conversion_cast`` with its name and the reason, which ``legalize`` reports, all of them at once.
+(``onnx_to_cnn.view``): Transposes and Reshapes vanish. What leads from the inputs to the first int8 tensors and from
+the last ones to the outputs goes into host regions. A node without a cnn form is noted, with the reason, in the
+function's ``unsupported``, where ``legalize`` finds all of them; a ``builtin.unrealized_conversion_cast`` stands for
+its result.
 
     %1 = onnx.node "DequantizeLinear"(%x, …)               %c = cnn.conv2d %x weights … window <3x3 pad 1 1 1 1>
     %2 = onnx.node "Conv"(%1, %w, %b)                →             quant <scale 0.1, zero -128> clamp <-128, 127>
@@ -17,17 +18,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr, UnrealizedConversionCastOp
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.meaning.export import main_function
-from dialects.onnx import ConstantOp, NodeOp, NoneOp, element_of, shape_of
+from dialects.onnx import ConstantOp, NodeOp, NoneOp, element_of, names, shape_of
 from passes.onnx_to_cnn import host
 from passes.onnx_to_cnn.operators import host_codes, reader_of
-from passes.onnx_to_cnn.reader import Reader, input_meaning
-from passes.onnx_to_cnn.values import Codes, Dequantised, Host, Known, KnownCodes, Meaning, Raw, Stuck, Unsupported
+from passes.onnx_to_cnn.reader import Reader, input_meaning, last_compute
+from passes.onnx_to_cnn.values import (
+    Codes,
+    Dequantised,
+    Host,
+    Known,
+    KnownCodes,
+    Meaning,
+    Raw,
+    Real,
+    Stuck,
+    Unsupported,
+)
 from passes.problems import ModelError
 
 _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -50,6 +62,10 @@ class ConvertOnnxToCnnPass(ModulePass):
         function.body.add_block(new)
         _finish(reader, old, new)
         function.body.detach_block(old)
+        if reader.failures:
+            function.attributes["unsupported"] = ArrayAttr(
+                [names([node.label, reason]) for node, reason in reader.failures]
+            )
         _drop(old)
 
 
@@ -114,7 +130,7 @@ def _stuck(reader: Reader, node: NodeOp, reason: str) -> Meaning | list[Meaning]
     """What stands for a node without a cnn form."""
     origin = next((meaning for meaning in (reader.env.get(value) for value in node.inputs)
                    if isinstance(meaning, Stuck)), None)  # fmt: skip
-    blamed, why = (origin.node, origin.reason) if origin is not None else (node, reason)
+    blamed, why = (origin.node, origin.reason) if origin is not None else (_blamed(reader, node), reason)
     results: list[Meaning] = []
     for value in node.outputs:
         if element_of(value) in ("i8", "ui8") and node.op_type.data == "QuantizeLinear":
@@ -124,6 +140,12 @@ def _stuck(reader: Reader, node: NodeOp, reason: str) -> Meaning | list[Meaning]
         else:
             results.append(Stuck(shape_of(value), (node,), blamed, why))
     return results
+
+
+def _blamed(reader: Reader, node: NodeOp) -> NodeOp:
+    """The node a message names: behind a QuantizeLinear, the operator whose result it settles."""
+    value = reader.env.get(node.inputs[0]) if node.op_type.data == "QuantizeLinear" else None
+    return last_compute(value.trail) if isinstance(value, Real) and value.trail else node
 
 
 def _plain(meaning: Meaning | None) -> bool:
@@ -147,14 +169,7 @@ def _finish(reader: Reader, old: Block, new: Block) -> None:
     assert isinstance(terminator, ReturnOp)
     outputs = list(terminator.operands)
     exit_op, tail = host.exits(reader, outputs)
-    for node in tail:
-        if node.op_type.data in _PRODUCTS and not reader.on_host[node.outputs[0]]:
-            meaning = reader.env[node.outputs[0]]
-            reason = meaning.reason if isinstance(meaning, Stuck) else (
-                "There is no QuantizeLinear behind it, so it has no int8 result; quantise the model's outputs too.")  # fmt: skip
-            blamed = meaning.node if isinstance(meaning, Stuck) else node
-            if (blamed, reason) not in reader.failures:
-                reader.failures.append((blamed, reason))
+    _refuse_products(reader, tail)
     entry_op = host.entry(reader.ports, list(old.args))
     for operation in (entry_op, exit_op):
         if operation is not None:
@@ -170,10 +185,26 @@ def _finish(reader: Reader, old: Block, new: Block) -> None:
             cast.erase()
     new.add_op(exit_op)
     new.add_op(ReturnOp(*exit_op.results))
-    for node, reason in reader.failures:
-        marker = UnrealizedConversionCastOp.get([], [])
-        marker.attributes["node"], marker.attributes["reason"] = StringAttr(node.label), StringAttr(reason)
-        new.insert_op_before(marker, exit_op)
+
+
+def _refuse_products(reader: Reader, tail: list[NodeOp]) -> None:
+    """Products are the machine's work: note those that would run in the exit region."""
+    reasons: dict[NodeOp, str] = {}
+    for node in tail:
+        meaning = reader.env[node.outputs[0]]
+        if isinstance(meaning, Codes) and meaning.storage.reason is not None:
+            reasons[meaning.storage.reason[0]] = meaning.storage.reason[1]
+    for node in tail:
+        if node.op_type.data not in _PRODUCTS or reader.on_host[node.outputs[0]]:
+            continue
+        meaning = reader.env[node.outputs[0]]
+        if isinstance(meaning, Stuck):
+            found = meaning.node, meaning.reason
+        else:
+            found = node, reasons.get(node, "There is no QuantizeLinear behind it, so it has no int8 result; quantise "
+                                            "the model's outputs too.")  # fmt: skip
+        if found not in reader.failures:
+            reader.failures.append(found)
 
 
 def _from_new_arguments(op: Operation, old: Block, new: Block) -> None:

@@ -48,7 +48,9 @@ def _folded(node: NodeOp, opsets: Mapping[str, int]) -> list[ConstantOp] | None:
         return None
     name = node.node_name.data if node.node_name is not None else ""
     made = [ConstantOp(to_blob(array), name) for array in arrays]
-    same = len(made) == len(node.outputs) and all(c.output.type == v.type for c, v in zip(made, node.outputs, strict=True))
+    same = len(made) == len(node.outputs) and all(
+        c.output.type == v.type for c, v in zip(made, node.outputs, strict=True)
+    )
     return made if same else None
 
 

@@ -1,8 +1,8 @@
 """``fold-pads``: explicit padding joins the window behind it.
 
-Choices. Padding with the zero point is what a convolution's window does by itself, padding with −128 what a max pool's
-does, and an average pool with no pads of its own counts them. Other fill values, and pads beyond what an instruction can
-hold, stay as they are.
+Choices. Padding with the zero point is what a convolution's window does by itself, padding with −128 what a max
+pool's does, and an average pool with no pads of its own counts them. Other fill values, and pads beyond what an
+instruction can hold, stay as they are.
 
     %1 = cnn.pad %0 pads array<i64: 0, 1, 0, 1>           %2 = cnn.conv2d %0 … window <3x3 pad 0 1 0 1 stride 2 2>
     %2 = cnn.conv2d %1 … window <3x3 stride 2 2>     →

@@ -51,9 +51,7 @@ class SumIntoConv(RewritePattern):
         properties = dict(conv.properties) | joined(conv, op)
         properties.pop("operandSegmentSizes", None)
         properties["sum"] = cnn.SumAttr(StringAttr(position), op.result_tensor.quant, op.clamp)
-        made = type(conv).build(
-            operands=[conv.input, residual], result_types=[op.output.type], properties=properties
-        )
+        made = type(conv).build(operands=[conv.input, residual], result_types=[op.output.type], properties=properties)
         rewriter.replace(op, [made])
         rewriter.erase(conv)
 
@@ -65,5 +63,5 @@ class FuseResidualPass(ModulePass):
     name = "fuse-residual"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        patterns = [SumIntoConv(), *(pattern() for pattern in FUSE_TABLES)]
+        patterns: list[RewritePattern] = [SumIntoConv(), *(pattern() for pattern in FUSE_TABLES)]
         PatternRewriteWalker(GreedyRewritePatternApplier(patterns)).rewrite_module(op)

@@ -116,8 +116,8 @@ def _fix_shapes(proto: onnx.ModelProto, wanted: Shapes, problems: Problems) -> l
             example = ",".join(str(d.dim_value) if d.HasField("dim_value") and d.dim_value > 0 else
                                ("1" if at == 0 else "224") for at, d in enumerate(dims))  # fmt: skip
             label = f" ('{dim.dim_param}')" if dim.dim_param else ""
-            problems.add(f"the input '{value.name}'", f"Its dimension {position}{label} is dynamic, and every size must "
-                         f"be known. State the shape: --input-shape {value.name}={example}")  # fmt: skip
+            problems.add(f"the input '{value.name}'", f"Its dimension {position}{label} is dynamic, and every size "
+                         f"must be known. State the shape: --input-shape {value.name}={example}")  # fmt: skip
             break
     return notes
 
@@ -202,8 +202,8 @@ def _static_types(model: ModelFile, problems: Problems) -> dict[str, Attribute]:
             shape = shapes.get(name)
             if shape is None or -1 in shape or elements[name] not in ELEMENT_NAME:
                 what = "unknown" if shape is None else "x".join("?" if n < 0 else str(n) for n in shape)
-                problems.add(_name(node), f"The shape of its result '{name}' ({node.op_type}) is {what} before the model "
-                             "runs; every size must be known. Export the model with fixed shapes.")  # fmt: skip
+                problems.add(_name(node), f"The shape of its result '{name}' ({node.op_type}) is {what} before the "
+                             "model runs; every size must be known. Export the model with fixed shapes.")  # fmt: skip
                 return types
     return {name: tensor(shape, ELEMENT_NAME[elements[name]]) for name, shape in shapes.items()
             if elements[name] in ELEMENT_NAME}  # fmt: skip

@@ -1,8 +1,8 @@
 """``legalize``: everything the machine cannot run is found here, all of it at once.
 
-Choices. A rule is a function; its docstring is what the user reads behind the particulars it returns, and what the manual
-prints. Limits come from the fields of the instruction table. Nodes without a cnn form were marked by
-``convert-onnx-to-cnn`` and are reported together with the rest.
+Choices. A rule is a function; its docstring is what the user reads behind the particulars it returns, and what the
+manual prints. Limits come from the fields of the instruction table. Nodes without a cnn form were noted by ``convert-
+onnx-to-cnn`` and are reported together with the rest.
 
     module with a batch of 8 and a Resize with mode "linear"   →   ModelError naming both, and what would help
 """
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr, UnrealizedConversionCastOp
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.passes import ModulePass
 
 from dialects import cnn
 from dialects.meaning.arrays import to_array
-from dialects.meaning.export import main_function
+from dialects.meaning.export import main_function, strings_of
 from dialects.meaning.kernels import machine_bias
 from passes.problems import Problems
 from sim.isa import BY_NAME
@@ -75,7 +75,7 @@ def channels(op: cnn.CnnOp) -> str | None:
 
 
 def accumulators(op: cnn.CnnOp) -> str | None:
-    """Sums are held in 32 bits, and the largest possible sum has to fit; use smaller weights or fewer input channels."""
+    """Sums are held in 32 bits, and the largest possible one has to fit; use smaller weights or fewer channels."""
     if not isinstance(op, cnn.Conv2dOp | cnn.FullyConnectedOp):
         return None
     depth = op.weights.data.size // max(op.weights.shape[0], 1)
@@ -131,12 +131,12 @@ class LegalizePass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         model = op.attributes.get("recon.model")
         problems = Problems(model.data if isinstance(model, StringAttr) else "the model")
-        for inner in main_function(op).body.block.ops:
-            if isinstance(inner, UnrealizedConversionCastOp):
-                node, reason = inner.attributes.get("node"), inner.attributes.get("reason")
-                if isinstance(node, StringAttr) and isinstance(reason, StringAttr):
-                    problems.add(node.data, reason.data)
-            elif isinstance(inner, cnn.CnnOp) and not isinstance(inner, cnn.HostOp):
+        function = main_function(op)
+        noted = function.attributes.get("unsupported")
+        for entry in noted.data if isinstance(noted, ArrayAttr) else ():
+            problems.add(*strings_of(entry))
+        for inner in function.body.block.ops:
+            if isinstance(inner, cnn.CnnOp) and not isinstance(inner, cnn.HostOp):
                 for rule in RULES:
                     if (particulars := rule(inner)) is not None:
                         problems.add(place_of(inner), f"{particulars} {' '.join((rule.__doc__ or '').split())}")

@@ -196,7 +196,7 @@ def _attach(model: ModelFile, tensor: onnx.TensorProto, folder: Path | None, pro
 
 def check_size(tensor: onnx.TensorProto, data: memoryview | None) -> str | None:
     """What is wrong with a constant's dimensions, type or number of bytes; None if nothing is."""
-    element = ELEMENT_NAME.get(tensor.data_type)
+    element = ELEMENT_NAME.get(int(tensor.data_type))
     if element is None or element not in ELEMENT:
         kind = onnx.TensorProto.DataType.Name(tensor.data_type) if tensor.data_type in \
             onnx.TensorProto.DataType.values() else str(tensor.data_type)  # fmt: skip

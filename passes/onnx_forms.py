@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +63,7 @@ class Graph:
         return name
 
     def add(self, op: str, inputs: Sequence[str], output: str | None = None, name: str = "",
-            **attributes: object) -> str:  # fmt: skip
+            **attributes: Any) -> str:  # fmt: skip
         """Append a node with one output; returns the output's name."""
         result = output or self.fresh(op)
         self.nodes.append(helper.make_node(op, list(inputs), [result], name=name, **attributes))
@@ -203,7 +204,7 @@ _OLDER: dict[str, Callable[[Graph, onnx.NodeProto, int], None]] = {
 # --- operators on integers ---------------------------------------------------------------------------------------
 
 
-def _attributes(node: onnx.NodeProto, *without: str) -> dict[str, object]:
+def _attributes(node: onnx.NodeProto, *without: str) -> dict[str, Any]:
     return {a.name: helper.get_attribute_value(a) for a in node.attribute if a.name not in without}
 
 
@@ -211,7 +212,8 @@ def _real(graph: Graph, values: Sequence[str], axis: int | None = None) -> str:
     """DequantizeLinear of (tensor, scale, zero point); ``axis`` counts where the scale is a vector."""
     scale = graph.value(values[1])
     vector = axis is not None and scale is not None and scale.size > 1
-    return graph.add("DequantizeLinear", [value for value in values if value], **({"axis": axis} if vector else {}))
+    attributes: dict[str, Any] = {"axis": axis} if vector else {}
+    return graph.add("DequantizeLinear", [value for value in values if value], **attributes)
 
 
 def _bias(graph: Graph, name: str, scale_x: str, scale_w: str, where: str) -> str:

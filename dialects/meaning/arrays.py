@@ -21,12 +21,12 @@ _ELEMENT = {np.dtype(dtype): name for name, dtype in DTYPE.items()}
 
 def to_array(blob: BlobAttr) -> Array:
     """A blob's values, sharing its bytes; ValueError for an unresolved reference."""
-    return np.frombuffer(blob.data.buffer(), DTYPE[blob.data.element]).reshape(blob.shape)
+    return np.frombuffer(memoryview(blob.data.buffer()), DTYPE[blob.data.element]).reshape(blob.shape)
 
 
 def to_blob(array: npt.ArrayLike) -> BlobAttr:
     """A blob of an array's values, sharing its memory if it is contiguous."""
     values = np.ascontiguousarray(array)
     shape = np.shape(array)
-    return BlobAttr.make(shape, _ELEMENT[values.dtype], memoryview(values.reshape(-1)).cast("B")
-                         if values.size else b"")  # fmt: skip
+    data = values.reshape(-1).view(np.uint8).data if values.size else b""
+    return BlobAttr.make(shape, _ELEMENT[values.dtype], data)

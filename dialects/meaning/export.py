@@ -18,7 +18,7 @@ from xdsl.ir import Attribute, Block, SSAValue
 from dialects.onnx import ConstantOp, NodeOp, NoneOp, Value, element_of, shape_of
 from dialects.recon import BlobAttr
 
-ELEMENT_NAME = {
+ELEMENT_NAME: dict[int, str] = {
     onnx.TensorProto.FLOAT: "f32",
     onnx.TensorProto.DOUBLE: "f64",
     onnx.TensorProto.FLOAT16: "f16",

@@ -1,8 +1,8 @@
 """Reading operators that treat every element alike: functions of one number, sums, products, batch normalisation.
 
-Which law applies depends on what waits: behind a convolution a constant is a bias or a factor per channel; over one int8
-tensor any tree of functions is one table; per-channel factors over an int8 tensor are an affine operation; and two int8
-tensors meet in add or mul.
+Which law applies depends on what waits: behind a convolution a constant is a bias or a factor per channel; over one
+int8 tensor any tree of functions is one table; per-channel factors over an int8 tensor are an affine operation; and
+two int8 tensors meet in add or mul.
 """
 
 from __future__ import annotations
@@ -44,9 +44,13 @@ def as_scalar(value: Meaning) -> Scalar | None:
         inner = as_scalar(value.child)
         if inner is None:
             return None
-        clip = scalar.rounded(lambda u: min(max(u, value.low), value.high), inner.values)
+        clip = scalar.rounded(_bounded(value.low, value.high), inner.values)
         return Scalar(value.shape, value.trail, inner.codes, clip, None, "Clip")
     return None
+
+
+def _bounded(low: float, high: float) -> scalar.Function:
+    return lambda u: min(max(u, low), high)
 
 
 def read_unary(r: Reader, node: NodeOp) -> Meaning:
@@ -85,7 +89,7 @@ def read_clip(r: Reader, node: NodeOp) -> Meaning:
 def _clip(r: Reader, node: NodeOp, low: float, high: float) -> Meaning:
     value = r.operand(node, 0)
     if isinstance(value, Scalar):
-        return _function(r, node, value, lambda u: min(max(u, low), high))
+        return _function(r, node, value, _bounded(low, high))
     if not isinstance(value, Real):
         value = Dequantised(r.codes(value, node).shape, (), r.codes(value, node))
     return Clip(value.shape, (*value.trail, node), value, low, high)
@@ -157,7 +161,10 @@ def _with_constant(r: Reader, node: NodeOp, value: Meaning, constant: Known | Kn
 def _table(node: NodeOp, inner: Scalar, number: float, swapped: bool) -> Scalar:
     kind = node.op_type.data
     function = scalar.BINARY[kind]
-    apply = (lambda u: function(number, u)) if swapped else (lambda u: function(u, number))
+
+    def apply(u: float) -> float:
+        return function(number, u) if swapped else function(u, number)
+
     compose = _composition(kind, np.asarray([number]), swapped)
     linear = None
     if inner.linear is not None and compose is not None:
@@ -204,8 +211,8 @@ def _composition(kind: str, array: Array, swapped: bool) -> Composition | None:
 def _behind_sums(node: NodeOp, sums: Sums, constant: Known | KnownCodes, array: Array, swapped: bool) -> Meaning:
     kind = node.op_type.data
     if not is_bias(sums, constant):
-        raise Unsupported("Its constant varies within a channel; behind a convolution the machine adds or multiplies one "
-                          "number per channel. Put a QuantizeLinear and a DequantizeLinear before it.")  # fmt: skip
+        raise Unsupported("Its constant varies within a channel; behind a convolution the machine adds or multiplies "
+                          "one number per channel. Put a QuantizeLinear and a DequantizeLinear before it.")  # fmt: skip
     if kind == "Add" and sums.factor is None:
         return with_trail(with_bias(sums, constant), node)
     compose = _composition(kind, array, swapped)

@@ -1,7 +1,7 @@
 """The regions before and after the machine: what the host computes in ONNX, and the change between layouts.
 
-Entry: from the graph's inputs to the first int8 tensors, in the memory order the machine reads. Exit: from the last int8
-tensors to the graph's outputs. uint8 is shifted by 128 on the way in and out.
+Entry: from the graph's inputs to the first int8 tensors, in the memory order the machine reads. Exit: from the last
+int8 tensors to the graph's outputs. uint8 is shifted by 128 on the way in and out.
 """
 
 from __future__ import annotations
@@ -124,12 +124,15 @@ def entry(ports: Sequence[Port], inputs: Sequence[SSAValue]) -> cnn.HostOp | Non
 def exits(r: Reader, outputs: Sequence[SSAValue]) -> tuple[cnn.HostOp, list[NodeOp]]:
     """The exit region for the graph's outputs, and the nodes it computes."""
     region = HostRegion()
-    stop = {value for value, meaning in r.env.items() if isinstance(meaning, Codes) and meaning.storage.value is not None}
+    stop = {
+        value for value, meaning in r.env.items() if isinstance(meaning, Codes) and meaning.storage.value is not None
+    }
     operations = slice_before(outputs, stop)
     needed = {value for op in operations for value in op.operands} | set(outputs)
     for value in needed_in_order(r, needed & stop):
         codes = r.env[value]
-        assert isinstance(codes, Codes) and codes.storage.value is not None
+        assert isinstance(codes, Codes)
+        assert codes.storage.value is not None
         region.inside[value] = _received(region, value, codes, codes.storage.value)
     for value in r.block.args:
         if value in needed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from xdsl.ir import SSAValue
@@ -210,10 +211,10 @@ def read_gather(r: Reader, node: NodeOp) -> Meaning:
     """Gather with constant, evenly spaced, rising indices is a slice."""
     whole = shape_of(node.inputs[0])
     axis = node.get_int("axis", 0) % len(whole)
-    indices = r.integers(node, 1) or ()
-    indices = tuple(i + whole[axis] if i < 0 else i for i in indices)
+    given = r.integers(node, 1) or (0,)
+    indices: list[int] = [i + whole[axis] if i < 0 else i for i in given]
     step = indices[1] - indices[0] if len(indices) > 1 else 1
-    if step < 1 or any(b - a != step for a, b in zip(indices, indices[1:], strict=False)):
+    if step < 1 or any(b - a != step for a, b in pairwise(indices)):
         raise Unsupported("It gathers elements in no even order; evenly spaced, rising indices are supported.")
     shape = shape_of(node.outputs[0])
     sizes = tuple(len(indices) if at == axis else n for at, n in enumerate(whole))
@@ -327,13 +328,16 @@ def _nearest(node: NodeOp, n: int, m: int, scale: np.float32) -> np.ndarray:
             at = position * np.float32(n - 1) / np.float32(max(m - 1, 1))
         case _:
             raise Unsupported(f"It resizes with coordinates '{coordinates}', which are not supported.")
-    rounding = {
-        "round_prefer_floor": lambda v: np.ceil(v - half),
-        "round_prefer_ceil": lambda v: np.floor(v + half),
-        "floor": np.floor,
-        "ceil": np.ceil,
-    }[node.get_str("nearest_mode", "round_prefer_floor")]
-    return np.clip(rounding(at).astype(np.int64), 0, n - 1)
+    match node.get_str("nearest_mode", "round_prefer_floor"):
+        case "round_prefer_floor":
+            at = np.ceil(at - half)
+        case "round_prefer_ceil":
+            at = np.floor(at + half)
+        case "ceil":
+            at = np.ceil(at)
+        case _:
+            at = np.floor(at)
+    return np.clip(at.astype(np.int64), 0, n - 1)
 
 
 def read_pad(r: Reader, node: NodeOp) -> Meaning:

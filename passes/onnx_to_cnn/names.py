@@ -42,7 +42,7 @@ class Names:
         """A new layer name for an operation that stands for this node."""
         kind = node.op_type.data
         given = shorten(node.node_name.data if node.node_name is not None else "", kind)
-        if not given or kind in SPOKEN and kind != "MatMul":
+        if not given or (kind in SPOKEN and kind != "MatMul"):
             stem = SPOKEN.get(kind, re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower())
             return self.numbered(stem)
         if given not in self.taken:

@@ -25,7 +25,7 @@ from passes.onnx_to_cnn.values import (
 )
 from passes.onnx_to_cnn.view import View
 
-Read = Callable[[Reader, NodeOp], "Meaning | list[Meaning]"]
+Read = Callable[[Reader, NodeOp], Meaning | list[Meaning]]
 
 
 def _scale_zero(r: Reader, node: NodeOp) -> tuple[np.ndarray, np.ndarray, str]:
@@ -45,7 +45,9 @@ def _scale_zero(r: Reader, node: NodeOp) -> tuple[np.ndarray, np.ndarray, str]:
 
 def _single(scale: np.ndarray, zero: np.ndarray) -> Quant:
     if np.unique(scale).size != 1 or np.unique(zero).size != 1:
-        raise Unsupported("A computed tensor has one scale per channel; the machine needs one scale for a whole tensor.")
+        raise Unsupported(
+            "A computed tensor has one scale per channel; the machine needs one scale for a whole tensor."
+        )
     if not scale[0] > 0 or not np.isfinite(scale[0]):
         raise Unsupported(f"Its scale {scale[0]} is not a positive number.")
     return Quant(float(scale[0]), int(zero[0]))
@@ -139,7 +141,13 @@ OPERATORS: dict[str, Read] = {
     "Tile": moves.read_expand,
     "Cast": moves.read_cast,
     "Transpose": moves.read_transpose,
-} | dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"), moves.read_reshape)
+    "Reshape": moves.read_reshape,
+    "Flatten": moves.read_reshape,
+    "Squeeze": moves.read_reshape,
+    "Unsqueeze": moves.read_reshape,
+    "Identity": moves.read_reshape,
+    "Dropout": moves.read_reshape,
+}
 """Readers by operator type; functions of one number and the elementwise operators come on top."""
 
 for _name in scalar.BINARY:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+
 from dialects.onnx import NodeOp
 from passes.onnx_to_cnn.reader import Reader, float32_vector
 from passes.onnx_to_cnn.values import Affine, Array, Codes, Known, KnownCodes, Meaning, Sums, Unsupported
@@ -33,7 +34,9 @@ def weights_of(r: Reader, node: NodeOp, index: int) -> KnownCodes:
 def per_channel(weights: KnownCodes, axis: int, count: int) -> tuple[F32, Int64]:
     """Scales and zero points, one per output channel (``axis`` of the weights)."""
     if weights.scale.size > 1 and weights.axis % weights.codes.ndim != axis:
-        raise Unsupported("Its weights have one scale per input channel; one per output channel, or one for all, works.")
+        raise Unsupported(
+            "Its weights have one scale per input channel; one per output channel, or one for all, works."
+        )
     return np.broadcast_to(weights.scale, (count,)), np.broadcast_to(weights.zero, (count,))
 
 
@@ -214,6 +217,22 @@ def settled(sums: Sums) -> tuple[Array, F32, Int64]:
     b = (sums.factor * real + sums.offset).astype(np.float32)
     weights = np.where(dead[:, None, None, None], sums.weight_zero[:, None, None, None], sums.weights)
     return weights, scale, bias_codes(b, (np.float32(sums.input_scale) * scale).astype(np.float32))
+
+
+def one_zero_point(weights: Array, zeros: Int64) -> tuple[npt.NDArray[np.int8], int]:
+    """The same differences w − zw[c] with one zero point for all channels, 0 if that is possible.
+
+    Unsupported if no zero point keeps all weights within 8 bits.
+    """
+    if np.unique(zeros).size <= 1:
+        return np.ascontiguousarray(weights, np.int8), int(zeros[0]) if zeros.size else 0
+    real = weights.astype(np.int16) - zeros.astype(np.int16)[:, None, None, None]
+    low, high = -128 - int(real.min()), 127 - int(real.max())
+    if low > high:
+        raise Unsupported("Its weights have a zero point per channel, and no single one keeps them within 8 bits; the "
+                          "machine has one per layer. Quantise the weights symmetrically.")  # fmt: skip
+    zero = min(max(0, low), high)
+    return (real + zero).astype(np.int8), zero
 
 
 Composition = Callable[[Array, Array], tuple[Array, Array]]

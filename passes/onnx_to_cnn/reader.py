@@ -114,8 +114,8 @@ class Reader:
         if isinstance(meaning, Real) and meaning.trail:
             before = meaning.trail[-1]
             raise Unsupported(
-                f"There is no QuantizeLinear between it and {before.label} ({before.op_type.data}), so there is no int8 "
-                "tensor to hand over; quantise that node's output too."
+                f"There is no QuantizeLinear between it and {before.label} ({before.op_type.data}), so there is no "
+                "int8 tensor to hand over; quantise that node's output too."
             )
         if isinstance(meaning, Known | KnownCodes):
             raise Unsupported("A constant stands where a computed tensor is needed.")

@@ -23,7 +23,8 @@ def read_average_pool(r: Reader, node: NodeOp) -> Meaning:
         raise Unsupported("Its ceil_mode lets a window reach beyond counted pads; make the pads explicit.")
     result = (*shape[:2], *window.outputs)
     whole = all(
-        m == 1 and k - b >= n for m, k, b, n in zip(window.outputs, window.kernel, window.before, shape[2:], strict=True)
+        m == 1 and k - b >= n
+        for m, k, b, n in zip(window.outputs, window.kernel, window.before, shape[2:], strict=True)
     )
     if whole and not (counted and any(window.pads)):
         return Pool(result, (node,), codes, lambda: r.place(codes), None, False, View.canonical(result))

@@ -1,7 +1,7 @@
 """From a waiting value to cnn operations: what a QuantizeLinear does.
 
-``settle`` pushes scale, zero point and bounds inwards. Bounds compose as the laws say, movements are done on codes after
-the operation they follow, and everything settled is remembered, so that no operation is written twice.
+``settle`` pushes scale, zero point and bounds inwards. Bounds compose as the laws say, movements are done on codes
+after the operation they follow, and everything settled is remembered, so that no operation is written twice.
 """
 
 from __future__ import annotations
@@ -105,17 +105,14 @@ def _looked_up(r: Reader, codes: Codes, table: kernels.Int8, quant: Quant, label
 
 def _sums(r: Reader, sums: Sums, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     weights, scale, bias = products.settled(sums)
-    zeros = np.unique(sums.weight_zero)
-    if zeros.size > 1:
-        raise Unsupported("Its weights have several zero points; the machine has one per layer. Quantise the weights "
-                          "symmetrically.")  # fmt: skip
+    weights, zero = products.one_zero_point(weights, sums.weight_zero)
     value = sums.place()
     view = sums.result
     properties = {
         "weights": to_blob(np.ascontiguousarray(weights, np.int8)),
         "bias": to_blob(bias.astype(np.int32)),
         "scales": to_blob(np.ascontiguousarray(scale, np.float32)),
-        "weight_zero": cnn.integer(int(zeros[0])),
+        "weight_zero": cnn.integer(zero),
         "quant": cnn.QuantAttr.of(quant.scale, quant.zero),
         "clamp": _clamp(bounds),
     }
@@ -129,7 +126,9 @@ def _sums(r: Reader, sums: Sums, quant: Quant, bounds: Bounds, trail: Trail) -> 
 
 
 def _affine(r: Reader, real: Affine, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
-    a, b = kernels.affine_parameters(real.factor, real.offset, real.codes.quant.scale, real.codes.quant.zero, quant.scale)
+    a, b = kernels.affine_parameters(
+        real.factor, real.offset, real.codes.quant.scale, real.codes.quant.zero, quant.scale
+    )
     rank = len(real.shape)
     rest = [axis for axis in range(rank) if axis != real.axis]
     spec = (tuple(rest[:1]), tuple(rest[1:-1]), tuple(rest[-1:] if len(rest) > 1 else ()), (real.axis,))

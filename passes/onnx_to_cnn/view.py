@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(eq=False, frozen=True)
@@ -173,7 +174,7 @@ def _four(sizes: tuple[int, ...]) -> tuple[int, int, int, int]:
 
 def _runs(have: Axis, want: Axis) -> tuple[list[Axis], tuple[int, ...]] | None:
     """Maximal runs of atoms adjacent in both orders, at most four, filled up with empty ones; and their new order."""
-    after = {a: b for a, b in zip(want, want[1:], strict=False)}
+    after = dict(pairwise(want))
     runs: list[list[Atom]] = []
     for atom in have:
         if runs and after.get(runs[-1][-1]) is atom:

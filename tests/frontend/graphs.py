@@ -39,7 +39,9 @@ class Graph:
 
     def node(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         names = [f"t{len(self.nodes)}_{i}" for i in range(outputs)]
-        self.nodes.append(helper.make_node(op, list(inputs), names, name=f"{op.lower()}_{len(self.nodes)}", **attributes))
+        self.nodes.append(
+            helper.make_node(op, list(inputs), names, name=f"{op.lower()}_{len(self.nodes)}", **attributes)
+        )
         return names[0]
 
     def _parameters(self, scale: float | None, zero: int | None) -> tuple[str, str]:
@@ -74,7 +76,9 @@ class Graph:
         k = shape[axis]
         scales = self.random.uniform(0.001, 0.02, k).astype(np.float32)
         zeros = np.full(k, zero, np.int8)
-        return self.node("DequantizeLinear", self.constant(codes), self.constant(scales), self.constant(zeros), axis=axis)
+        return self.node(
+            "DequantizeLinear", self.constant(codes), self.constant(scales), self.constant(zeros), axis=axis
+        )
 
     def vector(self, *shape: int, low: float = -1.0, high: float = 1.0) -> str:
         return self.constant(self.random.uniform(low, high, shape).astype(np.float32))
@@ -315,7 +319,8 @@ CASES: dict[str, Callable[[Graph], None]] = {
     "log_of_negative": lambda g: _chain(g, lambda x: g.node("Log", x)),
     "relu_alone": lambda g: _chain(g, lambda x: g.node("Relu", x)),
     "scalar_arithmetic": lambda g: _chain(
-        g, lambda x: g.node("Sub", g.constant(np.float32(1.5)), x), lambda x: g.node("Div", x, g.constant(np.float32(3))),
+        g, lambda x: g.node("Sub", g.constant(np.float32(1.5)), x),
+        lambda x: g.node("Div", x, g.constant(np.float32(3))),
         lambda x: g.node("Pow", x, g.constant(np.float32(2)))),
     "prelu": lambda g: _chain(g, lambda x: g.node("PRelu", x, g.constant(np.full((8, 1, 1), 0.25, np.float32)))),
     "silu": _silu,
