@@ -274,7 +274,7 @@ class Plan:
             table = self.table()
             return self.elementwise(kind, source, operands=f" table {table}")
         if kind == "affine":
-            return self.elementwise(kind, source, operands=f" params {self.floats(source.channels)}")
+            return self.elementwise(kind, source, operands=f" params {self.floats(source.channels)}[0]")
         if kind == "add":
             return self.elementwise(kind, source, operands=f", {source.name}[0]")
         if kind in ("mul", "gated"):

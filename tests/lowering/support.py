@@ -19,6 +19,7 @@ from dialects.accel import ACCEL
 from dialects.cnn import CNN
 from dialects.meaning import accel as accel_meaning
 from dialects.meaning import tile as tile_meaning
+from dialects.onnx import ONNX
 from dialects.recon import RECON
 from dialects.tile import TILE
 from passes.allocate_sram import AllocateSramPass
@@ -37,7 +38,7 @@ FUSED = Path(__file__).parents[2] / "examples" / "fused.mlir"
 def context() -> Context:
     """A context with every dialect these tests need."""
     made = Context()
-    for dialect in (Builtin, Func, RECON, CNN, TILE, ACCEL):
+    for dialect in (Builtin, Func, RECON, ONNX, CNN, TILE, ACCEL):
         made.load_dialect(dialect)
     return made
 

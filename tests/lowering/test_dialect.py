@@ -53,17 +53,17 @@ def test_building_is_cheap() -> None:
 def test_an_address_needs_a_place() -> None:
     buffer = accel.BufferOp(64)
     buffer.output.name_hint = "x"
-    with pytest.raises(ValueError, match="^%x has no address yet: allocate-sram gives it one$"):
+    with pytest.raises(ValueError, match=r"^%x has no address yet: allocate-sram gives it one$"):
         _ = buffer.at
 
 
 def test_ranges_are_checked_before_anything_is_encoded() -> None:
     buffer = accel.BufferOp(64)
     op = accel.FillOp.make({"weight_zero": 300}, [("address", buffer.output, 0)])
-    with pytest.raises(VerifyException, match="^field 'weight_zero' holds whole numbers from -128 to 127, not 300$"):
+    with pytest.raises(VerifyException, match=r"^field 'weight_zero' holds whole numbers from -128 to 127, not 300$"):
         op.verify_()
     op = accel.ConvOp.make({"ra": float("nan")}, [("in.base", buffer.output, 0)])
-    with pytest.raises(VerifyException, match="^field 'ra' holds a finite float32, not nan$"):
+    with pytest.raises(VerifyException, match=r"^field 'ra' holds a finite float32, not nan$"):
         op.verify_()
 
 
@@ -77,7 +77,13 @@ def test_record_and_waits() -> None:
     }""")
     first, second = accel.programs(module)[0].instructions
     name, fields = first.record()
-    assert (name, fields["dram"], fields["sram"], fields["bytes"], "wait.store" in fields) == ("load", 132, 264, 16, False)
+    assert (name, fields["dram"], fields["sram"], fields["bytes"], "wait.store" in fields) == (
+        "load",
+        132,
+        264,
+        16,
+        False,
+    )
     second.order([first.event], (0, 5, 0, 0, 0))
     assert second.record()[1]["wait.store"] == 5
     assert "after(%0) waits <store 5>" in str(module)

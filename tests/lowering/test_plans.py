@@ -52,10 +52,13 @@ class Case:
     def text(self, bias: npt.NDArray[Any], scale: npt.NDArray[Any]) -> str:
         (oy, ox), (fy, fx) = self.size, self.kernel
         ct = self.inputs // self.groups
-        numbers = ", ".join(f"{b}, {struct.unpack('<i', struct.pack('<f', s))[0]}" for b, s in zip(bias, scale, strict=True))
+        numbers = ", ".join(
+            f"{b}, {struct.unpack('<i', struct.pack('<f', s))[0]}" for b, s in zip(bias, scale, strict=True)
+        )
         pads, strides, dilations = (" ".join(map(str, p)) for p in (self.pads, self.strides, self.dilations))
         window = f"<{fy}x{fx} pad {pads} stride {strides} dilation {dilations}>"
-        lines = [f"""
+        lines = [
+            f"""
 tile.schedule @main machine "edge4k" (%in: !tile.dram<{self.height}x{self.width}x{self.inputs}xi8>) -> (%out: !tile.dram<{oy}x{ox}x{self.outputs}xi8>) {{
   %w = tile.constant <{self.outputs}x{fy}x{fx}x{ct}xi8, seed 11> : !tile.dram<{self.outputs}x{fy}x{fx}x{ct}xi8>
   %p = tile.constant <{self.outputs}x2xi32, [{numbers}]> : !tile.dram<{self.outputs}x8xi8>
@@ -67,7 +70,8 @@ tile.schedule @main machine "edge4k" (%in: !tile.dram<{self.height}x{self.width}
   tile.load %ws[0, 0, 0, 0] [{self.outputs}, {fy}, {fx}, {ct}] from %w[0, 0, 0, 0]
   tile.load %ps[0, 0] [{self.outputs}, 8] from %p[0, 0]
   tile.load_config <{self.configuration}>
-  tile.use <{self.configuration}>"""]  # noqa: E501
+  tile.use <{self.configuration}>"""  # noqa: E501
+        ]
         k = self.outputs // self.blocks
         groups = self.groups // self.blocks if self.groups > 1 else 1
         c = ct // self.slices
@@ -77,15 +81,19 @@ tile.schedule @main machine "edge4k" (%in: !tile.dram<{self.height}x{self.width}
                 lines.append(f"  tile.for %y{block}_{x} = 0 to {oy} step {self.rows} {{")
                 for part in range(self.slices):
                     half, turn = turn % 2, turn + 1
-                    lines.append(f"    %h{turn} = tile.fill half {half} %ws[{block * k}, 0, 0, {part * c}] "
-                                 f"[{k}, {fy}, {fx}, {c}] for <{self.configuration}> groups {groups} zero {self.zero}")
+                    lines.append(
+                        f"    %h{turn} = tile.fill half {half} %ws[{block * k}, 0, 0, {part * c}] "
+                        f"[{k}, {fy}, {fx}, {c}] for <{self.configuration}> groups {groups} zero {self.zero}"
+                    )
                     channel = part * c if self.groups == 1 else block * groups * ct
                     last = part == self.slices - 1
                     lines.append(
-                        f"    tile.conv %y[%y{block}_{x}, {x}, {block * k}] [{self.rows}, {min(self.columns, ox - x)}, {k}] "
+                        f"    tile.conv %y[%y{block}_{x}, {x}, {block * k}] [{self.rows}, {min(self.columns, ox - x)}, {k}] "  # noqa: E501
                         f"= %x[{channel}] [{c * groups}], %h{turn} window {window} groups {groups} "
-                        f"pad_value {self.pad_value}" + (" accumulate" if part else "")
-                        + (f" params %ps[{block * k}] requantize <zero 3 clamp -110 120>" if last else ""))
+                        f"pad_value {self.pad_value}"
+                        + (" accumulate" if part else "")
+                        + (f" params %ps[{block * k}] requantize <zero 3 clamp -110 120>" if last else "")
+                    )
                 lines.append("  }")
         lines.append(f"  tile.store %out[0, 0, 0] [{oy}, {ox}, {self.outputs}] from %y[0, 0, 0]\n}}")
         return "\n".join(lines)
@@ -168,8 +176,8 @@ def test_the_example_runs_and_edits_change_it() -> None:
                                ("%y[%i, 0, 0] [4,", "%y[%i, 0, 0] [7,"), ("ring 6", "ring 9"),
                                ("%s3[%i, 0, 0, 0] [4,", "%s3[%i, 0, 0, 0] [7,")),
         "no prefetch of c3": edited(
-            ("    tile.load %s3[%i, 0, 0, 0] [4, 1, 1, 16] from %w3[%i, 0, 0, 0] layer @c3   // prefetch, a slice per stripe\n", ""),
-            ("  tile.load %d[0", "  tile.load %s3[0, 0, 0, 0] [16, 1, 1, 16] from %w3[0, 0, 0, 0] layer @c3\n  tile.load %d[0")),
+            ("    tile.load %s3[%i, 0, 0, 0] [4, 1, 1, 16] from %w3[%i, 0, 0, 0] layer @c3   // prefetch, a slice per stripe\n", ""),  # noqa: E501
+            ("  tile.load %d[0", "  tile.load %s3[0, 0, 0, 0] [16, 1, 1, 16] from %w3[0, 0, 0, 0] layer @c3\n  tile.load %d[0")),  # noqa: E501
         "a single buffer for the output": edited(("ring 14", "ring 7")),
         "everything resident": edited((", ring 6", ""), (", ring 14", "")),
     }  # fmt: skip
@@ -186,11 +194,11 @@ def test_the_example_runs_and_edits_change_it() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("[%i + 1, 0, 0] [4,", "[%i + 1, 0, 0] [5,", "tile.conv of layer c2 in turn 4: it reads row 3 of %mid, whose slot holds row 9"),
+        ("[%i + 1, 0, 0] [4,", "[%i + 1, 0, 0] [5,", "tile.conv of layer c2 in turn 4: it reads row 3 of %mid, whose slot holds row 9"),  # noqa: E501
         ("ring 6", "ring 5", "tile.conv of layer c2 in turn 4: 6 rows of %mid do not fit its ring of 5"),
-        ("%i + 1, 0, 0] [4,", "%i + 2, 0, 0] [4,", "tile.conv of layer c2 in turn 0: it reads row 1 of %mid, which nothing has written"),
-        ("  tile.load %x[7, 0, 0] [21", "  tile.load %x[8, 0, 0] [20", "tile.conv of layer c1 in turn 4: it reads row 7 of %x, which nothing has written"),
-        ("%w2[0, 0, 0, 0] layer @c2", "%w2[0, 0, 0, 0] layer @c2\n  tile.free %y : !tile.sram<28x28x16xi8>", "tile.conv of layer c2 in turn 0: %y is not allocated"),
+        ("%i + 1, 0, 0] [4,", "%i + 2, 0, 0] [4,", "tile.conv of layer c2 in turn 0: it reads row 1 of %mid, which nothing has written"),  # noqa: E501
+        ("  tile.load %x[7, 0, 0] [21", "  tile.load %x[8, 0, 0] [20", "tile.conv of layer c1 in turn 4: it reads row 7 of %x, which nothing has written"),  # noqa: E501
+        ("%w2[0, 0, 0, 0] layer @c2", "%w2[0, 0, 0, 0] layer @c2\n  tile.free %y : !tile.sram<28x28x16xi8>", "tile.conv of layer c2 in turn 0: %y is not allocated"),  # noqa: E501
     ],
 )  # fmt: skip
 def test_a_plan_that_reuses_a_row_too_early_is_noticed(before: str, after: str, message: str) -> None:
