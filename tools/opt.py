@@ -223,6 +223,8 @@ def main(args: Sequence[str] | None = None) -> None:
         if "--debug" in arguments:
             traceback.print_exc()
         sys.exit(f"error: {diagnostics.describe(error)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:
         if "--debug" in arguments:
             traceback.print_exc()

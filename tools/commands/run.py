@@ -81,7 +81,7 @@ def run_command(
         result = run_program(
             loaded, inputs, timing_only, sanitize, lambda part, whole: progress.done("running", part, whole)
         )
-    if answer is not None and input:
+    if answer is not None and (input or names):
         for name, score in top_classes(result.outputs[answer.name], names, TOP):
             talk.answer(f"{name} {score}")
     if output is not None:
