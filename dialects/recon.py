@@ -15,6 +15,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from typing_extensions import Buffer
 from xdsl.dialects.builtin import (
     ArrayAttr,
     FlatSymbolRefAttrConstr,
@@ -36,10 +37,21 @@ from xdsl.irdl import (
 )
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
-from typing_extensions import Buffer
 
-ELEMENT = {"i8": ("b", 1), "ui8": ("B", 1), "i32": ("i", 4), "i64": ("q", 8), "f32": ("f", 4), "f64": ("d", 8),
-           "i1": ("?", 1), "f16": ("e", 2), "i16": ("h", 2), "ui16": ("H", 2), "ui32": ("I", 4), "ui64": ("Q", 8)}
+ELEMENT = {
+    "i8": ("b", 1),
+    "ui8": ("B", 1),
+    "i32": ("i", 4),
+    "i64": ("q", 8),
+    "f32": ("f", 4),
+    "f64": ("d", 8),
+    "i1": ("?", 1),
+    "f16": ("e", 2),
+    "i16": ("h", 2),
+    "ui16": ("H", 2),
+    "ui32": ("I", 4),
+    "ui64": ("Q", 8),
+}
 """Element types of blobs: struct code and bytes."""
 
 INLINE = 16
@@ -53,17 +65,15 @@ def float32(value: float) -> float:
 
 def print_float(value: float) -> str:
     """The shortest decimal that reads back as the same float32."""
-    for digits in range(6, 10):
-        text = format(value, f".{digits}g")
-        if float32(float(text)) == value:
-            break
+    texts = (format(value, f".{digits}g") for digits in range(6, 10))
+    text = next((text for text in texts if float32(float(text)) == value), repr(value))
     return text if any(mark in text for mark in ".en") else text + ".0"
 
 
 class Blob:
     """Shape, element type and bytes of a constant; ``data`` is None for a reference not yet resolved."""
 
-    __slots__ = ("shape", "element", "digest", "data", "recipe")
+    __slots__ = ("data", "digest", "element", "recipe", "shape")
 
     def __init__(self, shape: Sequence[int], element: str, data: Buffer | None, digest: str = "", recipe: str = ""):
         self.shape = tuple(shape)
@@ -83,19 +93,22 @@ class Blob:
     def nbytes(self) -> int:
         return self.size * ELEMENT[self.element][1]
 
-    def buffer(self) -> Buffer:
+    def buffer(self) -> memoryview:
         """The bytes, little-endian, row-major; ValueError for an unresolved reference."""
         if self.data is None:
             raise ValueError(f'the constant "sha256:{self.digest[:12]}…" is not at hand: its side file was not read')
-        return self.data
+        return memoryview(self.data)
 
     def values(self) -> list[Any]:
         """The elements as Python numbers; for small blobs."""
-        return [item[0] for item in struct.iter_unpack("<" + ELEMENT[self.element][0], bytes(memoryview(self.buffer())))]
+        return [item[0] for item in struct.iter_unpack("<" + ELEMENT[self.element][0], bytes(self.buffer()))]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Blob) and (self.shape, self.element, self.digest) == (
-            other.shape, other.element, other.digest)
+            other.shape,
+            other.element,
+            other.digest,
+        )
 
     def __hash__(self) -> int:
         return hash((self.shape, self.element, self.digest))
@@ -139,7 +152,8 @@ class BlobAttr(Data[Blob]):
                     parser.raise_error('expected "sha256:…", a list of numbers, or seed N')
                 return Blob(shape, element, None, digest=text.removeprefix("sha256:"))
             numbers = parser.parse_comma_separated_list(
-                parser.Delimiter.SQUARE, lambda: parser.parse_number(allow_boolean=False))
+                parser.Delimiter.SQUARE, lambda: parser.parse_number(allow_boolean=False)
+            )
             if len(numbers) != count:
                 parser.raise_error(f"{len(numbers)} numbers given for {count} elements")
             code = ELEMENT[element][0]
@@ -197,14 +211,29 @@ class LayerOp(IRDLOperation):
         "$activation_bytes (`nodes` $nodes^)? attr-dict"
     )
 
-    def __init__(self, name: str, kind: str, shape: str, macs: int, compute: int, weight_bytes: int,
-                 activation_bytes: int, nodes: Iterable[str] = ()):
-        super().__init__(properties={
-            "sym_name": StringAttr(name), "kind": StringAttr(kind), "shape": StringAttr(shape),
-            "macs": IntegerAttr(macs, i64), "compute": IntegerAttr(compute, i64),
-            "weight_bytes": IntegerAttr(weight_bytes, i64), "activation_bytes": IntegerAttr(activation_bytes, i64),
-            "nodes": ArrayAttr([StringAttr(node) for node in nodes]) if nodes else None,
-        })
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        shape: str,
+        macs: int,
+        compute: int,
+        weight_bytes: int,
+        activation_bytes: int,
+        nodes: Iterable[str] = (),
+    ):
+        super().__init__(
+            properties={
+                "sym_name": StringAttr(name),
+                "kind": StringAttr(kind),
+                "shape": StringAttr(shape),
+                "macs": IntegerAttr(macs, i64),
+                "compute": IntegerAttr(compute, i64),
+                "weight_bytes": IntegerAttr(weight_bytes, i64),
+                "activation_bytes": IntegerAttr(activation_bytes, i64),
+                "nodes": ArrayAttr([StringAttr(node) for node in nodes]) if nodes else None,
+            }
+        )
 
 
 @irdl_op_definition

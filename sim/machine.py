@@ -66,7 +66,7 @@ class Array:
     conv_overhead: int = key("cycles every convolution pass takes beyond its busiest stream")
     flatten: bool = key("whether a reduction runs over kernel row, column and channel as one flat sequence")
     winograd: str = key("F(2x2, 3x3) convolution", allowed=("none", "on_fill", "stored"))
-    configurations: tuple[str, ...] = key('configurations the array can take; empty: all with g*k*r*p <= lanes')
+    configurations: tuple[str, ...] = key("configurations the array can take; empty: all with g*k*r*p <= lanes")
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def from_mapping(data: Mapping[str, Any], where: str, text: str = "") -> Machine
                 complain(path, f"is missing ({kind})")
             elif section:
                 if isinstance(table[name], Mapping):
-                    values[name] = (section, read(section, table[name], path + "."))
+                    values[name] = read(section, table[name], path + ".")
                 else:
                     complain(path, f"must be a table [{path}], not {table[name]!r}")
             elif (message := _value_problem(field, table[name])) is not None:
@@ -212,14 +212,16 @@ def from_mapping(data: Mapping[str, Any], where: str, text: str = "") -> Machine
     values = read(Machine, data, "")
     if problems:
         raise MachineFileError("\n".join(problems))
-    return Machine(**{name: v[0](**v[1]) if isinstance(v, tuple) and v and v[0] in _SECTIONS.values() else v
-                      for name, v in values.items()})
+    for field in dataclasses.fields(Machine):
+        if (section := _SECTIONS.get(str(field.type))) is not None:
+            values[field.name] = section(**values[field.name])
+    return Machine(**values)
 
 
 def _value_problem(field: dataclasses.Field[Any], value: Any) -> str | None:
     if str(field.type).startswith("tuple"):
         if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-            return f"must be a list of configurations such as \"direct g1 k64 r16 p4\", not {value!r}"
+            return f'must be a list of configurations such as "direct g1 k64 r16 p4", not {value!r}'
         for item in value:
             try:
                 Configuration.parse(item)
