@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xdsl.context import Context
 from xdsl.dialects import get_all_dialects as get_xdsl_dialects
@@ -30,6 +30,9 @@ from tools.constants import read as read_constants
 from tools.options import check_planned_machine
 from tools.registry import get_all_dialects
 from tools.runtime import Result, run_program
+
+if TYPE_CHECKING:
+    from tools.validate import Validator
 
 __all__ = ["DEFAULT_MACHINE", "Result", "compile_model", "lower", "make_context", "read_module", "run_program"]
 
@@ -83,10 +86,12 @@ def lower(
     machine: str | None = None,
     assume_int8: bool = False,
     report: Report | None = None,
+    validator: Validator | None = None,
 ) -> None:
     """Take the module down to a level in place, verifying after every pass.
 
-    ``machine`` is for passes above ``tile``; a plan names its own. ReconError says which pass failed, and on what.
+    ``machine`` is for passes above ``tile``; a plan names its own. ``validator`` checks each pass. ReconError says
+    which pass failed, and on what.
     """
     start = level_of(module)
     if LEVELS.index(start) > LEVELS.index(level):
@@ -95,8 +100,10 @@ def lower(
     if machine is not None:
         options["machine"] = machine
 
-    def between(_before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
+    def between(before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
         diagnostics.verify(module)
+        if validator is not None:
+            validator.between(before, module)
         if report is not None and after is not None:
             report(after.name)
 
@@ -115,11 +122,13 @@ def compile_model(
     assume_int8: bool = False,
     image: Mapping[str, Any] | None = None,
     report: Report | None = None,
+    validator: Validator | None = None,
 ) -> Program:
     """Compile an ONNX model, or IR of any level, to a program.
 
     ``machine`` is a name or a TOML file (default ``edge4k``; a plan names its own); ``image`` records how pictures
-    become inputs. Raises ReconError, with all problems of a model at once.
+    become inputs; ``validator`` checks every pass and the program. Raises ReconError, with all problems of a model at
+    once.
     """
     if machine is not None:
         load_machine(machine)  # a wrong name should not cost a minute of importing
@@ -131,10 +140,12 @@ def compile_model(
         check_planned_machine(module, machine, str(path))
     if LEVELS.index(level_of(module)) < LEVELS.index("tile"):
         machine = machine or DEFAULT_MACHINE
-    lower(module, "accel", context, machine=machine, assume_int8=assume_int8, report=report)
+    lower(module, "accel", context, machine=machine, assume_int8=assume_int8, report=report, validator=validator)
     if report is not None:
         report("writing the program")
     from backend.emit import emit
 
     program = emit(module)
+    if validator is not None:
+        validator.program("emit", lambda inputs: run_program(program, inputs).outputs)
     return dataclasses.replace(program, image=dict(image)) if image else program

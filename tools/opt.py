@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass, PassPipeline
@@ -28,6 +28,9 @@ from passes.pipeline import LEVELS, PIPELINE, level_of, passes_between
 from sim.errors import ReconError
 from tools import CONSTANTS, VERSION, diagnostics
 from tools.options import check_planned_machine, input_shapes
+
+if TYPE_CHECKING:
+    from tools.validate import Validator
 
 _DESCRIPTION = f"""\
 Reads an ONNX model or textual IR, runs passes, and writes IR.
@@ -84,6 +87,18 @@ class ReconOpt(xDSLOptMain):
             metavar="NAME=1,3,224,224",
             help="shape of a model input that the model leaves open",
         )
+        group.add_argument(
+            "--validate-each",
+            action="store_true",
+            help="run the IR before and after every pass, and stop at the first that changes an answer",
+        )
+        group.add_argument(
+            "--validate-inputs",
+            type=int,
+            default=None,
+            metavar="N",
+            help="inputs tried by --validate-each (normally 4)",
+        )
         group.add_argument("--debug", action="store_true", help="show the traceback of a failure")
 
     def register_all_frontends(self) -> None:
@@ -132,12 +147,25 @@ class ReconOpt(xDSLOptMain):
         return {name: value for name, value in options.items() if value is not None}
 
     def _checked(self, callback: Any) -> Any:
+        validator = self._validator()
+
         def verified(before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
             if not self.args.disable_verify:
                 diagnostics.verify(module)
+            if validator is not None:
+                validator.between(before, module)
             callback(before, module, after)
 
         return verified
+
+    def _validator(self) -> Validator | None:
+        if self.args.validate_inputs is not None and self.args.validate_inputs < 1:
+            raise ReconError(f"--validate-inputs {self.args.validate_inputs}: give a whole number of at least 1.")
+        if not self.args.validate_each and self.args.validate_inputs is None:
+            return None
+        from tools.validate import DEFAULT_INPUTS, Validator
+
+        return Validator(self.args.validate_inputs or DEFAULT_INPUTS)
 
     def prepare_input(self) -> tuple[list[tuple[IO[bytes], int]], str]:
         try:

@@ -30,6 +30,13 @@ def compile_command(
         typer.Option(metavar="NUMBER[,…]", help="Record how pictures become inputs: (pixel - mean) * scale."),
     ] = None,
     mean: Annotated[str | None, typer.Option(metavar="NUMBER[,…]", help="See --scale.")] = None,
+    validate: Annotated[
+        bool,
+        typer.Option("--validate", help="Run the model before and after every pass, and stop where an answer changes."),
+    ] = False,
+    validate_inputs: Annotated[
+        int | None, typer.Option(metavar="N", help="Inputs tried by --validate.  [default: 4]", min=1)
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     debug: Debug = False,
@@ -42,6 +49,7 @@ def compile_command(
     recon compile detector.onnx -o detector.rbin --input-shape image=1,3,416,416
     recon compile float_model.onnx -o cost.rbin --assume-int8
     recon compile plan.mlir -o plan.rbin
+    recon compile model.onnx -o model.rbin --validate
 
     A model must be int8: QDQ or QOperator form, as onnxruntime.quantization and TensorFlow Lite converters write it.
     """
@@ -61,13 +69,20 @@ def compile_command(
             talk.detail(step)
             progress.doing(step)
 
-        program = compile_model(model, machine, shapes, assume_int8, image, report)
+        validator = None
+        if validate or validate_inputs is not None:
+            from tools.validate import DEFAULT_INPUTS, Validator
+
+            validator = Validator(validate_inputs or DEFAULT_INPUTS, report=progress.doing)
+        program = compile_model(model, machine, shapes, assume_int8, image, report, validator)
         program.save(output)
     for note in program.notes:
         talk.note(note)
     bound = program.bounds.bound
     macs = sum(layer.macs for layer in program.layers)
     ratio = f", {program.predicted_cycles / bound:.2f} × bound" if bound else ""
+    if validator is not None:
+        talk.say(f"valid: {validator.summary()}")
     talk.say(
         f"{output}: {len(program.layers)} layers, {count(macs)} MACs for {program.machine.name}; "
         f"{program.predicted_cycles:,} cycles predicted{ratio}"
