@@ -131,8 +131,8 @@ class TestCompile:
         assert outcome.code == 1
         assert re.fullmatch(
             r"error: Layer conv2d does not fit in SRAM: it needs [\d,]+ bytes at once and there are 4,096 \([\d,]+ too "
-            r"many\)\. The largest buffers are conv2d [\d,]+.* bytes\. A machine with more SRAM, or a smaller input, would "
-            r"help\.\n",
+            r"many\)\. The largest buffers are conv2d [\d,]+.* bytes\. A machine with more SRAM, or a smaller input, "
+            r"would help\.\n",
             outcome.err,
         ), outcome.err
 
