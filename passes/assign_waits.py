@@ -74,7 +74,7 @@ class _Assigner:
         self.instructions = instructions
         self.image_bytes = image_bytes
         self.places: dict[object, _Place] = {}
-        self.placed: list[_Place] = []
+        self.placed: dict[type[accel.MemoryOp], list[_Place]] = {accel.BufferOp: [], accel.DramOp: []}
         self.members: list[list[int]] = [[] for _ in _QUEUES]
         self.clocks: list[list[int]] = []
         self.last_use: dict[object, int] = {}
@@ -153,13 +153,13 @@ class _Assigner:
         """A buffer or region is touched for the first time: find the earlier ones at the same addresses."""
         place = _Place(owner.at, owner.at + owner.nbytes, self.last_use[owner])
         self.places[owner] = place
-        if isinstance(owner, accel.BufferOp):
-            for other in self.placed:
-                if other.start < place.end and place.start < other.end:
-                    for queue in _QUEUES:
-                        place.neighbours[queue].append(other)
-                        other.neighbours[queue].append(place)
-            self.placed.append(place)
+        earlier = self.placed[type(owner)]
+        for other in earlier:
+            if other.start < place.end and place.start < other.end:
+                for queue in _QUEUES:
+                    place.neighbours[queue].append(other)
+                    other.neighbours[queue].append(place)
+        earlier.append(place)
         return place
 
     def search(self, place: _Place, queue: int, write: bool, box: Box, needs: list[int], index: int) -> None:

@@ -154,7 +154,7 @@ class _Lowering:
             self._region(argument, accel.DramOp(kind, tile.buffer_type(argument).dims, port=name))
         for op, indices in tile.unrolled(block):
             self.where = Where(op, indices)
-            handler = _HANDLERS.get(type(op))
+            handler = HANDLERS.get(type(op))
             if handler is None:
                 self.complain("a schedule holds ops of the tile dialect only.")
             else:
@@ -555,7 +555,7 @@ def _pads(rows: Span, columns: Span, value: int) -> Fields:
 
 
 Handler = Callable[[_Lowering, Any, Sequence[int]], None]
-_HANDLERS: Mapping[type[Operation], Handler] = {
+HANDLERS: Mapping[type[Operation], Handler] = {
     tile.ConstantOp: _Lowering.constant,
     tile.DramOp: _Lowering.scratch,
     tile.ImageOp: _Lowering.image,

@@ -146,7 +146,7 @@ class _Run:
             self.dram[value] = _fresh(tile.buffer_type(value).dims)
         for op, indices in tile.unrolled(self.schedule.body.block):
             try:
-                _HANDLERS[type(op)](self, op, indices)
+                HANDLERS[type(op)](self, op, indices)
             except MeaningError as error:
                 raise MeaningError(f"{_where(op, indices)}: {error}") from None
         for value in self.schedule.output_values:
@@ -391,7 +391,7 @@ def _where(op: Operation, indices: Index) -> str:
     return text + (f" in turn {', '.join(map(str, indices))}" if indices else "")
 
 
-_HANDLERS: Mapping[type[Operation], Callable[[_Run, Any, Index], None]] = {
+HANDLERS: Mapping[type[Operation], Callable[[_Run, Any, Index], None]] = {
     tile.ConstantOp: _Run.constant,
     tile.ImageOp: _Run.image,
     tile.DramOp: _Run.scratch,

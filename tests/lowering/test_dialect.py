@@ -7,11 +7,19 @@ import time
 import pytest
 from xdsl.utils.exceptions import VerifyException
 
-from dialects import accel, accel_attributes
+from dialects import accel, accel_attributes, tile
 from dialects.meaning import accel as meaning
+from dialects.meaning import tile as tile_meaning
+from passes import convert_tile_to_accel
 from sim import encoding
 from sim.isa import BY_NAME, INTEGERS
 from tests.lowering.support import parse
+
+
+def test_every_tile_op_has_a_meaning_and_a_lowering() -> None:
+    structure = {tile.ScheduleOp, tile.ForOp}
+    for handlers in (tile_meaning.HANDLERS, convert_tile_to_accel.HANDLERS):
+        assert set(handlers) | structure == set(tile.TILE.operations)
 
 
 def test_every_instruction_has_an_op_and_a_meaning() -> None:

@@ -14,7 +14,7 @@ from dialects import accel
 from passes.allocate_sram import allocate, lifetimes, usage
 from passes.placement import ALIGNMENT, peak, place, span
 from sim import machine as machines
-from tests.lowering.support import parse
+from tests.lowering.support import lower, parse
 
 buffers = st.lists(st.tuples(st.integers(1, 900), st.integers(0, 40), st.integers(0, 12)), min_size=1, max_size=30)
 
@@ -87,3 +87,35 @@ def test_a_gap_that_no_order_closes_is_called_by_its_name(monkeypatch: pytest.Mo
     monkeypatch.setattr("passes.placement.place", lambda *_, **__: None)
     with pytest.raises(Exception, match="with 12,582,912 has, but no placement without gaps was found"):
         allocate(made, machines.load("edge4k"), 12_582_912)
+
+
+def test_proposed_addresses_are_taken_when_they_fit() -> None:
+    lines = "\n".join(
+        f"%b{i} = accel.buffer 64 at {at}\n%e{i} = accel.load dram(%in) sram(%b{i}) {{bytes = 64}}"
+        for i, at in enumerate((640, 64, 640))
+    )
+    made = program(lines)
+    machine = machines.load("edge4k")
+    allocate(made, machine, 704)
+    assert [buffer.at for buffer in made.buffers] == [640, 64, 640]
+    allocate(made, machine, 640)
+    assert max(buffer.at for buffer in made.buffers) <= 576
+    overlapping = program(lines + "\n%f = accel.load dram(%in) sram(%b0) {bytes = 64}")
+    allocate(overlapping, machine, 6400)
+    assert len({buffer.at for buffer in overlapping.buffers}) == 3
+
+
+def test_a_buffer_of_a_loop_is_a_new_one_in_every_turn() -> None:
+    module = parse("""
+    tile.schedule @main machine "edge4k" (%in: !tile.dram<8x4x16xi8>) -> (%out: !tile.dram<8x4x16xi8>) {
+      tile.for %i = 0 to 8 step 2 {
+        %x = tile.alloc : !tile.sram<2x4x16xi8>
+        tile.load %x[0, 0, 0] [2, 4, 16] from %in[%i, 0, 0]
+        tile.store %out[%i, 0, 0] [2, 4, 16] from %x[0, 0, 0]
+        tile.free %x : !tile.sram<2x4x16xi8>
+      }
+    }""")
+    lower(module)
+    buffers = accel.programs(module)[0].buffers
+    assert [buffer.label for buffer in buffers] == ["%x"] * 4
+    assert len({buffer.at for buffer in buffers}) == 4
