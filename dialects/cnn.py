@@ -278,9 +278,10 @@ class CnnOp(IRDLOperation):
         return _tensor(self.results[0])
 
     def provenance(self, layer: str, nodes: Iterable[str]) -> None:
-        """Set the layer's name and its ONNX nodes."""
+        """Set the layer's name and its ONNX nodes, if there are any."""
         self.properties["layer"] = StringAttr(layer)
-        self.properties["nodes"] = ArrayAttr([StringAttr(node) for node in nodes])
+        if named := [StringAttr(node) for node in nodes]:
+            self.properties["nodes"] = ArrayAttr(named)
 
 
 _TAIL = " (`layer` $layer^)? (`nodes` $nodes^)? attr-dict `:` functional-type(operands, results)"

@@ -57,6 +57,8 @@ class ConvertOnnxToCnnPass(ModulePass):
         nodes = [node for node in old.ops if isinstance(node, NodeOp)]
         _refuse_float(op, nodes)
         new = Block(arg_types=[argument.type for argument in old.args])
+        for argument, before in zip(new.args, old.args, strict=True):
+            argument.name_hint = before.name_hint
         reader = Reader(new)
         _read_all(reader, old)
         function.body.add_block(new)

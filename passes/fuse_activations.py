@@ -43,7 +43,7 @@ def only_use(value: SSAValue) -> bool:
 def joined(first: cnn.CnnOp, second: cnn.CnnOp) -> dict[str, Attribute]:
     """Provenance of an operation that absorbs another: the first's layer, the nodes of both."""
     nodes = [*(first.nodes.data if first.nodes else ()), *(second.nodes.data if second.nodes else ())]
-    properties: dict[str, Attribute] = {"nodes": ArrayAttr(list(dict.fromkeys(nodes)))}
+    properties: dict[str, Attribute] = {"nodes": ArrayAttr(list(dict.fromkeys(nodes)))} if nodes else {}
     if (layer := first.layer or second.layer) is not None:
         properties["layer"] = layer
     return properties

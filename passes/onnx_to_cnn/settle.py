@@ -87,7 +87,7 @@ def _copied(r: Reader, codes: Codes, quant: Quant, bounds: Bounds, trail: Trail)
     table = kernels.quantise(values, quant.scale, quant.zero, *bounds)
     if codes.quant.same(quant):  # rounding twice is the identity, whatever the scale's last bit
         table = np.clip(np.arange(-128, 128), *bounds).astype(np.int8)
-    return _looked_up(r, codes, table, quant, "requantise" if bounds == FULL else "clamp", trail)
+    return _looked_up(r, codes, table, quant, "requantise" if bounds == FULL else "clamp", trail[-2:])
 
 
 def _looked_up(r: Reader, codes: Codes, table: kernels.Int8, quant: Quant, label: str, trail: Trail) -> Codes:
@@ -99,7 +99,8 @@ def _looked_up(r: Reader, codes: Codes, table: kernels.Int8, quant: Quant, label
             result_types=[r.type_of(view.dims, quant)],
             properties={"table": to_blob(table), "function": StringAttr(label)},
         )
-        codes.memo[key] = r.made(r.emit(op, last_compute(trail), trail), view, quant)
+        name = label if label in ("requantise", "clamp") else last_compute(trail)
+        codes.memo[key] = r.made(r.emit(op, name, trail), view, quant)
     return codes.memo[key]
 
 

@@ -97,7 +97,7 @@ def compile_to_cnn(
     """The module behind all passes down to ``stop`` (the last of the level by default), verified after each."""
     module = import_model(model.SerializeToString() if isinstance(model, onnx.ModelProto) else model, None, "case.onnx")
     for entry in FRONT:
-        if entry.default or (assume and entry.name == "assume-int8"):
+        if entry.default and (assume or not entry.when):
             entry.load()().apply(Context(), module)
             module.verify()
             if after is not None:

@@ -1,0 +1,92 @@
+// RUN: recon-opt %s -p convert-onnx-to-cnn --split-input-file | filecheck %s
+
+// CHECK-LABEL: func.func @main
+func.func @main(%x: tensor<1x2x3x5xi8>) -> tensor<3x10xf32> attributes {inputs = ["x"], outputs = ["y"]} {
+  %sx = onnx.constant <f32, [0.5]> : tensor<f32>
+  %zx = onnx.constant <i8, [3]> : tensor<i8>
+  %xr = onnx.node "DequantizeLinear"(%x, %sx, %zx) : (tensor<1x2x3x5xi8>, tensor<f32>, tensor<i8>) -> tensor<1x2x3x5xf32>
+  %w = onnx.constant <2x2x1x1xi8, [1, 2, 3, 4]> : tensor<2x2x1x1xi8>
+  %sw = onnx.constant <2xf32, [0.25, 0.5]> : tensor<2xf32>
+  %zw = onnx.constant <2xi8, [0, 0]> : tensor<2xi8>
+  %wr = onnx.node "DequantizeLinear"(%w, %sw, %zw) attributes {axis = 0 : i64} : (tensor<2x2x1x1xi8>, tensor<2xf32>, tensor<2xi8>) -> tensor<2x2x1x1xf32>
+  %b = onnx.constant <2xf32, [1.0, -1.0]> : tensor<2xf32>
+  %c = onnx.node "Conv"(%xr, %wr, %b) name "conv1" : (tensor<1x2x3x5xf32>, tensor<2x2x1x1xf32>, tensor<2xf32>) -> tensor<1x2x3x5xf32>
+  %r = onnx.node "Relu"(%c) name "relu1" : (tensor<1x2x3x5xf32>) -> tensor<1x2x3x5xf32>
+  %sy = onnx.constant <f32, [0.25]> : tensor<f32>
+  %zy = onnx.constant <i8, [-28]> : tensor<i8>
+  %q = onnx.node "QuantizeLinear"(%r, %sy, %zy) : (tensor<1x2x3x5xf32>, tensor<f32>, tensor<i8>) -> tensor<1x2x3x5xi8>
+  // The entry region changes the layout.
+  // CHECK: [[IN:%.*]] = cnn.host %x {
+  // CHECK: onnx.node "Transpose"
+  // CHECK: layer "entry"
+  // CHECK-SAME: -> !cnn.tensor<1x3x5x2, scale 0.5, zero 3>
+  // The float bias is in units of input scale times weight scale, the Relu a clamp at the zero point.
+  // CHECK-NEXT: [[Q:%.*]] = cnn.conv2d [[IN]] weights <2x1x1x2xi8, [1, 2, 3, 4]> bias <2xi32, [8, -4]> scales <2xf32, [0.25, 0.5]> window <1x1> quant <scale 0.25, zero -28> clamp <-28, 127> layer "conv1" nodes ["conv1", "relu1"] : (!cnn.tensor<1x3x5x2, scale 0.5, zero 3>) -> !cnn.tensor<1x3x5x2, scale 0.25, zero -28>
+  %qr = onnx.node "DequantizeLinear"(%q, %sy, %zy) : (tensor<1x2x3x5xi8>, tensor<f32>, tensor<i8>) -> tensor<1x2x3x5xf32>
+  // A Flatten moves nothing where the host continues; what follows the last QuantizeLinear is the host's.
+  // CHECK-NEXT: cnn.host [[Q]] {
+  // CHECK: onnx.node "Softmax"
+  // CHECK: layer "exit" nodes ["flat", "soft"]
+  %shape = onnx.constant <2xi64, [3, 10]> : tensor<2xi64>
+  %flat = onnx.node "Reshape"(%qr, %shape) name "flat" : (tensor<1x2x3x5xf32>, tensor<2xi64>) -> tensor<3x10xf32>
+  %y = onnx.node "Softmax"(%flat) name "soft" : (tensor<3x10xf32>) -> tensor<3x10xf32>
+  func.return %y : tensor<3x10xf32>
+}
+
+// -----
+
+// Reshape, Transpose, Reshape between two operations is a channel shuffle, and concat inputs of foreign quantisation
+// are requantised first.
+// CHECK-LABEL: func.func @main
+// CHECK: [[IN:%.*]] = cnn.host %x
+// CHECK: [[T:%.*]] = cnn.table [[IN]] table <256xi8, {{.*}}> function "Sigmoid" layer "sig" nodes ["sig"]
+// CHECK-NEXT: [[S:%.*]] = cnn.channel_shuffle [[T]] groups 2 layer "shuffle_0"
+// CHECK-NEXT: [[P:%.*]] = cnn.max_pool2d [[S]] window <2x2> layer "pool"
+// CHECK-NEXT: [[A:%.*]] = cnn.table [[P]] table <256xi8, {{.*}}> function "requantise" layer "requantise_0" nodes ["join"]
+// CHECK-NEXT: [[B:%.*]] = cnn.slice [[IN]] offsets [0, 1, 1, 0] layer "cut"
+// CHECK-NEXT: cnn.concat [[A]], [[B]] layer "join" nodes ["join"]
+func.func @main(%x: tensor<1x4x3x3xi8>) -> tensor<1x8x2x2xi8> attributes {inputs = ["x"], outputs = ["y"]} {
+  %s = onnx.constant <f32, [0.5]> : tensor<f32>
+  %z = onnx.constant <i8, [0]> : tensor<i8>
+  %fine = onnx.constant <f32, [0.00390625]> : tensor<f32>
+  %xr = onnx.node "DequantizeLinear"(%x, %s, %z) : (tensor<1x4x3x3xi8>, tensor<f32>, tensor<i8>) -> tensor<1x4x3x3xf32>
+  %g = onnx.node "Sigmoid"(%xr) name "sig" : (tensor<1x4x3x3xf32>) -> tensor<1x4x3x3xf32>
+  %q = onnx.node "QuantizeLinear"(%g, %fine, %z) : (tensor<1x4x3x3xf32>, tensor<f32>, tensor<i8>) -> tensor<1x4x3x3xi8>
+  %qr = onnx.node "DequantizeLinear"(%q, %fine, %z) : (tensor<1x4x3x3xi8>, tensor<f32>, tensor<i8>) -> tensor<1x4x3x3xf32>
+  %shape = onnx.constant <5xi64, [1, 2, 2, 3, 3]> : tensor<5xi64>
+  %split = onnx.node "Reshape"(%qr, %shape) : (tensor<1x4x3x3xf32>, tensor<5xi64>) -> tensor<1x2x2x3x3xf32>
+  %turned = onnx.node "Transpose"(%split) attributes {perm = array<i64: 0, 2, 1, 3, 4>} : (tensor<1x2x2x3x3xf32>) -> tensor<1x2x2x3x3xf32>
+  %back = onnx.constant <4xi64, [1, 4, 3, 3]> : tensor<4xi64>
+  %shuffled = onnx.node "Reshape"(%turned, %back) : (tensor<1x2x2x3x3xf32>, tensor<4xi64>) -> tensor<1x4x3x3xf32>
+  %pool = onnx.node "MaxPool"(%shuffled) name "pool" attributes {kernel_shape = array<i64: 2, 2>} : (tensor<1x4x3x3xf32>) -> tensor<1x4x2x2xf32>
+  %starts = onnx.constant <2xi64, [1, 1]> : tensor<2xi64>
+  %ends = onnx.constant <2xi64, [3, 3]> : tensor<2xi64>
+  %axes = onnx.constant <2xi64, [2, 3]> : tensor<2xi64>
+  %cut = onnx.node "Slice"(%xr, %starts, %ends, %axes) name "cut" : (tensor<1x4x3x3xf32>, tensor<2xi64>, tensor<2xi64>, tensor<2xi64>) -> tensor<1x4x2x2xf32>
+  %join = onnx.node "Concat"(%pool, %cut) name "join" attributes {axis = 1 : i64} : (tensor<1x4x2x2xf32>, tensor<1x4x2x2xf32>) -> tensor<1x8x2x2xf32>
+  %y = onnx.node "QuantizeLinear"(%join, %s, %z) : (tensor<1x8x2x2xf32>, tensor<f32>, tensor<i8>) -> tensor<1x8x2x2xi8>
+  func.return %y : tensor<1x8x2x2xi8>
+}
+
+// -----
+
+// A node without a cnn form is noted, and the conversion goes on.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: unsupported = {{\[\[}}"resize", "It resizes with mode 'linear'; the machine repeats pixels. Export the model with nearest-neighbour resizing."]]
+// CHECK: builtin.unrealized_conversion_cast to !cnn.tensor<1x4x4x1, scale 0.5, zero 0>
+func.func @main(%x: tensor<1x1x2x2xi8>) -> tensor<1x1x4x4xi8> attributes {inputs = ["x"], outputs = ["y"]} {
+  %s = onnx.constant <f32, [0.5]> : tensor<f32>
+  %z = onnx.constant <i8, [0]> : tensor<i8>
+  %xr = onnx.node "DequantizeLinear"(%x, %s, %z) : (tensor<1x1x2x2xi8>, tensor<f32>, tensor<i8>) -> tensor<1x1x2x2xf32>
+  %sigmoid = onnx.node "Sigmoid"(%xr) : (tensor<1x1x2x2xf32>) -> tensor<1x1x2x2xf32>
+  %p = onnx.node "QuantizeLinear"(%sigmoid, %s, %z) : (tensor<1x1x2x2xf32>, tensor<f32>, tensor<i8>) -> tensor<1x1x2x2xi8>
+  %pr = onnx.node "DequantizeLinear"(%p, %s, %z) : (tensor<1x1x2x2xi8>, tensor<f32>, tensor<i8>) -> tensor<1x1x2x2xf32>
+  %none = onnx.none
+  %scales = onnx.constant <4xf32, [1.0, 1.0, 2.0, 2.0]> : tensor<4xf32>
+  %big = onnx.node "Resize"(%pr, %none, %scales) name "resize" attributes {mode = "linear"} : (tensor<1x1x2x2xf32>, !onnx.none, tensor<4xf32>) -> tensor<1x1x4x4xf32>
+  %q = onnx.node "QuantizeLinear"(%big, %s, %z) : (tensor<1x1x4x4xf32>, tensor<f32>, tensor<i8>) -> tensor<1x1x4x4xi8>
+  %qr = onnx.node "DequantizeLinear"(%q, %s, %z) : (tensor<1x1x4x4xi8>, tensor<f32>, tensor<i8>) -> tensor<1x1x4x4xf32>
+  %t = onnx.node "Tanh"(%qr) : (tensor<1x1x4x4xf32>) -> tensor<1x1x4x4xf32>
+  %y = onnx.node "QuantizeLinear"(%t, %s, %z) : (tensor<1x1x4x4xf32>, tensor<f32>, tensor<i8>) -> tensor<1x1x4x4xi8>
+  func.return %y : tensor<1x1x4x4xi8>
+}
