@@ -45,16 +45,18 @@ class Memory:
     outputs: Sequence[tuple[int, int]]
 
 
-def prove(stream: Stream, machine: Machine, memory: Memory, name: Naming | None = None) -> None:
+def prove(stream: Stream, machine: Machine, memory: Memory, name: Naming | None = None) -> Sequence[int]:
     """HazardError for a wait that cannot be met, a race, a byte read before it is written or an output left unwritten.
 
-    ``name`` says an instruction's provenance in messages (its layer), given its index.
+    Returns one order of execution, which stands for all. ``name`` says an instruction's provenance in messages (its
+    layer), given its index.
     """
     proof = _Proof(stream, machine, memory, name or (lambda _: ""))
     proof.order()
     proof.ranges()
     proof.races()
     proof.unwritten()
+    return proof.sequence
 
 
 class _Proof:

@@ -45,11 +45,11 @@ class Touched:
         """The lowest byte two blocks share, or None."""
         low = int(max(self.start[a], self.start[b]))
         high = int(min(self.end[a], self.end[b]))
-        bytes_a, bytes_b = (self._marks(i, low, high) for i in (a, b))
+        bytes_a, bytes_b = (self.covers(i, low, high) for i in (a, b))
         both = np.flatnonzero(bytes_a & bytes_b)
         return low + int(both[0]) if len(both) else None
 
-    def _marks(self, at: int, low: int, high: int) -> npt.NDArray[np.bool_]:
+    def covers(self, at: int, low: int, high: int) -> npt.NDArray[np.bool_]:
         """bool[high − low]: which bytes of an interval a block covers."""
         rows = self.start[at] + np.arange(self.rows[at]) * self.row_stride[at]
         starts = (rows[:, None] + np.arange(self.columns[at]) * self.column_stride[at]).ravel() - low
@@ -121,8 +121,8 @@ class _Collector:
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """The instructions of one kind, with their fields as int64 columns."""
+class Rows:
+    """Instructions of one kind, with their fields as int64 columns."""
 
     where: Ints
     table: npt.NDArray[Any]
@@ -130,11 +130,11 @@ class _Rows:
     def __getitem__(self, name: str) -> Ints:
         return self.table[name].astype(np.int64)
 
-    def only(self, chosen: npt.NDArray[np.bool_]) -> _Rows:
-        return _Rows(self.where[chosen], self.table[chosen])
+    def only(self, chosen: npt.NDArray[np.bool_]) -> Rows:
+        return Rows(self.where[chosen], self.table[chosen])
 
 
-def _operand(out: _Collector, f: _Rows, name: str, write: bool, rows: Any, columns: Any, run: Any) -> None:
+def _operand(out: _Collector, f: Rows, name: str, write: bool, rows: Any, columns: Any, run: Any) -> None:
     out.ringed(
         f.where,
         write,
@@ -149,14 +149,15 @@ def _operand(out: _Collector, f: _Rows, name: str, write: bool, rows: Any, colum
     )
 
 
-def _extent(f: _Rows, dilated: bool) -> tuple[Ints, Ints]:
+def extent(f: Rows, dilated: bool) -> tuple[Ints, Ints]:
+    """Rows and columns of the input that windows meet, padding not counted; negative where they have less."""
     dy, dx = (f["dy"], f["dx"]) if dilated else (1, 1)
     rows = (f["oy"] - 1) * f["sy"] + (f["fy"] - 1) * dy + 1 - f["top"] - f["bottom"]
     columns = (f["ox"] - 1) * f["sx"] + (f["fx"] - 1) * dx + 1 - f["left"] - f["right"]
     return rows, columns
 
 
-def _copies(out: _Collector, f: _Rows, load: bool) -> None:
+def _copies(out: _Collector, f: Rows, load: bool) -> None:
     out.block(
         f.where, DRAM, not load, f["dram"], f["count2"], f["dram_stride2"], f["count1"], f["dram_stride1"], f["bytes"]
     )
@@ -174,8 +175,8 @@ def _copies(out: _Collector, f: _Rows, load: bool) -> None:
     )
 
 
-def _convolutions(out: _Collector, f: _Rows) -> None:
-    rows, columns = _extent(f, True)
+def _convolutions(out: _Collector, f: Rows) -> None:
+    rows, columns = extent(f, True)
     _operand(out, f, "in", False, rows, columns, f["groups"] * f["inputs"])
     out.flat(f.where, STATE, False, f["half"], 1)
     out.flat(f.where, STATE, False, 2, 1)
@@ -189,18 +190,23 @@ def _convolutions(out: _Collector, f: _Rows) -> None:
     out.flat(looked.where, SRAM, False, looked["table"], 256)
 
 
-def _vectors(out: _Collector, rows_of: _Rows) -> None:
+def seen(kind: str, f: Rows) -> tuple[Ints, Ints]:
+    """Rows and columns that vector operations of one kind read of their first operand."""
+    if kind in ("max_pool", "average_pool"):
+        return extent(f, False)
+    if kind == "global_average_pool":
+        return f["iy"], f["ix"]
+    if kind == "resize":
+        return -(-f["oy"] // f["sy"]), -(-f["ox"] // f["sx"])
+    return f["oy"], f["ox"]
+
+
+def _vectors(out: _Collector, rows_of: Rows) -> None:
     for number, kind in enumerate(VECTOR_OPS):
         f = rows_of.only(rows_of["op"] == number)
         if not len(f.where):
             continue
-        rows, columns = f["oy"], f["ox"]
-        if kind in ("max_pool", "average_pool"):
-            rows, columns = _extent(f, False)
-        elif kind == "global_average_pool":
-            rows, columns = f["iy"], f["ix"]
-        elif kind == "resize":
-            rows, columns = -(-rows // f["sy"]), -(-columns // f["sx"])
+        rows, columns = seen(kind, f)
         _operand(out, f, "a", False, rows, columns, f["channels"])
         if kind in ("add", "mul"):
             whole = f["b_broadcast"] == 0
@@ -216,9 +222,9 @@ def touched(stream: Stream, image_bytes: int) -> Touched:
     """Everything the instructions of a stream touch; ``image_bytes`` is the size of a configuration image."""
     out = _Collector()
 
-    def rows(name: str) -> _Rows:
+    def rows(name: str) -> Rows:
         opcode = BY_NAME[name].opcode
-        return _Rows(stream.indices(opcode), stream.tables[opcode])
+        return Rows(stream.indices(opcode), stream.tables[opcode])
 
     _copies(out, rows("load"), True)
     _copies(out, rows("store"), False)
