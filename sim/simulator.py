@@ -18,7 +18,7 @@ from sim.encoding import Stream, decode
 from sim.engine import Engine
 from sim.errors import Fault, ProgramError, ReconError
 from sim.machine import Machine
-from sim.memory import Memory, Violation
+from sim.memory import Fields, Memory, Violation
 from sim.order import Order, order
 from sim.program import HostSegment, MachineSegment, Program, Region
 from sim.sanitizer import Sanitizer
@@ -29,6 +29,9 @@ Tensors = Mapping[str, Codes]
 
 Progress = Callable[[int, int], None]
 """Called now and then with the instructions executed and their number."""
+
+Observer = Callable[[MachineSegment, int, str, Fields, Memory], None]
+"""Told of every instruction after it: its segment, its index there, its name and fields, and SRAM as it is then."""
 
 Host = Callable[[HostSegment, Tensors], Tensors]
 """Runs a host segment over the tensors so far and gives those it makes."""
@@ -75,19 +78,26 @@ def simulate(
     sanitize: bool = False,
     progress: Progress | None = None,
     host: Host | None = None,
+    observer: Observer | None = None,
 ) -> Run:
     """Run all segments in order.
 
     ``timing_only`` runs the clock alone and takes no values (``inputs`` may be empty, host segments are passed over).
-    ``sanitize`` also reports races. Raises Fault when the machine stops, ProgramError when a program does not fit its
-    machine or its own tables, ReconError for inputs that are missing or have the wrong type or shape.
+    ``sanitize`` also reports races; ``observer`` watches. Raises Fault when the machine stops, ProgramError when a
+    program does not fit its machine or its own tables, ReconError for inputs that are missing or have the wrong type or shape.
     """
     tensors: dict[str, Codes] = dict(inputs)
     runs: list[SegmentRun] = []
     for segment in program.segments:
         if isinstance(segment, MachineSegment):
             result = run_segment(
-                program, segment, tensors, timing_only=timing_only, sanitize=sanitize, progress=progress
+                program,
+                segment,
+                tensors,
+                timing_only=timing_only,
+                sanitize=sanitize,
+                progress=progress,
+                observer=observer,
             )
             tensors.update(result.outputs)
             runs.append(result)
@@ -109,6 +119,7 @@ def run_segment(
     timing_only: bool = False,
     sanitize: bool = False,
     progress: Progress | None = None,
+    observer: Observer | None = None,
 ) -> SegmentRun:
     """Run one machine segment; see ``simulate``."""
     _check_program(program)
@@ -117,7 +128,7 @@ def run_segment(
     queues = order(stream, tuple(program.layers[layer].name for layer in segment.layer_of.tolist()))
     outputs: Tensors = {}
     if not timing_only:
-        outputs = _execute(program, segment, queues, tensors, sanitize, progress)
+        outputs = _execute(program, segment, queues, tensors, sanitize, progress, observer)
     return SegmentRun(segment, stream, outputs, clock.run(program.machine, stream, queues=queues))
 
 
@@ -128,6 +139,7 @@ def _execute(
     tensors: Tensors,
     sanitize: bool,
     progress: Progress | None,
+    observer: Observer | None,
 ) -> Tensors:
     dram = Memory("DRAM", program.dram_bytes)
     dram.preset(0, program.constants)
@@ -145,6 +157,8 @@ def _execute(
             engine.execute(name, fields)
         except Violation as violation:
             raise queues.fault(index, str(violation)) from None
+        if observer is not None:
+            observer(segment, index, name, fields, engine.sram)
         if progress is not None and (done % 16 == 15 or done + 1 == len(sequence)):
             progress(done + 1, len(sequence))
     return {region.name: _output(region, dram) for region in segment.outputs}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from sim.errors import ReconError
 from sim.program import HostSegment, Port, Program
-from sim.simulator import simulate
+from sim.simulator import Observer, simulate
 from sim.statistics import Statistics, collect
 
 Tensor = npt.NDArray[Any]
@@ -58,11 +58,12 @@ def run_program(
     timing_only: bool = False,
     sanitize: bool = False,
     progress: Progress | None = None,
+    observer: Observer | None = None,
 ) -> Result:
     """Run a program on the simulator, its host segments by their meaning in ``dialects.meaning.host``.
 
-    ``timing_only`` runs the clock alone and needs no inputs; ``sanitize`` also looks for races. Raises ReconError for
-    wrong inputs and Fault when the machine stops.
+    ``timing_only`` runs the clock alone and needs no inputs; ``sanitize`` also looks for races; ``observer`` is told of
+    every instruction. Raises ReconError for wrong inputs and Fault when the machine stops.
     """
     given = dict(inputs or {})
     if not timing_only:
@@ -75,7 +76,9 @@ def run_program(
         return {name: to_codes(tensor) for name, tensor in results.items()}
 
     codes = {name: to_codes(tensor) for name, tensor in given.items()}
-    run = simulate(program, codes, timing_only=timing_only, sanitize=sanitize, progress=progress, host=host)
+    run = simulate(
+        program, codes, timing_only=timing_only, sanitize=sanitize, progress=progress, host=host, observer=observer
+    )
     tensors = {**run.tensors, **made}
     outputs = {} if timing_only else {port.name: from_codes(port, tensors[port.name]) for port in program.outputs}
     return Result(outputs, collect(program, run))
