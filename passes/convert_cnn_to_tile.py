@@ -28,14 +28,11 @@ from xdsl.passes import ModulePass
 from dialects import cnn, tile
 from dialects.recon import CallOp, LayerOp
 from passes.plan.candidates import conv_shape
-from passes.plan.configure import choose
-from passes.plan.network import Buffer, Layer, Network, network
-from passes.plan.partition import Partition, Partitioner, alone
-from passes.plan.prefetch import prefetch
-from passes.plan.schedule import Schedule
+from passes.plan.network import Layer, Network, network
+from passes.plan.options import Options
+from passes.plan.search import configured, plan
 from passes.plan.spell import Speller
 from sim import machine as machines
-from sim.errors import ReconError
 from sim.laws import ceil_div
 from sim.machine import Configuration, Machine
 
@@ -49,6 +46,30 @@ class ConvertCnnToTilePass(ModulePass):
 
     name = "convert-cnn-to-tile"
     machine: str = "edge4k"
+    level: int = 2
+    objective: str = "cycles"
+    sram_limit: int = 0
+    trials: int = 0
+    winograd: bool = True
+    single: bool = False
+    prefetch: bool = True
+    residency: bool = True
+    fusion: bool = True
+
+    @property
+    def options(self) -> Options:
+        """The planner's options among the fields."""
+        return Options(
+            self.level,
+            self.objective,
+            self.sram_limit,
+            self.trials,
+            self.winograd,
+            self.single,
+            self.prefetch,
+            self.residency,
+            self.fusion,
+        )
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         target = machines.load(self.machine)
@@ -70,7 +91,7 @@ class ConvertCnnToTilePass(ModulePass):
         )
         outputs = [r for op in ops for r in op.results if any(use.operation not in inside for use in r.uses)]
         net = network(ops, inputs, outputs)
-        configurations = chosen(net, target)
+        chosen = configured(target, net, pinned(net), self.options)
         schedule = tile.ScheduleOp(
             name,
             self.machine,
@@ -79,8 +100,8 @@ class ConvertCnnToTilePass(ModulePass):
         )
         for argument, tensor in zip(schedule.body.block.args, [*net.inputs, *net.outputs], strict=True):
             argument.name_hint = hint(tensor.name)
-        plan = planned(target, net, configurations)
-        Speller(net, schedule).write(plan.items, plan.pending)
+        found = plan(target, net, chosen, self.options)
+        Speller(net, schedule).write(found.items, found.pending)
         call = CallOp(name, inputs, [value.type for value in outputs])
         block = function.body.block
         block.insert_op_before(call, ops[-1])
@@ -118,58 +139,13 @@ def segments(function: func.FuncOp) -> list[list[Operation]]:
     return [found[level] for level in sorted(found)]
 
 
-def chosen(net: Network, target: Machine) -> dict[Layer, Configuration]:
-    """The configuration of every convolution: the one on its op, else the best path over the network."""
-    convolutions = [layer for layer in net.layers if layer.is_conv]
-    pinned = {
+def pinned(net: Network) -> dict[str, Configuration]:
+    """The configurations that convolutions carry, by layer name."""
+    return {
         layer.name: attribute.data
-        for layer in convolutions
-        if isinstance(attribute := layer.conv.attributes.get(CONFIGURATION), tile.ConfigurationAttr)
+        for layer in net.layers
+        if layer.is_conv and isinstance(attribute := layer.conv.attributes.get(CONFIGURATION), tile.ConfigurationAttr)
     }
-    shapes = [(layer.name, conv_shape(layer)) for layer in convolutions]
-    moved = sum(shape.weight_bytes for _, shape in shapes)
-    moved += sum(tensor.height * tensor.width * tensor.channels for tensor in (*net.inputs, *net.outputs))
-    found = choose(target, shapes, pinned, moved)
-    return dict(zip(convolutions, found, strict=True))
-
-
-ROOMY = 35
-"""Per cent of SRAM: activations that never take more leave enough for prefetch, and nothing is fused."""
-
-BUDGETS = (85, 70, 55)
-"""Per cent of SRAM that activations and the weights of fused layers may take, tried in turn."""
-
-def planned(target: Machine, net: Network, configurations: dict[Layer, Configuration]) -> Schedule:
-    """The fastest of a few schedules: every layer alone, and with crowded layers fused within some budgets.
-
-    Raises ReconError when the network does not fit in SRAM.
-    """
-    best: tuple[int, Schedule] | None = None
-    failure: ReconError | None = None
-    partitioner = Partitioner(target, net, configurations)
-    seen: set[Partition] = set()
-    crowded = max(partitioner.live()) > target.sram.bytes * ROOMY // 100
-    whole = target.sram.bytes
-    skips = partitioner.long_skips()
-    trials: list[tuple[int, frozenset[Buffer]]] = [(budget, frozenset()) for budget in BUDGETS if crowded]
-    trials += [(budget, skips) for budget in (100, *BUDGETS) if skips and (crowded or budget == 100)]
-    for trial in (None, *trials):
-        try:
-            partition = alone(net) if trial is None else partitioner.cut(whole * trial[0] // 100, trial[1])
-            if partition in seen:
-                continue
-            seen.add(partition)
-            plan = Schedule(target, net, configurations, partition.groups, partition.spilled)
-            cycles = prefetch(target, plan.items, plan.pending, target.sram.bytes)
-        except ReconError as error:
-            failure = failure or error
-            continue
-        if best is None or cycles < best[0]:
-            best = cycles, plan
-    if best is None:
-        assert failure is not None
-        raise failure
-    return best[1]
 
 
 def layer_row(layer: Layer, target: Machine) -> LayerOp:

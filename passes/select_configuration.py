@@ -24,12 +24,13 @@ from xdsl.ir import OpResult
 from xdsl.passes import ModulePass
 
 from dialects.tile import ConfigurationAttr
+from passes.convert_cnn_to_tile import CONFIGURATION, pinned, segments
+from passes.plan.network import network
+from passes.plan.options import Options
+from passes.plan.search import configured
 from sim import machine as machines
 from sim.errors import ReconError
 from sim.machine import Configuration
-
-from passes.convert_cnn_to_tile import CONFIGURATION, chosen, segments
-from passes.plan.network import network
 
 
 @dataclass(frozen=True)
@@ -39,22 +40,29 @@ class SelectConfigurationPass(ModulePass):
     name = "select-configuration"
     machine: str = "edge4k"
     pin: tuple[str, ...] = ()
+    level: int = 2
+    winograd: bool = True
+    single: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         target = machines.load(self.machine)
+        options = Options(level=self.level, winograd=self.winograd, single=self.single)
         pins = dict(_pin(text) for text in self.pin)
         used: set[str] = set()
         for function in [f for f in op.body.block.ops if isinstance(f, func.FuncOp)]:
             for ops in segments(function):
                 inside = set(ops)
-                inputs = list(dict.fromkeys(
-                    o for inner in ops for o in inner.operands if not (isinstance(o, OpResult) and o.op in inside)))
+                inputs = list(
+                    dict.fromkeys(
+                        o for inner in ops for o in inner.operands if not (isinstance(o, OpResult) and o.op in inside)
+                    )
+                )
                 net = network(ops, inputs, [])
                 for layer in net.layers:
                     if layer.is_conv and layer.name in pins:
                         layer.conv.attributes[CONFIGURATION] = ConfigurationAttr(pins[layer.name])
                         used.add(layer.name)
-                for layer, configuration in chosen(net, target).items():
+                for layer, configuration in configured(target, net, pinned(net), options).items():
                     layer.conv.attributes[CONFIGURATION] = ConfigurationAttr(configuration)
         if missing := sorted(set(pins) - used):
             raise ReconError(f"There is no convolution named {', '.join(missing)} to pin a configuration to.")

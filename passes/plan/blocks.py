@@ -81,8 +81,6 @@ class Transfer:
     need: int = -1
     earliest: int = 0
     position: int = -1
-    crowded: bool = False
-    """Whether it had to wait for room."""
     need_item: Item | None = None
     """For a stripe of a spilled tensor: the item that opens its step."""
     after_items: list[Item] = field(default_factory=list)

@@ -35,11 +35,13 @@ def choose(
     shapes: Sequence[tuple[str, ConvShape]],
     pinned: Mapping[str, Configuration] | None = None,
     dram_bytes: int = 0,
+    single: bool = False,
 ) -> list[Configuration]:
     """A configuration for each convolution (name, shape), in network order.
 
     ``pinned`` fixes some by name; ``dram_bytes`` is what the network moves anyway: where the channel is the bottleneck
-    an image costs more than the cycles it saves. Raises ReconError for a layer that no configuration of the machine can run.
+    an image costs more than the cycles it saves. ``single`` asks for one configuration for all. Raises ReconError for
+    a layer that no configuration of the machine can run.
     """
     pinned = pinned or {}
     if not shapes:
@@ -57,6 +59,11 @@ def choose(
             row[keep] = fixed
         elif row.min() >= NEVER:
             raise ReconError(f"Layer {name} fits no configuration of {machine.name}: its kernel is too large for L1.")
+    if single:
+        sums = np.where((costs >= NEVER).any(axis=0), NEVER, costs.sum(axis=0))
+        if sums.min() >= NEVER:
+            raise ReconError(f"No single configuration of {machine.name} runs every convolution of this network.")
+        return [every[int(sums.argmin())]] * len(shapes)
     best = np.argsort(costs, axis=1, kind="stable")[:, :FAVOURITES]
     wanted = sorted({int(i) for row, order in zip(costs, best, strict=True) for i in order if row[i] < NEVER})
     costs = costs[:, wanted]

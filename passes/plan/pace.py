@@ -21,8 +21,9 @@ from sim.machine import Machine
 EVERYTHING = (0, 1 << 30)
 
 
-def busy_cycles(machine: Machine, items: Sequence[Item]) -> list[int]:
-    """Cycles each item keeps its engine busy (stores: the DRAM channel)."""
+def busy_cycles(machine: Machine, items: Sequence[Item]) -> tuple[list[int], int]:
+    """Cycles each item keeps its engine busy (stores: the DRAM channel), and the bytes convolutions stream in all."""
+    streamed = 0
     cycles = [0] * len(items)
     convolutions: list[tuple[int, ...]] = []
     where: list[int] = []
@@ -86,7 +87,8 @@ def busy_cycles(machine: Machine, items: Sequence[Item]) -> list[int]:
         cost = laws.conv(machine, **dict(zip(names, columns, strict=True)))
         for position, value in zip(where, cost.busy.tolist(), strict=True):
             cycles[position] = value
-    return cycles
+        streamed = int(cost.input_bytes.sum() + cost.output_bytes.sum())
+    return cycles, streamed
 
 
 def vector_cycles(machine: Machine, item: Item) -> int:
@@ -111,12 +113,14 @@ class Pace:
 
     def __init__(self, machine: Machine, items: Sequence[Item]):
         self.machine = machine
-        self.busy = busy_cycles(machine, items)
+        self.busy, self.streamed = busy_cycles(machine, items)
+        self.moved = 0
         self.array = 0
         self.weights = 0
         self.vector = 0
         self.channel = 0
         self.finished = 0
+        self.finished_at = np.zeros(len(items) + 1, np.int64)
         self.slot_ready = 0
         self.swapped = 0
         self.halves = [0, 0]
@@ -126,7 +130,9 @@ class Pace:
 
     def load(self, transfer: Transfer, ready: int = 0) -> None:
         """A load that may start when ``ready``."""
-        self.channel = max(self.channel, ready) + channel_cycles(self.machine, math.prod(transfer.sizes))
+        size = math.prod(transfer.sizes)
+        self.moved += size
+        self.channel = max(self.channel, ready) + channel_cycles(self.machine, size)
         first = transfer.target[0]
         when = self.channel + self.machine.dram.latency
         self.arrived.setdefault(transfer.room.root, []).append((first, first + transfer.sizes[0], when))
@@ -152,12 +158,16 @@ class Pace:
             end = self.array = self.swapped = max(self.array, self.slot_ready) + busy
         elif item.kind == "load_config":
             end = self.channel = self.slot_ready = max(self.channel, self.swapped) + busy
+            if "copy" not in item.operands:
+                self.moved += self.machine.configuration.image_bytes
         else:
             first = item.options["source_offset"][0]
             ready = self._ready(item.operands["source"], (first, first + item.options["sizes"][0]), "store")
             # The channel goes on loading while a store waits for its data; only its own time and the turns are lost.
+            self.moved += math.prod(item.options["sizes"])
             self.channel += busy + 2 * self.machine.dram.turn
             end = max(self.channel, ready + busy) + self.machine.dram.latency
+        self.finished_at[position] = end
         self.finished = max(self.finished, end)
 
     def _operands(self, item: Item, engine: str) -> int:

@@ -8,6 +8,7 @@ cut with the fewest array cycles. Only if no cut fits, the largest buffer of the
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -48,8 +49,15 @@ def alone(network: Network) -> Partition:
 class Partitioner:
     """Cuts one network for one machine and one choice of configurations."""
 
-    def __init__(self, machine: Machine, network: Network, configurations: Mapping[Layer, Configuration]):
+    def __init__(
+        self,
+        machine: Machine,
+        network: Network,
+        configurations: Mapping[Layer, Configuration],
+        longest: int = LONGEST,
+    ):
         self.machine = machine
+        self.longest = longest
         self.network = network
         self.configurations = configurations
         self.layers = network.layers
@@ -158,11 +166,21 @@ class Partitioner:
         found: set[Buffer] = set()
         for buffer in self.life:
             people = sorted({p.index for t in buffer.tensors for p in (t.producer, *t.consumers) if p is not None})
-            idle = max((b - a for a, b in zip(people, people[1:], strict=False)), default=0)
+            idle = max((b - a for a, b in itertools.pairwise(people)), default=0)
             whole = all((t.height, t.width) == (buffer.height, buffer.width) for t in buffer.tensors)
             if idle >= IDLE and whole and buffer.bytes * 100 > self.machine.sram.bytes:
                 found.add(buffer)
         return frozenset(found)
+
+    def spillable(self) -> frozenset[Buffer]:
+        """Buffers between layers that DRAM could hold: all but inputs, outputs, and those seen in another shape."""
+        return frozenset(
+            buffer
+            for buffer in self.life
+            if buffer.height > 1
+            and all((t.height, t.width) == (buffer.height, buffer.width) for t in buffer.tensors)
+            and not any(t.is_input or t.is_output for t in buffer.tensors)
+        )
 
     def cut(self, budget: int, spilled: frozenset[Buffer] = frozenset()) -> Partition:
         """The partition within a budget, with these buffers in DRAM at least.
@@ -200,10 +218,10 @@ class Partitioner:
         spills = [any(t.buffer in self.spilled for t in (*layer.inputs, layer.output)) for layer in self.layers]
         best: list[float] = [0.0]
         back: list[tuple[int, Group] | None] = [None]
-        for last, layer in enumerate(self.layers):
+        for last in range(len(self.layers)):
             least: tuple[float, int, Group] | None = None
             weights = 0
-            for first in range(last, max(-1, last - LONGEST), -1):
+            for first in range(last, max(-1, last - self.longest), -1):
                 weights += self.weights(self.layers[first])
                 if first < last and (weights > budget or not self.can_stripe(self.layers[first])):
                     break

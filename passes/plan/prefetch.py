@@ -10,6 +10,7 @@ only for real conflicts, this keeps the channel busy with what is needed next.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from passes.plan.blocks import Item, Room, Transfer, rooms_of
 from passes.plan.pace import Pace
@@ -22,13 +23,26 @@ class DoesNotFit(ReconError):
     """The plan needs more SRAM than there is at some item."""
 
 
-def prefetch(machine: Machine, items: Sequence[Item], transfers: Sequence[Transfer], capacity: int) -> int:
-    """Give every transfer its position (the item before which it stands); returns the cycles the plan should take.
+@dataclass(frozen=True)
+class Cost:
+    """What a plan should take: cycles, bytes over the DRAM channel, bytes over the SRAM streams.
 
-    ``transfers`` come in order of need, ``capacity`` is in bytes. Rooms that transfers fill start to live at their
-    first transfer, and every room gets its address. Raises DoesNotFit, naming the item and the rooms alive there, when even loading everything at the
-    last moment needs more.
+    ``crowded`` says whether any load had to wait for room.
     """
+
+    cycles: int
+    dram_bytes: int
+    sram_bytes: int
+    crowded: bool
+
+
+def prefetch(machine: Machine, items: Sequence[Item], transfers: Sequence[Transfer], *, ahead: bool = True) -> Cost:
+    """Give every transfer its position (the item before which it stands) and every room its address.
+
+    ``transfers`` come in order of need. Rooms that transfers fill start to live at their first transfer. With ``ahead``
+    false a load waits until its layer begins. Raises DoesNotFit, naming the item and the rooms alive there, when even loading everything at the last moment needs more.
+    """
+    capacity = machine.sram.bytes
     rooms: dict[Room, None] = {}
     for item in items:
         for room in rooms_of(item):
@@ -39,7 +53,8 @@ def prefetch(machine: Machine, items: Sequence[Item], transfers: Sequence[Transf
         raise _does_not_fit(items, rooms, set(), lost, lost.first, capacity)
     placed: set[Room] = set()
     pace = Pace(machine, items)
-    crowded = False
+    waited = False
+    ready: dict[Room, int] = {}
     upcoming = 0
     for position, item in enumerate(items):
         while upcoming < len(transfers):
@@ -47,29 +62,30 @@ def prefetch(machine: Machine, items: Sequence[Item], transfers: Sequence[Transf
             due = transfer.need <= position
             if not due and (pace.channel > pace.array or transfer.earliest > position):
                 break
+            if not due and not ahead and transfer.layer != item.layer:
+                break
             room = transfer.room.root
             if room not in placed:
                 room.first = position
-                if not space.ring(room):
+                free = space.place(room, pace.finished_at)
+                if free < 0:
                     if due:
                         raise _does_not_fit(items, rooms, placed, room, position, capacity)
-                    crowded = True
+                    waited = True
                     break
                 placed.add(room)
+                ready[room] = free
             transfer.position = position
-            pace.load(transfer, pace.array if crowded else 0)
-            crowded = False
+            pace.load(transfer, ready[room])
             upcoming += 1
         pace.do(position, item)
-    return pace.finished
+    return Cost(pace.finished, pace.moved, pace.streamed, waited)
 
 
 def _does_not_fit(
     items: Sequence[Item], rooms: dict[Room, None], placed: set[Room], room: Room, position: int, capacity: int
 ) -> DoesNotFit:
-    alive = [
-        r for r in rooms if r is room or (r.first <= position <= r.last and (not r.loaded or r in placed))
-    ]
+    alive = [r for r in rooms if r is room or (r.first <= position <= r.last and (not r.loaded or r in placed))]
     alive.sort(key=lambda r: -r.bytes)
     demand = sum(r.bytes for r in alive)
     listed = ", ".join(f"{r.name} {r.bytes:,}" for r in alive[:6])

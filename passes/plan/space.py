@@ -1,8 +1,9 @@
-"""Addresses while the plan is made: what is computed from above, what is loaded from below in a ring.
+"""Addresses while the plan is made: what is computed from above, what is loaded around it.
 
-Activations are placed first, all lifetimes known, each as high as it fits. Loads then take the space below them in the
-order of the load queue, each behind the one before (next fit), so that a load overwrites what has been dead longest and
-weights of alike size leave no holes. A load for which there is no gap yet waits, instead of making the plan fail.
+Activations are placed first, all lifetimes known, each as high as it fits. Loads then take the space between them in
+the order of the load queue, each where what it overwrites has been dead longest, and behind the one before where that
+makes no difference, so that weights of alike size leave no holes. A load for which there is no gap yet waits, instead of
+making the plan fail.
 """
 
 from __future__ import annotations
@@ -64,18 +65,29 @@ class Space:
                 return None
         return failed
 
-    def ring(self, room: Room) -> bool:
-        """Place a room behind the one loaded before it, or at the next gap from there on; False if there is none."""
+    def place(self, room: Room, finished: npt.NDArray[np.int64]) -> int:
+        """Place a room that is loaded where it may be overwritten soonest; -1 if there is no gap over its whole life.
+
+        ``finished`` holds the cycle at which each item so far completes: a room's space is free when the last item that
+        used it has. Gives the cycle from which on the load may write. Among places free equally soon the one behind the
+        last load is taken, then the tightest gap.
+        """
         lower, upper = self.gaps(room.first, room.last)
-        begin = np.maximum(lower, self.rover)
-        ahead = np.flatnonzero(upper - begin >= room.bytes)
-        if len(ahead):
-            address = int(begin[ahead[0]])
-        else:
-            fitting = np.flatnonzero(upper - lower >= room.bytes)
-            if not len(fitting):
-                return False
-            address = int(lower[fitting[0]])
+        fitting = np.flatnonzero(upper - lower >= room.bytes)
+        if not len(fitting):
+            return -1
+        lower, upper = lower[fitting], upper[fitting]
+        behind = np.minimum(np.maximum(lower, self.rover), upper - room.bytes)
+        places = np.concatenate((behind, lower, upper - room.bytes))
+        n = self.count
+        before = np.flatnonzero(self.deaths[:n] < room.first)
+        meets = (self.starts[before][None, :] < places[:, None] + room.bytes) & (
+            places[:, None] < self.ends[before][None, :]
+        )
+        free = np.where(meets, finished[self.deaths[before]][None, :], 0).max(axis=1, initial=0)
+        slack = np.tile(upper - lower - room.bytes, 3)
+        choice = int(np.lexsort((places, slack, places != self.rover, free))[0])
+        address = int(places[choice]) // 64 * 64
         self._put(room, address)
         self.rover = address + room.bytes
-        return True
+        return int(free[choice])
