@@ -1,7 +1,7 @@
-"""Prove the final program free of races, deadlock and reads of unwritten bytes, from its encoded instructions.
+"""Prove the final program free of races, deadlock, reads of unwritten bytes and instructions that the machine refuses.
 
-Part of every compile; it changes nothing. The proof itself (``passes.hazards``) knows only addresses and waits, so it
-serves for any program file.
+Part of every compile; it changes nothing. The proofs themselves (``passes.hazards``, then ``passes.legality``) know
+only the encoded instructions, so they serve for any program file.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from xdsl.passes import ModulePass
 
 from dialects import accel
 from passes.hazards import Memory, prove
+from passes.legality import images_in, obeys
 from sim import machine as machines
 from sim.encoding import decode, encode
+from sim.machine import Configuration
+from sim.program import MachineSegment, Program
 
 
 @dataclass(frozen=True)
@@ -31,15 +34,33 @@ class CheckHazardsPass(ModulePass):
             check(program, end)
 
 
+def check_program(program: Program) -> None:
+    """Prove every machine segment of a program file; HazardError says what is wrong."""
+    for segment in program.segments:
+        if isinstance(segment, MachineSegment):
+            stream, layers = decode(segment.code), segment.layer_of.tolist()
+            inputs, outputs = (
+                [(r.address, r.address + r.bytes) for r in rs] for rs in (segment.inputs, segment.outputs)
+            )
+            memory = Memory(program.dram_bytes, [(0, len(program.constants)), *inputs], outputs)
+            names = [program.layers[layer].name for layer in layers]
+            sequence = prove(stream, program.machine, memory, names.__getitem__)
+            images = images_in(program.constants, program.machine.configuration.image_bytes)
+            obeys(stream, program.machine, images, sequence, names.__getitem__)
+
+
 def check(program: accel.ProgramOp, dram_bytes: int) -> None:
     """Prove one placed and ordered program; HazardError says what is wrong."""
     instructions = list(program.instructions)
     layers = [op.layer_name for op in instructions]
     written: list[tuple[int, int]] = []
     outputs: list[tuple[int, int]] = []
+    images: dict[int, Configuration] = {}
     constants = 0
     for region in program.regions_in_dram:
         interval = (region.at, region.at + region.nbytes)
+        if region.configuration is not None:
+            images[region.at] = region.configuration.data
         if region.kind.data == "output":
             outputs.append(interval)
         elif region.kind.data != "scratch":
@@ -48,4 +69,6 @@ def check(program: accel.ProgramOp, dram_bytes: int) -> None:
                 constants = max(constants, interval[1])
     stream = decode(encode(op.record() for op in instructions))
     memory = Memory(dram_bytes, [(0, constants), *written], outputs)
-    prove(stream, machines.load(program.machine.data), memory, lambda index: layers[index])
+    machine = machines.load(program.machine.data)
+    sequence = prove(stream, machine, memory, lambda index: layers[index])
+    obeys(stream, machine, images, sequence, lambda index: layers[index])
