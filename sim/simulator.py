@@ -84,7 +84,8 @@ def simulate(
 
     ``timing_only`` runs the clock alone and takes no values (``inputs`` may be empty, host segments are passed over).
     ``sanitize`` also reports races; ``observer`` watches. Raises Fault when the machine stops, ProgramError when a
-    program does not fit its machine or its own tables, ReconError for inputs that are missing or have the wrong type or shape.
+    program does not fit its machine or its own tables, ReconError for inputs that are missing or have the wrong type or
+    shape.
     """
     tensors: dict[str, Codes] = dict(inputs)
     runs: list[SegmentRun] = []

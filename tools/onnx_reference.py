@@ -30,19 +30,22 @@ Axes = tuple[int, ...] | None
 TIE = 0.01
 """What float32 arithmetic may add to half a step, in steps."""
 
+_LONGEST = 60
+
 GIVEN = "recon.given."
 """Before the names of tensors that are fed instead of computed."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """A layer and the 8-bit tensor of the graph that it computes.
+    """A layer and the 8-bit tensor of the graph that it computes; ``node`` is the last of its ONNX nodes, for messages.
 
     ``source`` is the float tensor quantised to it with ``scale`` and ``zero`` (of the graph's own code type), empty
     where the tensor is computed on codes.
     """
 
     layer: str
+    node: str
     tensor: str
     shape: tuple[int, ...]
     dims: tuple[int, ...]
@@ -82,6 +85,7 @@ class Judgement:
     """
 
     layer: str
+    node: str
     tensor: str
     elements: int
     wrong: int
@@ -159,10 +163,12 @@ class OnnxReference:
         return tuple(found.values())
 
     def _match(self, layer: str, kind: cnn.TensorType, nodes: Sequence[str]) -> Match | None:
-        places = [entry for node in nodes if len(self.nodes.get(node, [])) == 1 for entry in self.nodes[node]]
+        places = [(*self.nodes[node][0], node) for node in nodes if len(self.nodes.get(node, [])) == 1]
         if not places:
             return None
-        _, made = max(places)
+        _, made, node = max(places)
+        if len(node) > _LONGEST:
+            node = node[:_LONGEST] + "…"
         for tensor in self._codes_behind(made):
             element, shape = self.types[tensor]
             source, scale, zero = self.quantised.get(tensor, ("", kind.scale.data, kind.zero.data))
@@ -170,7 +176,7 @@ class OnnxReference:
             if int(np.prod(shape)) != int(np.prod(kind.dims)):
                 continue
             if np.float32(scale) == np.float32(kind.scale.data) and signed_zero == kind.zero.data:
-                return Match(layer, tensor, shape, kind.dims, element == "ui8", source, scale, zero)
+                return Match(layer, node, tensor, shape, kind.dims, element == "ui8", source, scale, zero)
         return None
 
     def _codes_behind(self, tensors: Sequence[str]) -> Iterator[str]:
@@ -267,10 +273,10 @@ def _judge(match: Match, values: Mapping[str, Array], found: Array) -> Judgement
         wrong = off & (np.abs(np.clip(exact, -128, 127) - codes) > 0.5 + TIE)
     first = np.argwhere(wrong)
     if not len(first):
-        return Judgement(match.layer, match.tensor, codes.size, 0, int(off.sum()))
+        return Judgement(match.layer, match.node, match.tensor, codes.size, 0, int(off.sum()))
     index = tuple(int(n) for n in first[0])
     return Judgement(
-        match.layer, match.tensor, codes.size, int(wrong.sum()), int(off.sum()) - int(wrong.sum()),
+        match.layer, match.node, match.tensor, codes.size, int(wrong.sum()), int(off.sum()) - int(wrong.sum()),
         index, int(expected[index]), int(codes[index]), float(exact[index]),
     )  # fmt: skip
 

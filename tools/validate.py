@@ -182,7 +182,7 @@ class Validator:
         if before.reference is None:
             return self._same(old, new)
         if after.level == "onnx":
-            return _near(before.reference, old.outputs, new.outputs, LIMIT)
+            return near(before.reference, old.outputs, new.outputs, LIMIT)
         return self._judged(before.reference, old, new, module, inputs)
 
     def _same(self, old: Observation, new: Observation) -> Difference | None:
@@ -202,12 +202,12 @@ class Validator:
         for found in judgements:
             if found.wrong:
                 exact = "" if np.isnan(found.exact) else f" ({found.exact:.3f} before rounding)"
-                where = f"layer '{found.layer}', ONNX tensor '{found.tensor}'"
+                where = f"layer '{found.layer}', ONNX node '{found.node}'"
                 return Difference(
                     where, found.index, f"{found.expected}{exact}", str(found.found), found.wrong, found.elements
                 )
-        near = _near(reference, outputs, new.outputs, 1)
-        return near if near is not None else _near(reference, old.outputs, new.outputs, LIMIT)
+        local = near(reference, outputs, new.outputs, 1)
+        return local if local is not None else near(reference, old.outputs, new.outputs, LIMIT)
 
 
 # --------------------------------------------------------------------------------------------------- comparing
@@ -225,11 +225,11 @@ def comparable(old: Layer, new: Layer) -> bool:
 def _layers(name: str, old: Layer, new: Layer) -> Difference | None:
     if old.value is not None and new.value is not None:
         ops = old.op if old.op == new.op else f"{old.op} → {new.op}"
-        return _first(f"layer '{name}' ({ops})", old.value, new.value.reshape(old.value.shape))
+        return first_difference(f"layer '{name}' ({ops})", old.value, new.value.reshape(old.value.shape))
     for number, (one, other) in enumerate(zip(old.tiles, new.tiles, strict=True)):
         part = f", tile {number}" if len(old.tiles) > 1 else ""
         ops = one.op if one.op == other.op else f"{one.op} → {other.op}"
-        difference = _first(f"layer '{name}'{part} ({ops})", one.codes, other.codes)
+        difference = first_difference(f"layer '{name}'{part} ({ops})", one.codes, other.codes)
         if difference is not None:
             return difference
     return None
@@ -240,7 +240,7 @@ def _outputs(old: Mapping[str, Array], new: Mapping[str, Array]) -> Difference |
         if name not in new or new[name].shape != array.shape or new[name].dtype != array.dtype:
             after = _kind(new[name]) if name in new else "missing"
             return Difference(f"output '{name}'", (), _kind(array), after, array.size, array.size)
-        difference = _first(f"output '{name}'", array, new[name])
+        difference = first_difference(f"output '{name}'", array, new[name])
         if difference is not None:
             return difference
     return None
@@ -250,8 +250,8 @@ def _kind(array: Array) -> str:
     return f"{array.dtype} of shape {list(array.shape)}"
 
 
-def _first(where: str, old: Array, new: Array) -> Difference | None:
-    """The first element whose bytes differ."""
+def first_difference(where: str, old: Array, new: Array) -> Difference | None:
+    """The first element whose bytes differ; NaN equals NaN."""
     if old.tobytes() == new.tobytes():
         return None
     off = old != new
@@ -263,9 +263,7 @@ def _first(where: str, old: Array, new: Array) -> Difference | None:
     return Difference(where, index, str(old[index]), str(new[index]), len(places), old.size)
 
 
-def _near(
-    reference: OnnxReference, old: Mapping[str, Array], new: Mapping[str, Array], steps: int
-) -> Difference | None:
+def near(reference: OnnxReference, old: Mapping[str, Array], new: Mapping[str, Array], steps: int) -> Difference | None:
     """The first element of an output that is further away than so many steps, or than CLOSE where it has no steps."""
     for name, array in old.items():
         if name not in new or new[name].shape != array.shape or new[name].dtype != array.dtype:

@@ -98,7 +98,7 @@ def test_a_wrong_conversion_from_onnx() -> None:
     scales[7] *= np.float32(1.02)
     conv.properties["scales"] = to_blob(scales)
     text = broken(module, validator)
-    assert text.startswith(f"{BROKEN}layer 'conv2d_3', ONNX tensor '")
+    assert text.startswith(f"{BROKEN}layer 'conv2d_3', ONNX node '")
     assert " before rounding) before, " in text
 
 
