@@ -61,7 +61,7 @@ def add(a: Codes, b: Codes, ra: float, rb: float, fix: float, lo: int, hi: int) 
 
 
 def multiply(a: Codes, b: Codes, za: int, zb: int, scale: float, zero_point: int, lo: int, hi: int) -> Codes:
-    """clamp(rne((a − za)·(b − zb) · scale) + zero_point, lo, hi)."""
+    """clamp(rne((a − za)·(b − zb) · scale + zero_point), lo, hi): the zero point is inside the rounding."""
     left = a.astype(np.float32)
     left -= np.float32(za)
     right = b.astype(np.float32)
@@ -69,7 +69,8 @@ def multiply(a: Codes, b: Codes, za: int, zb: int, scale: float, zero_point: int
     values = left * right
     with np.errstate(over="ignore"):
         values *= np.float32(scale)
-    return finish(values, zero_point, lo, hi)
+        values += np.float32(zero_point)
+    return finish(values, 0, lo, hi)
 
 
 def rescale(x: Codes, za: int, factor: float, divisor: float, zero_point: int, lo: int, hi: int) -> Codes:

@@ -57,7 +57,7 @@ def test_example_add() -> None:
 
 def test_example_mul() -> None:
     a, b = ints(10, -128, 5), ints(7, 127, 3)
-    assert laws.mul(a, F(0.5), -2, b, F(0.25), 1, F(0.5), -3).tolist() == [15, -128, 1]
+    assert laws.mul(a, F(0.5), -2, b, F(0.25), 1, F(0.5), -3).tolist() == [15, -128, 0]
 
 
 def test_example_average() -> None:
@@ -417,8 +417,8 @@ def test_add_of_all_pairs_of_codes(unsigned: bool) -> None:
 
 @pytest.mark.parametrize("power", [None, -4, -6])
 def test_mul_of_all_pairs_of_codes(power: int | None) -> None:
-    """The kernel rounds after adding the zero point: scales that are powers of two give true ties, which an odd zero
-    point then sends the other way. Without ties (any other scales) not one of the 65,536 products differs."""
+    """Not one of the 65,536 products differs. Scales that are powers of two give true ties: an odd zero point sends them
+    the other way when it is added before rounding, as kernel and law do."""
     for seed in range(8):
         scales = None if power is None else (2.0**power, 0.0625)
         case = OperatorCase("Mul", seed, [(256, 1), (1, 256)], scales=scales)
@@ -426,12 +426,7 @@ def test_mul_of_all_pairs_of_codes(power: int | None) -> None:
             case.builder.feeds[name] = np.arange(-128, 128).astype(np.int8).reshape(shape)
         mine, reference, kinds = case.compare()
         assert "QLinearMul" in kinds
-        a, b = np.arange(-128.0, 128)[:, None] - case.zeros[0], np.arange(-128.0, 128)[None] - case.zeros[1]
-        exact = a * b * float(case.scales[0]) * float(case.scales[1]) / float(case.scale)
-        assert_only_ties(mine, reference, exact)
-        if power is None or case.zero % 2 == 0:
-            assert np.count_nonzero(mine != reference) == 0
-        assert np.array_equal(mine, np.clip(np.rint(exact) + case.zero, -128, 127)) or power is None
+        assert np.count_nonzero(mine != reference) == 0
 
 
 def test_scale_of_mul_is_product_first() -> None:

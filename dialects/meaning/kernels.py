@@ -235,9 +235,12 @@ def add(a: Int8, b: Int8, ratios: tuple[float, float, float], lo: int = -128, hi
 
 
 def mul(a: Int8, za: int, b: Int8, zb: int, scale: float, zero: int, lo: int = -128, hi: int = 127) -> Int8:
-    """The exact integer product, one float32 multiply; shapes broadcast."""
-    product = (a.astype(np.int32) - za) * (b.astype(np.int32) - zb)
-    return requantise(product, np.float32(scale), zero, lo, hi)
+    """The exact integer product, one float32 multiply, the zero point inside the rounding; shapes broadcast."""
+    value = ((a.astype(np.int32) - za) * (b.astype(np.int32) - zb)).astype(np.float32)
+    with np.errstate(over="ignore"):
+        value *= np.float32(scale)
+        value += np.float32(zero)
+    return _codes(value, 0, lo, hi)
 
 
 def affine(x: Int8, scale: F32, offset: F32, zero: int, lo: int = -128, hi: int = 127) -> Int8:

@@ -106,9 +106,12 @@ def mul(
     low: int = CODE_MIN,
     high: int = CODE_MAX,
 ) -> Ints:
-    """Product of two code tensors; shapes broadcast. The integer product is exact, then one float32 multiply."""
+    """Product of two code tensors; shapes broadcast. The integer product is exact, then one float32 multiply, and
+    one float32 add of the zero point before rounding."""
     scale = np.float32(np.float32(np.float32(scale_a) * np.float32(scale_b)) / np.float32(scale_out))
-    return requantise((a - zero_a) * (b - zero_b), np.asarray(scale), zero_out, low, high)
+    with np.errstate(over="ignore"):
+        scaled = (((a - zero_a) * (b - zero_b)).astype(np.float32) * scale).astype(np.float32)
+    return clamp(round_half_even((scaled + np.float32(zero_out)).astype(np.float32)), low, high)
 
 
 def average_scale(scale_in: np.float32, scale_out: np.float32, count: Ints) -> F32:

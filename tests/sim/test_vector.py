@@ -211,7 +211,7 @@ def test_examples_of_the_arithmetic_page() -> None:
     ra, rb = single(f32(0.1) / f32(0.2)), single(f32(0.3) / f32(0.2))
     fix = single(-3 - (ra * -2 + rb * 1))
     assert one_row("add", [10, -128, 5], [7, 127, 3], ra=ra, rb=rb, fix=fix) == [12, 123, 4]
-    assert one_row("mul", [10, -128, 5], [7, 127, 3], ra=0.25, za=-2, zb=1, zero_point=-3) == [15, -128, 1]
+    assert one_row("mul", [10, -128, 5], [7, 127, 3], ra=0.25, za=-2, zb=1, zero_point=-3) == [15, -128, 0]
     affine = np.array([[0.75, -4.25]] * 4, np.float32).view(np.uint8).ravel()
     assert one_row("affine", [-128, 4, 10, 127], memory=affine, zero_point=-5) == [-105, -6, -2, 86]
     assert one_row(
