@@ -31,7 +31,7 @@ format: $(STAMP) ## ruff: mend what it can
 	@$(BIN)/ruff format .
 
 types: $(STAMP) ## basedpyright, strict
-	@$(BIN)/basedpyright
+	@$(BIN)/basedpyright --project pyproject.toml
 
 floors: $(STAMP) ## who may import whom
 	@$(BIN)/lint-imports --no-logo
