@@ -378,6 +378,17 @@ class _Unary(CnnOp):
     traits = traits_def(Pure())
 
 
+class _Moving(_Unary):
+    """Moves codes and computes nothing, so operand and result share one quantisation."""
+
+    def verify_(self) -> None:
+        if _tensor(self.input).quant != self.result_tensor.quant:
+            raise VerifyException(
+                f"{self.name.removeprefix('cnn.')} moves codes: its result {self.output.type} has another scale or "
+                "zero point than its operand"
+            )
+
+
 class _Pool(_Unary):
     window = prop_def(WindowAttr)
 
@@ -388,11 +399,15 @@ class _Pool(_Unary):
 
 
 @irdl_op_definition
-class MaxPool2dOp(_Pool):
+class MaxPool2dOp(_Pool, _Moving):
     """Greatest value in the window; padding never wins. Input and output share one quantisation."""
 
     name = "cnn.max_pool2d"
     assembly_format = "$input `window` $window" + _TAIL
+
+    def verify_(self) -> None:
+        _Moving.verify_(self)
+        _Pool.verify_(self)
 
 
 @irdl_op_definition
@@ -478,7 +493,7 @@ class ConcatOp(CnnOp):
 
 
 @irdl_op_definition
-class SliceOp(_Unary):
+class SliceOp(_Moving):
     """A strided box: ``offsets`` and ``steps`` for N, H, W, C; sizes are the result's shape."""
 
     name = "cnn.slice"
@@ -487,6 +502,7 @@ class SliceOp(_Unary):
     assembly_format = "$input `offsets` $offsets (`steps` $steps^)?" + _TAIL
 
     def verify_(self) -> None:
+        super().verify_()
         offsets, steps = self.offsets.get_values(), self.steps.get_values()
         sizes, whole = self.result_tensor.dims, _tensor(self.input).dims
         if len(offsets) != 4 or len(steps) != 4:
@@ -497,7 +513,7 @@ class SliceOp(_Unary):
 
 
 @irdl_op_definition
-class PadOp(_Unary):
+class PadOp(_Moving):
     """Rows and columns of the zero point around the image (pads: top, bottom, left, right)."""
 
     name = "cnn.pad"
@@ -505,9 +521,16 @@ class PadOp(_Unary):
     value = opt_prop_def(IntegerAttr.constr(i64))
     assembly_format = "$input `pads` $pads (`value` $value^)?" + _TAIL
 
+    def verify_(self) -> None:
+        super().verify_()
+        (n, h, w, c), pads = _tensor(self.input).dims, list(self.pads.get_values())
+        fits = len(pads) == 4 and min(pads) >= 0
+        if not fits or self.result_tensor.dims != (n, h + pads[0] + pads[1], w + pads[2] + pads[3], c):
+            raise VerifyException(f"pads {pads} do not make {self.output.type} of {self.input.type}")
+
 
 @irdl_op_definition
-class ResizeOp(_Unary):
+class ResizeOp(_Moving):
     """Nearest-neighbour enlargement by whole factors (rows, columns): out[y, x] = in[y // fy, x // fx]."""
 
     name = "cnn.resize"
@@ -515,6 +538,7 @@ class ResizeOp(_Unary):
     assembly_format = "$input `factors` $factors" + _TAIL
 
     def verify_(self) -> None:
+        super().verify_()
         n, h, w, c = _tensor(self.input).dims
         fy, fx = self.factors.get_values()
         if self.result_tensor.dims != (n, h * fy, w * fx, c):
@@ -522,7 +546,7 @@ class ResizeOp(_Unary):
 
 
 @irdl_op_definition
-class TransposeOp(_Unary):
+class TransposeOp(_Moving):
     """Permutation of N, H, W, C."""
 
     name = "cnn.transpose"
@@ -530,6 +554,7 @@ class TransposeOp(_Unary):
     assembly_format = "$input `permutation` $permutation" + _TAIL
 
     def verify_(self) -> None:
+        super().verify_()
         order = self.permutation.get_values()
         if sorted(order) != [0, 1, 2, 3] or self.result_tensor.dims != tuple(
             _tensor(self.input).dims[i] for i in order
@@ -538,22 +563,31 @@ class TransposeOp(_Unary):
 
 
 @irdl_op_definition
-class ChannelShuffleOp(_Unary):
+class ChannelShuffleOp(_Moving):
     """Channels as [groups, C/groups] become [C/groups, groups]: out[j·groups + i] = in[i·(C/groups) + j]."""
 
     name = "cnn.channel_shuffle"
     groups = prop_def(IntegerAttr.constr(i64))
     assembly_format = "$input `groups` $groups" + _TAIL
 
+    def verify_(self) -> None:
+        super().verify_()
+        groups, channels = self.groups.value.data, self.result_tensor.dims[3]
+        if groups < 1 or channels % groups:
+            raise VerifyException(f"{groups} groups do not divide {channels} channels")
+        if self.result_tensor.dims != _tensor(self.input).dims:
+            raise VerifyException("a channel shuffle keeps the shape")
+
 
 @irdl_op_definition
-class ReshapeOp(_Unary):
+class ReshapeOp(_Moving):
     """The same bytes in NHWC order under another shape."""
 
     name = "cnn.reshape"
     assembly_format = "$input" + _TAIL
 
     def verify_(self) -> None:
+        super().verify_()
         a, b = _tensor(self.input).dims, self.result_tensor.dims
         if a[0] * a[1] * a[2] * a[3] != b[0] * b[1] * b[2] * b[3]:
             raise VerifyException(f"{self.input.type} and {self.output.type} do not hold as many elements")

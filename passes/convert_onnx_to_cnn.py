@@ -29,8 +29,8 @@ from passes.onnx_to_cnn import host
 from passes.onnx_to_cnn.operators import host_codes, reader_of
 from passes.onnx_to_cnn.reader import Reader, input_meaning, last_compute
 from passes.onnx_to_cnn.values import (
+    PRODUCTS,
     Codes,
-    Dequantised,
     Host,
     Known,
     KnownCodes,
@@ -42,7 +42,10 @@ from passes.onnx_to_cnn.values import (
 )
 from passes.problems import ModelError
 
-_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_ENDS = ("Softmax", "LogSoftmax", "Hardmax")
+"""What a model may end with on the host although a QuantizeLinear follows."""
+
+_NO_RESULT = "There is no QuantizeLinear behind it, so it has no int8 result; quantise the model's outputs too."
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def _stuck(reader: Reader, node: NodeOp, reason: str) -> Meaning | list[Meaning]
     for value in node.outputs:
         if element_of(value) in ("i8", "ui8") and node.op_type.data == "QuantizeLinear":
             results.append(_foreign_codes(reader, node, value, blamed, why))
-        elif _settles_on_host(reader, node) and all(_plain(reader.env.get(v)) for v in node.inputs):
+        elif node.op_type.data != "DequantizeLinear" and all(_plain(reader.env.get(v)) for v in node.inputs):
             results.append(Host(value))
         else:
             results.append(Stuck(shape_of(value), (node,), blamed, why))
@@ -151,7 +154,7 @@ def _blamed(reader: Reader, node: NodeOp) -> NodeOp:
 
 
 def _plain(meaning: Meaning | None) -> bool:
-    return meaning is None or isinstance(meaning, Host | Known | KnownCodes | Raw | Dequantised | Codes | Stuck)
+    return meaning is None or isinstance(meaning, Host | Known | KnownCodes | Raw)
 
 
 def _foreign_codes(reader: Reader, node: NodeOp, value: SSAValue, blamed: NodeOp, why: str) -> Meaning:
@@ -160,8 +163,9 @@ def _foreign_codes(reader: Reader, node: NodeOp, value: SSAValue, blamed: NodeOp
         codes = host_codes(reader, node)
     except Unsupported:
         return Stuck(shape_of(value), (node,), blamed, why)
+    codes.storage.reason = (blamed, why)
     if not _settles_on_host(reader, node):
-        codes.storage.source, codes.storage.reason = None, (blamed, why)
+        codes.storage.source = None
     return codes
 
 
@@ -170,8 +174,8 @@ def _finish(reader: Reader, old: Block, new: Block) -> None:
     terminator = old.last_op
     assert isinstance(terminator, ReturnOp)
     outputs = list(terminator.operands)
-    exit_op, tail = host.exits(reader, outputs)
-    _refuse_products(reader, tail)
+    exit_op, tail = host.exits(reader, list(old.args), outputs)
+    _refuse_in_exit(reader, tail)
     entry_op = host.entry(reader.ports, list(old.args))
     for operation in (entry_op, exit_op):
         if operation is not None:
@@ -189,24 +193,28 @@ def _finish(reader: Reader, old: Block, new: Block) -> None:
     new.add_op(ReturnOp(*exit_op.results))
 
 
-def _refuse_products(reader: Reader, tail: list[NodeOp]) -> None:
-    """Products are the machine's work: note those that would run in the exit region."""
-    reasons: dict[NodeOp, str] = {}
+def _refuse_in_exit(reader: Reader, tail: list[NodeOp]) -> None:
+    """Note what may not run in the exit region: products, and whatever makes one more int8 tensor, Softmax excepted."""
+    found: list[tuple[NodeOp, str]] = []
     for node in tail:
         meaning = reader.env[node.outputs[0]]
         if isinstance(meaning, Codes) and meaning.storage.reason is not None:
-            reasons[meaning.storage.reason[0]] = meaning.storage.reason[1]
+            if meaning.storage.reason[0].op_type.data not in _ENDS:
+                found.append(meaning.storage.reason)
+    blamed = {node for node, _ in found}
     for node in tail:
-        if node.op_type.data not in _PRODUCTS or reader.on_host[node.outputs[0]]:
-            continue
         meaning = reader.env[node.outputs[0]]
+        if node.op_type.data not in PRODUCTS or isinstance(meaning, Host) or node in blamed:
+            continue
         if isinstance(meaning, Stuck):
-            found = meaning.node, meaning.reason
-        else:
-            found = node, reasons.get(node, "There is no QuantizeLinear behind it, so it has no int8 result; quantise "
-                                            "the model's outputs too.")  # fmt: skip
-        if found not in reader.failures:
-            reader.failures.append(found)
+            found.append((meaning.node, meaning.reason))
+        elif not any(isinstance(reader.env.get(value), Stuck) for value in _results_of_users(node)):
+            found.append((node, _NO_RESULT))
+    reader.failures.extend(entry for entry in dict.fromkeys(found) if entry not in reader.failures)
+
+
+def _results_of_users(node: NodeOp) -> list[SSAValue]:
+    return [value for use in node.outputs[0].uses for value in use.operation.results]
 
 
 def _from_new_arguments(op: Operation, old: Block, new: Block) -> None:

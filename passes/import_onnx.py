@@ -197,6 +197,8 @@ def _static_types(model: ModelFile, problems: Problems) -> dict[str, Attribute]:
         if not unknown or problems or not _fold_shapes(model, shapes):
             break
     types: dict[str, Attribute] = {}
+    if problems:
+        return types
     for node in model.proto.graph.node:
         for name in (n for n in node.output if n):
             shape = shapes.get(name)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
+
 from sim.errors import ReconError
+
+NOTES = "recon.notes"
+"""The attribute of a module that holds remarks for the user; the program carries them on."""
 
 
 class ModelError(ReconError):
@@ -43,6 +48,16 @@ class Problems:
         """Raises ModelError with the whole list, if there is any."""
         if self.found:
             raise ModelError(self.message())
+
+
+def add_note(module: ModuleOp, note: str) -> None:
+    """A remark for the user, once."""
+    before = module.attributes.get(NOTES)
+    notes: list[StringAttr] = []
+    if isinstance(before, ArrayAttr):
+        notes = [each for each in before.data if isinstance(each, StringAttr)]
+    if note not in (each.data for each in notes):
+        module.attributes[NOTES] = ArrayAttr([*notes, StringAttr(note)])
 
 
 def _places(places: list[str], shown: int = 4) -> str:

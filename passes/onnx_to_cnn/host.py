@@ -121,7 +121,7 @@ def entry(ports: Sequence[Port], inputs: Sequence[SSAValue]) -> cnn.HostOp | Non
     return region.finish(results, [port.value.type for port in ports], "entry")
 
 
-def exits(r: Reader, outputs: Sequence[SSAValue]) -> tuple[cnn.HostOp, list[NodeOp]]:
+def exits(r: Reader, inputs: Sequence[SSAValue], outputs: Sequence[SSAValue]) -> tuple[cnn.HostOp, list[NodeOp]]:
     """The exit region for the graph's outputs, and the nodes it computes."""
     region = HostRegion()
     stop = {
@@ -134,7 +134,7 @@ def exits(r: Reader, outputs: Sequence[SSAValue]) -> tuple[cnn.HostOp, list[Node
         assert isinstance(codes, Codes)
         assert codes.storage.value is not None
         region.inside[value] = _received(region, value, codes, codes.storage.value)
-    for value in r.block.args:
+    for value in inputs:
         if value in needed:
             region.argument(value)
     for op in operations:

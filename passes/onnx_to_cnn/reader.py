@@ -21,6 +21,7 @@ from dialects.meaning.arrays import to_array, to_blob
 from dialects.onnx import NodeOp, constant_of, element_of, shape_of
 from passes.onnx_to_cnn.names import Names, labels
 from passes.onnx_to_cnn.values import (
+    PRODUCTS,
     Array,
     Codes,
     Dequantised,
@@ -144,7 +145,8 @@ class Reader:
         kind = self.type_of(dims, codes.quant)
         if codes.storage.reason is not None:
             node, reason = codes.storage.reason
-            return self.fail(node, reason, kind)
+            if codes.storage.source is None or node.op_type.data in PRODUCTS:
+                return self.fail(node, reason, kind)
         value = codes.storage.force()
         if value is None:
             return self._enter(codes, want, dims, kind)

@@ -23,6 +23,10 @@ Trail = tuple[NodeOp, ...]
 """The nodes an expression has absorbed, first to last."""
 
 
+PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+"""Operators that are the machine's reason to be: no host region computes them on quantised tensors."""
+
+
 class Unsupported(Exception):
     """A node without a cnn form; the text is the sentence the user reads."""
 
@@ -42,7 +46,8 @@ class Quant:
 class Storage:
     """Where codes are: an int8 NHWC ``value``; a ``source`` tensor that the host holds; or ``make`` to be called first.
 
-    ``reason`` is set for codes that nothing can make: the node to blame, and the sentence.
+    ``reason`` is set for codes that the machine cannot make: the node to blame, and the sentence. With a ``source`` the
+    host makes them from the graph's inputs alone.
     """
 
     value: SSAValue | None = None

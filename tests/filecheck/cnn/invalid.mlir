@@ -1,0 +1,57 @@
+// RUN: recon-opt %s --split-input-file --verify-diagnostics --parsing-diagnostics | filecheck %s
+
+// CHECK: scale 0.0 is not a positive float32
+%x = "test.op"() : () -> !cnn.tensor<1x8x8x4, scale 0.0, zero 3>
+
+// -----
+// CHECK: zero point 300 is outside [-128, 127]
+%x = "test.op"() : () -> !cnn.tensor<1x8x8x4, scale 0.5, zero 300>
+
+// -----
+// CHECK: a cnn tensor has four dimensions N, H, W, C, each at least 1
+%x = "test.op"() : () -> !cnn.tensor<8x8x4, scale 0.5, zero 3>
+
+// -----
+// CHECK: clamp 5, 4 is not within [-128, 127]
+%x = "test.op"() : () -> !cnn.tensor<1x1x1x4, scale 0.5, zero 3>
+%y = cnn.global_average_pool %x clamp <5, 4> : (!cnn.tensor<1x1x1x4, scale 0.5, zero 3>) -> !cnn.tensor<1x1x1x4, scale 0.5, zero 3>
+
+// -----
+// CHECK: 3 groups do not divide 4 input and 2 output channels
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
+%y = cnn.conv2d %x weights <2x1x1x4xi8, seed 1> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> window <1x1> groups 3 quant <scale 0.25, zero 7> clamp <7, 127> : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x2, scale 0.25, zero 7>
+
+// -----
+// CHECK: a residual operand and its sum come together
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.conv2d %x residual %x weights <2x1x1x2xi8, seed 1> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> window <1x1> quant <scale 0.25, zero 7> clamp <7, 127> : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>, !cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x2, scale 0.25, zero 7>
+
+// -----
+// CHECK: a fully connected layer takes and gives Nx1x1xC; reshape before it
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.fully_connected %x weights <2x1x1x2xi8, seed 1> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> quant <scale 0.25, zero 7> clamp <7, 127> : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x1x1x2, scale 0.25, zero 7>
+
+// -----
+// CHECK: an operand's quantisation differs from the result's: requantise it first
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.concat %x : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x2, scale 0.5, zero 4>
+
+// -----
+// CHECK: the slice leaves its operand
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.slice %x offsets [0, 1, 0, 0] : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+
+// -----
+// CHECK: pads [1, 0, 0, 0] do not make !cnn.tensor<1x4x4x2, scale 0.5, zero 3> of !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.pad %x pads [1, 0, 0, 0] : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+
+// -----
+// CHECK: 3 groups do not divide 4 channels
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
+%y = cnn.channel_shuffle %x groups 3 : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
+
+// -----
+// CHECK: max_pool2d moves codes: its result !cnn.tensor<1x4x4x4, scale 0.5, zero 0> has another scale or zero point than its operand
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
+%y = cnn.max_pool2d %x window <1x1> : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x4, scale 0.5, zero 0>
