@@ -5,9 +5,10 @@ PYTHON := $(shell for python in python3.11 python3; do \
 BIN := .venv/bin
 STAMP := .venv/.installed
 PYTEST_ARGS ?= -n auto
+LENGTH ?= normal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test bench lint format types floors filecheck pytest docs clean
+.PHONY: help run test verify bench lint format types floors filecheck pytest docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -18,6 +19,9 @@ run: $(STAMP) ## compile the example model and run it on a photo
 	@$(BIN)/recon run build/vww.rbin --input examples/astronaut.png --labels examples/vww_labels.txt
 
 test: lint types floors filecheck pytest ## linter, strict types, import floors, filecheck tests, pytest
+
+verify: $(STAMP) ## everything that can be checked, in one table; LENGTH=short|normal|long, VERIFY_ARGS='--seed 7'
+	@$(BIN)/python -m tests.verify --length $(LENGTH) $(VERIFY_ARGS)
 
 bench: $(STAMP) ## time and memory of compiling and simulating
 	@$(BIN)/python benchmarks/cost.py
