@@ -110,9 +110,9 @@ def configurations(machine: Machine) -> tuple[Configuration, ...]:
 class Blocking:
     """How a convolution is cut in a configuration.
 
-    ``groups``, ``outputs`` (per group) and ``inputs`` (per group) of one block; ``rows`` the most output rows a pass may
-    have because its accumulators must hold them (0: no limit). Where a block has fewer than all outputs or inputs of a
-    group, it has one group.
+    ``groups``, ``outputs`` (per group) and ``inputs`` (per group) of one block; ``rows`` the most output rows a pass
+    may have because its accumulators must hold them (0: no limit). Where a block has fewer than all outputs or inputs
+    of a group, it has one group.
     """
 
     groups: int

@@ -2,8 +2,8 @@
 
 A shortest path: the nodes are (layer, configuration), a step costs the layer's cycles and, where the configuration
 changes, the swap. Each distinct configuration also costs the transfer of its image once (images used again are kept in
-SRAM), so configurations are dropped as long as the total falls. Greedy choice per layer would pay a swap at almost every
-layer; the path pays only where the layer gains more than it.
+SRAM), so configurations are dropped as long as the total falls. Greedy choice per layer would pay a swap at almost
+every layer; the path pays only where the layer gains more than it.
 """
 
 from __future__ import annotations

@@ -125,20 +125,24 @@ class Network:
     buffers: list[Buffer]
 
 
-_VECTOR_KINDS = {
-    cnn.MaxPool2dOp: "max_pool2d",
-    cnn.AveragePool2dOp: "average_pool2d",
-    cnn.GlobalAveragePoolOp: "global_average_pool",
-    cnn.AddOp: "add",
-    cnn.SubOp: "sub",
-    cnn.MulOp: "mul",
-    cnn.TableOp: "table",
-    cnn.AffineOp: "affine",
-    cnn.LrnOp: "lrn",
-    cnn.ResizeOp: "resize",
-    cnn.ChannelShuffleOp: "channel_shuffle",
-    cnn.PadOp: "pad",
-}
+_VECTOR_KINDS = frozenset(
+    op.name
+    for op in (
+        cnn.MaxPool2dOp,
+        cnn.AveragePool2dOp,
+        cnn.GlobalAveragePoolOp,
+        cnn.AddOp,
+        cnn.SubOp,
+        cnn.MulOp,
+        cnn.TableOp,
+        cnn.AffineOp,
+        cnn.LrnOp,
+        cnn.ResizeOp,
+        cnn.ChannelShuffleOp,
+        cnn.PadOp,
+    )
+)
+"""Operations of the vector unit; a layer's kind is the op's name."""
 
 
 def _type(value: SSAValue) -> cnn.TensorType:
@@ -209,8 +213,8 @@ class _Builder:
             self.parents[output] = (inputs[0], op.offsets.get_values()[3])
         elif isinstance(op, cnn.Conv2dOp | cnn.FullyConnectedOp):
             self.layer(op.name.removeprefix("cnn."), op, name, inputs, output, _nodes(op))
-        elif type(op) in _VECTOR_KINDS:
-            self.layer(_VECTOR_KINDS[type(op)], op, name, inputs, output, _nodes(op))
+        elif op.name in _VECTOR_KINDS:
+            self.layer(op.name.removeprefix("cnn."), op, name, inputs, output, _nodes(op))
         else:
             raise ReconError(f"Layer {name}: {op.name} has no place in the plan yet.")
 

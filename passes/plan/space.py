@@ -13,7 +13,24 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from passes.placement import ALIGNMENT
 from passes.plan.blocks import Room
+
+
+def _area(room: Room) -> int:
+    return -room.bytes * (room.last - room.first + 1)
+
+
+def _size(room: Room) -> int:
+    return -room.bytes
+
+
+def _birth(room: Room) -> int:
+    return room.first
+
+
+_ORDERS = (_area, _size, _birth)
+"""In which order rooms are placed from above: the first that succeeds."""
 
 
 class Space:
@@ -47,23 +64,21 @@ class Space:
 
     def from_above(self, rooms: Sequence[Room]) -> Room | None:
         """Place rooms whose lives are known, each as high as it fits; gives the first for which there is no place."""
-        for orders in (
-            lambda room: -room.bytes * (room.last - room.first + 1),
-            lambda room: -room.bytes,
-            lambda room: room.first,
-        ):
+        failed: Room | None = None
+        for order in _ORDERS:
             self.count = 0
-            failed = None
-            for room in sorted(rooms, key=orders):
-                lower, upper = self.gaps(room.first, room.last)
-                fitting = np.flatnonzero(upper - lower >= room.bytes)
-                if not len(fitting):
-                    failed = room
-                    break
-                self._put(room, (int(upper[fitting[-1]]) - room.bytes) // 64 * 64)
+            failed = next((room for room in sorted(rooms, key=order) if not self._high(room)), None)
             if failed is None:
-                return None
+                break
         return failed
+
+    def _high(self, room: Room) -> bool:
+        lower, upper = self.gaps(room.first, room.last)
+        fitting = np.flatnonzero(upper - lower >= room.bytes)
+        if not len(fitting):
+            return False
+        self._put(room, (int(upper[fitting[-1]]) - room.bytes) // ALIGNMENT * ALIGNMENT)
+        return True
 
     def place(self, room: Room, finished: npt.NDArray[np.int64]) -> int:
         """Place a room that is loaded where it may be overwritten soonest; -1 if there is no gap over its whole life.
@@ -87,7 +102,7 @@ class Space:
         free = np.where(meets, finished[self.deaths[before]][None, :], 0).max(axis=1, initial=0)
         slack = np.tile(upper - lower - room.bytes, 3)
         choice = int(np.lexsort((places, slack, places != self.rover, free))[0])
-        address = int(places[choice]) // 64 * 64
+        address = int(places[choice]) // ALIGNMENT * ALIGNMENT
         self._put(room, address)
         self.rover = address + room.bytes
         return int(free[choice])

@@ -1,0 +1,416 @@
+"""Types and attributes of the tile dialect: buffers, slices in logical coordinates, the numbers of instructions.
+
+Slices print inside the ops that own them (``%x[%i * 8 + 1, 0, 0] [8, 56, 64]``), because their offsets are affine in
+the op's index operands; ``SliceText`` reads and writes that form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from xdsl.dialects.builtin import ArrayAttr, IndexType, IntAttr
+from xdsl.ir import Attribute, Data, ParametrizedAttribute, SSAValue, TypeAttribute
+from xdsl.irdl import irdl_attr_definition, param_def
+from xdsl.parser import AttrParser, Parser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import VerifyException
+
+from dialects.recon import float32, parse_shape, print_float
+from sim.machine import Configuration
+
+# ----------------------------------------------------------------------------------------------------------- types
+
+
+def print_shape(shape: Iterable[int]) -> str:
+    return "x".join(map(str, shape)) + "xi8"
+
+
+def parse_i8_shape(parser: AttrParser) -> tuple[int, ...]:
+    shape, element = parse_shape(parser)
+    if element != "i8":
+        parser.raise_error("buffers hold i8")
+    return shape
+
+
+class Buffer(ParametrizedAttribute, TypeAttribute):
+    shape: ArrayAttr[IntAttr] = param_def()
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        return tuple(d.data for d in self.shape.data)
+
+    def verify(self) -> None:
+        if not 1 <= len(self.shape.data) <= 4 or any(d.data < 1 for d in self.shape.data):
+            raise VerifyException("a buffer has one to four dimensions, each at least 1")
+
+
+@irdl_attr_definition
+class DramType(Buffer):
+    """A tensor in DRAM, dense in row-major order."""
+
+    name = "tile.dram"
+
+    @classmethod
+    def of(cls, shape: Sequence[int]) -> DramType:
+        return cls.new([ArrayAttr([IntAttr(n) for n in shape])])
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            return (ArrayAttr([IntAttr(n) for n in parse_i8_shape(parser)]),)
+
+    def print_parameters(self, printer: Printer) -> None:
+        printer.print_string(f"<{print_shape(self.dims)}>")
+
+
+@irdl_attr_definition
+class SramType(Buffer):
+    """A buffer in SRAM, dense in row-major order; ``ring`` rows are stored (0: all)."""
+
+    name = "tile.sram"
+    shape: ArrayAttr[IntAttr] = param_def()
+    ring: IntAttr = param_def()
+
+    @classmethod
+    def of(cls, shape: Sequence[int], ring: int = 0) -> SramType:
+        return cls(ArrayAttr([IntAttr(n) for n in shape]), IntAttr(ring))
+
+    @property
+    def rows(self) -> int:
+        """Rows stored."""
+        return self.ring.data or self.dims[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of SRAM it takes."""
+        size = self.rows
+        for n in self.dims[1:]:
+            size *= n
+        return size
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            shape = parse_i8_shape(parser)
+            ring = 0
+            if parser.parse_optional_punctuation(",") is not None:
+                parser.parse_keyword("ring")
+                ring = parser.parse_integer(allow_boolean=False, allow_negative=False)
+        return ArrayAttr([IntAttr(n) for n in shape]), IntAttr(ring)
+
+    def print_parameters(self, printer: Printer) -> None:
+        ring = f", ring {self.ring.data}" if self.ring.data else ""
+        printer.print_string(f"<{print_shape(self.dims)}{ring}>")
+
+    def verify(self) -> None:
+        super().verify()
+        if self.ring.data >= self.dims[0] and self.ring.data:
+            raise VerifyException(f"a ring of {self.ring.data} rows for {self.dims[0]} rows is no ring")
+
+
+@irdl_attr_definition
+class HalfType(ParametrizedAttribute, TypeAttribute):
+    """The contents of one half of the L1 weight store."""
+
+    name = "tile.half"
+
+
+# ------------------------------------------------------------------------------------------------------ attributes
+
+
+@irdl_attr_definition
+class ConfigurationAttr(Data[Configuration]):
+    """A setting of the array: ``<winograd g1 k64 r16 p4>``."""
+
+    name = "tile.configuration"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Configuration:
+        with parser.in_angle_brackets():
+            words = [parser.parse_identifier()]
+            for _ in range(4):
+                words.append(parser.parse_identifier())
+        try:
+            return Configuration.parse(" ".join(words))
+        except ValueError as error:
+            parser.raise_error(f"{error}.")
+
+    def print_parameter(self, printer: Printer) -> None:
+        printer.print_string(f"<{self.data}>")
+
+
+@dataclass(frozen=True)
+class Affine:
+    """``constant + Σ coefficient · indices[position]``, over the index operands of an op."""
+
+    constant: int
+    terms: tuple[tuple[int, int], ...] = ()
+
+    def at(self, indices: Sequence[int]) -> int:
+        return self.constant + sum(coefficient * indices[position] for position, coefficient in self.terms)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Offsets (affine) and sizes of a box in a buffer's logical coordinates."""
+
+    offsets: tuple[Affine, ...]
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, offsets: Sequence[int], sizes: Sequence[int]) -> Slice:
+        return cls(tuple(Affine(offset) for offset in offsets), tuple(sizes))
+
+    def at(self, indices: Sequence[int]) -> tuple[int, ...]:
+        return tuple(offset.at(indices) if offset.terms else offset.constant for offset in self.offsets)
+
+
+@irdl_attr_definition
+class SliceAttr(Data[Slice]):
+    """A slice as a property; its text needs the op's index operands, so ops print it themselves."""
+
+    name = "tile.slice"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Slice:
+        with parser.in_angle_brackets():
+            parts = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: _parse_generic_affine(parser))
+            sizes = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_integer)
+        return Slice(tuple(parts), tuple(sizes))
+
+    def print_parameter(self, printer: Printer) -> None:
+        offsets = ", ".join(" ".join([str(o.constant), *(f"{c} d{p}" for p, c in o.terms)]) for o in self.data.offsets)
+        printer.print_string(f"<[{offsets}] [{', '.join(map(str, self.data.sizes))}]>")
+
+
+def _parse_generic_affine(parser: AttrParser) -> Affine:
+    constant = parser.parse_integer(allow_boolean=False)
+    terms: list[tuple[int, int]] = []
+    while (coefficient := parser.parse_optional_integer(allow_boolean=False)) is not None:
+        position = parser.parse_identifier()
+        terms.append((int(position.removeprefix("d")), coefficient))
+    return Affine(constant, tuple(terms))
+
+
+@dataclass(frozen=True)
+class Requantize:
+    """Last stage of the accumulators: zero point and clamp of the int8 result (scales are in the parameters)."""
+
+    zero: int
+    lo: int
+    hi: int
+
+    def __str__(self) -> str:
+        return f"zero {self.zero} clamp {self.lo} {self.hi}"
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A residual on the output stream: ``position`` of the residual in the sum, the law's floats, and its clamp."""
+
+    position: str
+    ra: float
+    rb: float
+    fix: float
+    lo: int
+    hi: int
+
+    def __str__(self) -> str:
+        floats = " ".join(print_float(value) for value in (self.ra, self.rb, self.fix))
+        return f"{self.position} ratios {floats} clamp {self.lo} {self.hi}"
+
+
+@dataclass(frozen=True)
+class VectorLaw:
+    """The numbers of a vector operation; those an operation does not use keep their defaults.
+
+    ``floats``: ra, rb, fix, alpha, beta, bias; ``zeros``: za, zb, zero point of the result; ``size`` as in the ISA.
+    """
+
+    floats: tuple[float, float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    zeros: tuple[int, int, int] = (0, 0, 0)
+    lo: int = -128
+    hi: int = 127
+    size: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"floats {' '.join(print_float(v) for v in self.floats)} zeros {' '.join(map(str, self.zeros))} "
+            f"clamp {self.lo} {self.hi} size {self.size}"
+        )
+
+
+def parse_float(parser: AttrParser) -> float:
+    return float32(float(parser.parse_number(allow_boolean=False)))
+
+
+def parse_int(parser: AttrParser) -> int:
+    return parser.parse_integer(allow_boolean=False)
+
+
+def _parse_requantize(parser: AttrParser) -> Requantize:
+    parser.parse_keyword("zero")
+    zero = parse_int(parser)
+    parser.parse_keyword("clamp")
+    return Requantize(zero, parse_int(parser), parse_int(parser))
+
+
+def _parse_sum(parser: AttrParser) -> Sum:
+    position = parser.parse_identifier()
+    if position not in ("first", "second"):
+        parser.raise_error("the residual is the sum's first or second operand")
+    parser.parse_keyword("ratios")
+    ra, rb, fix = (parse_float(parser) for _ in range(3))
+    parser.parse_keyword("clamp")
+    return Sum(position, ra, rb, fix, parse_int(parser), parse_int(parser))
+
+
+def _parse_law(parser: AttrParser) -> VectorLaw:
+    parser.parse_keyword("floats")
+    ra, rb, fix, alpha, beta, bias = (parse_float(parser) for _ in range(6))
+    parser.parse_keyword("zeros")
+    za, zb, zero = (parse_int(parser) for _ in range(3))
+    parser.parse_keyword("clamp")
+    lo, hi = parse_int(parser), parse_int(parser)
+    parser.parse_keyword("size")
+    return VectorLaw((ra, rb, fix, alpha, beta, bias), (za, zb, zero), lo, hi, parse_int(parser))
+
+
+@irdl_attr_definition
+class RequantizeAttr(Data[Requantize]):
+    """Zero point and clamp of a convolution's int8 result."""
+
+    name = "tile.requantize"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Requantize:
+        with parser.in_angle_brackets():
+            return _parse_requantize(parser)
+
+    def print_parameter(self, printer: Printer) -> None:
+        printer.print_string(f"<{self.data}>")
+
+
+@irdl_attr_definition
+class SumAttr(Data[Sum]):
+    """A residual sum on the output stream."""
+
+    name = "tile.sum"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Sum:
+        with parser.in_angle_brackets():
+            return _parse_sum(parser)
+
+    def print_parameter(self, printer: Printer) -> None:
+        printer.print_string(f"<{self.data}>")
+
+
+@irdl_attr_definition
+class VectorLawAttr(Data[VectorLaw]):
+    """The numbers of a vector operation."""
+
+    name = "tile.law"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> VectorLaw:
+        with parser.in_angle_brackets():
+            return _parse_law(parser)
+
+    def print_parameter(self, printer: Printer) -> None:
+        printer.print_string(f"<{self.data}>")
+
+
+# ------------------------------------------------------------------------------------------- slices in custom text
+
+
+class SliceText:
+    """Reads and writes ``%x[%i * 8 + 1, 0, 0]`` while collecting the op's index operands."""
+
+    def __init__(self, indices: Sequence[SSAValue] = ()):
+        self.indices: list[SSAValue] = list(indices)
+
+    def parse_affine(self, parser: Parser) -> Affine:
+        constant, terms = 0, dict[int, int]()
+        sign = 1
+        while True:
+            if (value := parser.parse_optional_unresolved_operand()) is not None:
+                index = parser.resolve_operand(value, IndexType())
+                if index not in self.indices:
+                    self.indices.append(index)
+                factor = 1
+                if parser.parse_optional_punctuation("*") is not None:
+                    factor = parser.parse_integer(allow_boolean=False)
+                position = self.indices.index(index)
+                terms[position] = terms.get(position, 0) + sign * factor
+            else:
+                constant += sign * parser.parse_integer(allow_boolean=False)
+            if parser.parse_optional_punctuation("+") is not None:
+                sign = 1
+            elif parser.parse_optional_punctuation("-") is not None:
+                sign = -1
+            else:
+                return Affine(constant, tuple(sorted(terms.items())))
+
+    def parse_offsets(self, parser: Parser) -> tuple[Affine, ...]:
+        return tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: self.parse_affine(parser)))
+
+    @staticmethod
+    def parse_sizes(parser: Parser) -> tuple[int, ...]:
+        return tuple(
+            parser.parse_comma_separated_list(
+                parser.Delimiter.SQUARE, lambda: parser.parse_integer(allow_boolean=False, allow_negative=False)
+            )
+        )
+
+    def print_offsets(self, printer: Printer, offsets: Iterable[Affine]) -> None:
+        printer.print_string("[")
+        for number, offset in enumerate(offsets):
+            if number:
+                printer.print_string(", ")
+            for term, (position, coefficient) in enumerate(offset.terms):
+                if term:
+                    printer.print_string(" + ")
+                printer.print_ssa_value(self.indices[position])
+                if coefficient != 1:
+                    printer.print_string(f" * {coefficient}")
+            if not offset.terms:
+                printer.print_string(str(offset.constant))
+            elif offset.constant:
+                printer.print_string(f" {'+' if offset.constant > 0 else '-'} {abs(offset.constant)}")
+        printer.print_string("]")
+
+    @staticmethod
+    def print_sizes(printer: Printer, sizes: Iterable[int]) -> None:
+        printer.print_string(f" [{', '.join(map(str, sizes))}]")
+
+
+def parse_buffer(parser: Parser) -> SSAValue:
+    """An operand whose definition has been read already, whatever its type."""
+    unresolved = parser.parse_unresolved_operand()
+    values = parser.ssa_values.get(unresolved.operand_name)
+    if values is None or unresolved.index >= len(values):
+        parser.raise_error(f"%{unresolved.operand_name} is not defined above", unresolved.span)
+    return values[unresolved.index]
+
+
+def buffer_type(value: SSAValue) -> DramType | SramType:
+    """The buffer type of a value; VerifyException if it is no buffer."""
+    if not isinstance(value.type, DramType | SramType):
+        raise VerifyException(f"expected a buffer, got {value.type}")
+    return value.type
+
+
+def check_slice(what: str, box: Slice, value: SSAValue, *, rows_clip: bool = True) -> None:
+    dims = buffer_type(value).dims
+    if len(box.offsets) != len(dims) or len(box.sizes) != len(dims):
+        raise VerifyException(f"{what}: a slice of {len(box.sizes)} dimensions in a buffer of {len(dims)}")
+    for axis, (offset, size, limit) in enumerate(zip(box.offsets, box.sizes, dims, strict=True)):
+        if size < 1:
+            raise VerifyException(f"{what}: size {size} in dimension {axis}")
+        clipped = rows_clip and axis == 0
+        if not offset.terms and (offset.constant < 0 or offset.constant + (1 if clipped else size) > limit):
+            raise VerifyException(
+                f"{what}: offset {offset.constant} and size {size} leave dimension {axis} of {value.type}"
+            )

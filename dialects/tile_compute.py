@@ -1,0 +1,456 @@
+"""The tile dialect's compute: weights into L1, passes of a convolution, vector operations.
+
+One op, in every turn of its loops, is one instruction; ``TileOp`` is the base of all that are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from xdsl.dialects.builtin import FlatSymbolRefAttrConstr, IndexType, IntegerAttr, StringAttr, SymbolRefAttr, i64
+from xdsl.ir import SSAValue
+from xdsl.irdl import (
+    AttrSizedOperandSegments,
+    IRDLOperation,
+    irdl_op_definition,
+    operand_def,
+    opt_operand_def,
+    opt_prop_def,
+    prop_def,
+    result_def,
+    var_operand_def,
+)
+from xdsl.parser import Parser
+from xdsl.printer import Printer
+from xdsl.utils.exceptions import VerifyException
+
+from dialects.cnn import WindowAttr
+from dialects.tile_attributes import (
+    Affine,
+    ConfigurationAttr,
+    HalfType,
+    Requantize,
+    RequantizeAttr,
+    Slice,
+    SliceAttr,
+    SliceText,
+    SramType,
+    Sum,
+    SumAttr,
+    VectorLaw,
+    VectorLawAttr,
+    buffer_type,
+    check_slice,
+    parse_buffer,
+    parse_int,
+)
+from sim.isa import VECTOR_OPS
+from sim.machine import Configuration
+
+
+ORIGIN = Affine(0)
+
+
+class TileOp(IRDLOperation):
+    """Base of the ops that become instructions: ``layer`` is their provenance."""
+
+    layer = opt_prop_def(FlatSymbolRefAttrConstr)
+
+    @property
+    def layer_name(self) -> str:
+        return self.layer.root_reference.data if self.layer is not None else ""
+
+    def _print_layer(self, printer: Printer) -> None:
+        if self.layer is not None:
+            printer.print_string(f" layer @{self.layer.root_reference.data}")
+
+
+def layer_symbol(name: str | None) -> SymbolRefAttr | None:
+    return SymbolRefAttr(name) if name else None
+
+
+def parse_layer(parser: Parser) -> str | None:
+    if parser.parse_optional_keyword("layer") is None:
+        return None
+    return parser.parse_symbol_name().data
+
+
+@irdl_op_definition
+class FillOp(TileOp):
+    """A slice of weights (KRSC) into an L1 half, laid out for a configuration. The result is the half's contents
+    until the next fill of that half; ``groups`` of the slice's output channels share no inputs."""
+
+    name = "tile.fill"
+    weights = operand_def(SramType)
+    indices = var_operand_def(IndexType())
+    half = prop_def(IntegerAttr.constr(i64))
+    slice = prop_def(SliceAttr)
+    configuration = prop_def(ConfigurationAttr)
+    groups = prop_def(IntegerAttr.constr(i64))
+    zero = prop_def(IntegerAttr.constr(i64))
+    output = result_def(HalfType())
+
+    def __init__(
+        self,
+        half: int,
+        weights: SSAValue,
+        slice: Slice,
+        configuration: Configuration,
+        groups: int = 1,
+        zero: int = 0,
+        layer: str | None = None,
+        indices: Sequence[SSAValue] = (),
+    ):
+        super().__init__(
+            operands=[weights, indices],
+            result_types=[HalfType()],
+            properties={
+                "half": IntegerAttr(half, i64),
+                "slice": SliceAttr(slice),
+                "configuration": ConfigurationAttr(configuration),
+                "groups": IntegerAttr(groups, i64),
+                "zero": IntegerAttr(zero, i64),
+                "layer": layer_symbol(layer),
+            },
+        )
+
+    @classmethod
+    def parse(cls, parser: Parser) -> FillOp:
+        text = SliceText()
+        parser.parse_keyword("half")
+        half = parse_int(parser)
+        weights = parse_buffer(parser)
+        offsets = text.parse_offsets(parser)
+        sizes = text.parse_sizes(parser)
+        parser.parse_keyword("for")
+        configuration = ConfigurationAttr.parse_parameter(parser)
+        groups = parse_int(parser) if parser.parse_optional_keyword("groups") is not None else 1
+        zero = parse_int(parser) if parser.parse_optional_keyword("zero") is not None else 0
+        return cls(half, weights, Slice(offsets, sizes), configuration, groups, zero, parse_layer(parser), text.indices)
+
+    def print(self, printer: Printer) -> None:
+        text = SliceText(self.indices)
+        printer.print_string(f" half {self.half.value.data} ")
+        printer.print_ssa_value(self.weights)
+        text.print_offsets(printer, self.slice.data.offsets)
+        text.print_sizes(printer, self.slice.data.sizes)
+        printer.print_string(f" for <{self.configuration.data}>")
+        if self.groups.value.data != 1:
+            printer.print_string(f" groups {self.groups.value.data}")
+        if self.zero.value.data:
+            printer.print_string(f" zero {self.zero.value.data}")
+        self._print_layer(printer)
+
+    def verify_(self) -> None:
+        check_slice("weights", self.slice.data, self.weights, rows_clip=False)
+        if len(self.slice.data.sizes) != 4:
+            raise VerifyException("weights are KxRxSxC")
+        if self.half.value.data not in (0, 1):
+            raise VerifyException(f"L1 has halves 0 and 1, not {self.half.value.data}")
+        if self.slice.data.sizes[0] % self.groups.value.data:
+            raise VerifyException(
+                f"{self.groups.value.data} groups do not divide {self.slice.data.sizes[0]} output channels"
+            )
+
+
+@irdl_op_definition
+class ConvOp(TileOp):
+    """One pass of a convolution over a tile.
+
+    ``out`` is the output rectangle and channels in the output's logical coordinates; the window says which input rows
+    and columns meet it (the buffer's logical height and width say where padding begins, ``pad_value`` what it holds);
+    ``channels`` are the input channels this pass reads. With ``first`` accumulators start at zero; the ``requantize``
+    stage makes a pass the last one, with ``params`` from the named channel on, then optionally the residual sum, then
+    the table.
+    """
+
+    name = "tile.conv"
+    output = operand_def(SramType)
+    input = operand_def(SramType)
+    half = operand_def(HalfType())
+    params = opt_operand_def(SramType)
+    residual = opt_operand_def(SramType)
+    table = opt_operand_def(SramType)
+    indices = var_operand_def(IndexType())
+    out = prop_def(SliceAttr)
+    channels = prop_def(SliceAttr)
+    groups = prop_def(IntegerAttr.constr(i64))
+    window = prop_def(WindowAttr)
+    pad_value = prop_def(IntegerAttr.constr(i64))
+    first = prop_def(IntegerAttr.constr(i64))
+    params_offset = opt_prop_def(SliceAttr)
+    requantize = opt_prop_def(RequantizeAttr)
+    residual_offset = opt_prop_def(SliceAttr)
+    sum = opt_prop_def(SumAttr)
+    irdl_options = (AttrSizedOperandSegments(as_property=True),)
+
+    def __init__(
+        self,
+        output: SSAValue,
+        out: Slice,
+        input: SSAValue,
+        channels: Slice,
+        half: SSAValue,
+        window: WindowAttr,
+        *,
+        groups: int = 1,
+        pad_value: int = 0,
+        first: bool = True,
+        params: SSAValue | None = None,
+        params_offset: Affine | None = None,
+        requantize: Requantize | None = None,
+        residual: SSAValue | None = None,
+        residual_offset: Affine | None = None,
+        sum: Sum | None = None,
+        table: SSAValue | None = None,
+        layer: str | None = None,
+        indices: Sequence[SSAValue] = (),
+    ):
+        def at(offset: Affine | None) -> SliceAttr | None:
+            return SliceAttr(Slice((offset,), (1,))) if offset is not None else None
+
+        super().__init__(
+            operands=[output, input, half, params, residual, table, indices],
+            properties={
+                "out": SliceAttr(out),
+                "channels": SliceAttr(channels),
+                "groups": IntegerAttr(groups, i64),
+                "window": window,
+                "pad_value": IntegerAttr(pad_value, i64),
+                "first": IntegerAttr(int(first), i64),
+                "params_offset": at(params_offset),
+                "requantize": RequantizeAttr(requantize) if requantize else None,
+                "residual_offset": at(residual_offset),
+                "sum": SumAttr(sum) if sum else None,
+                "layer": layer_symbol(layer),
+            },
+        )
+
+    @property
+    def last(self) -> bool:
+        return self.requantize is not None
+
+    @classmethod
+    def parse(cls, parser: Parser) -> ConvOp:
+        text = SliceText()
+        output = parse_buffer(parser)
+        offsets = text.parse_offsets(parser)
+        out = Slice(offsets, text.parse_sizes(parser))
+        parser.parse_punctuation("=")
+        source = parse_buffer(parser)
+        channels = Slice(text.parse_offsets(parser), text.parse_sizes(parser))
+        parser.parse_punctuation(",")
+        half = parse_buffer(parser)
+        parser.parse_keyword("window")
+        window = WindowAttr.new(WindowAttr.parse_parameters(parser))
+        options: dict[str, Any] = {}
+        if parser.parse_optional_keyword("groups") is not None:
+            options["groups"] = parse_int(parser)
+        if parser.parse_optional_keyword("pad_value") is not None:
+            options["pad_value"] = parse_int(parser)
+        if parser.parse_optional_keyword("accumulate") is not None:
+            options["first"] = False
+        if parser.parse_optional_keyword("params") is not None:
+            options["params"] = parse_buffer(parser)
+            (options["params_offset"],) = text.parse_offsets(parser)
+            parser.parse_keyword("requantize")
+            options["requantize"] = RequantizeAttr.parse_parameter(parser)
+        if parser.parse_optional_keyword("add") is not None:
+            options["residual"] = parse_buffer(parser)
+            (options["residual_offset"],) = text.parse_offsets(parser)
+            options["sum"] = SumAttr.parse_parameter(parser)
+        if parser.parse_optional_keyword("table") is not None:
+            options["table"] = parse_buffer(parser)
+        return cls(
+            output, out, source, channels, half, window, layer=parse_layer(parser), indices=text.indices, **options
+        )
+
+    def print(self, printer: Printer) -> None:
+        text = SliceText(self.indices)
+        printer.print_string(" ")
+        printer.print_ssa_value(self.output)
+        text.print_offsets(printer, self.out.data.offsets)
+        text.print_sizes(printer, self.out.data.sizes)
+        printer.print_string(" = ")
+        printer.print_ssa_value(self.input)
+        text.print_offsets(printer, self.channels.data.offsets)
+        text.print_sizes(printer, self.channels.data.sizes)
+        printer.print_string(", ")
+        printer.print_ssa_value(self.half)
+        printer.print_string(" window ")
+        self.window.print_parameters(printer)
+        if self.groups.value.data != 1:
+            printer.print_string(f" groups {self.groups.value.data}")
+        if self.pad_value.value.data:
+            printer.print_string(f" pad_value {self.pad_value.value.data}")
+        if not self.first.value.data:
+            printer.print_string(" accumulate")
+        if self.params is not None and self.params_offset is not None and self.requantize is not None:
+            printer.print_string(" params ")
+            printer.print_ssa_value(self.params)
+            text.print_offsets(printer, self.params_offset.data.offsets)
+            printer.print_string(f" requantize <{self.requantize.data}>")
+        if self.residual is not None and self.residual_offset is not None and self.sum is not None:
+            printer.print_string(" add ")
+            printer.print_ssa_value(self.residual)
+            text.print_offsets(printer, self.residual_offset.data.offsets)
+            printer.print_string(f" <{self.sum.data}>")
+        if self.table is not None:
+            printer.print_string(" table ")
+            printer.print_ssa_value(self.table)
+        self._print_layer(printer)
+
+    def verify_(self) -> None:
+        check_slice("output", self.out.data, self.output)
+        out, source = buffer_type(self.output).dims, buffer_type(self.input).dims
+        if len(out) != 3 or len(source) != 3:
+            raise VerifyException("a convolution works on HxWxC buffers")
+        if len(self.channels.data.sizes) != 1:
+            raise VerifyException("input channels are one offset and one size")
+        groups = self.groups.value.data
+        if self.channels.data.sizes[0] % groups or self.out.data.sizes[2] % groups:
+            raise VerifyException(
+                f"{groups} groups do not divide {self.channels.data.sizes[0]} input and "
+                f"{self.out.data.sizes[2]} output channels"
+            )
+        if self.window.output(source[0], source[1]) != out[:2]:
+            raise VerifyException(
+                f"this window makes {self.window.output(source[0], source[1])} of {source[:2]}, not {out[:2]}"
+            )
+        if (self.params is None) != (self.requantize is None) or (self.residual is None) != (self.sum is None):
+            raise VerifyException("params come with requantize, a residual with its sum")
+        if not self.last and (self.residual is not None or self.table is not None):
+            raise VerifyException("only a last pass (with requantize) adds a residual or looks up a table")
+
+
+@irdl_op_definition
+class VectorOp(TileOp):
+    """One operation of the vector unit: the output box in logical coordinates, from one or two buffers.
+
+    ``offset``s are the first channel read of each operand. ``params`` holds affine's floats, from the
+    named channel on, ``table`` the table.
+    Pools use ``window`` and clip it at the input's logical edges; resize's factors are the window's strides; a global
+    average reads its whole input. A copy without a law moves codes as they are.
+    """
+
+    name = "tile.vector"
+    output = operand_def(SramType)
+    lhs = operand_def(SramType)
+    rhs = opt_operand_def(SramType)
+    params = opt_operand_def(SramType)
+    table = opt_operand_def(SramType)
+    indices = var_operand_def(IndexType())
+    kind = prop_def(StringAttr)
+    out = prop_def(SliceAttr)
+    lhs_offset = prop_def(SliceAttr)
+    params_offset = opt_prop_def(SliceAttr)
+    rhs_offset = opt_prop_def(SliceAttr)
+    window = opt_prop_def(WindowAttr)
+    law = prop_def(VectorLawAttr)
+    irdl_options = (AttrSizedOperandSegments(as_property=True),)
+
+    def __init__(
+        self,
+        kind: str,
+        output: SSAValue,
+        out: Slice,
+        lhs: SSAValue,
+        lhs_offset: Affine = ORIGIN,
+        *,
+        rhs: SSAValue | None = None,
+        rhs_offset: Affine | None = None,
+        params: SSAValue | None = None,
+        params_offset: Affine | None = None,
+        table: SSAValue | None = None,
+        window: WindowAttr | None = None,
+        law: VectorLaw | None = None,
+        layer: str | None = None,
+        indices: Sequence[SSAValue] = (),
+    ):
+        if rhs is not None and rhs_offset is None:
+            rhs_offset = Affine(0)
+        if params is not None and params_offset is None:
+            params_offset = Affine(0)
+        super().__init__(
+            operands=[output, lhs, rhs, params, table, indices],
+            properties={
+                "kind": StringAttr(kind),
+                "out": SliceAttr(out),
+                "lhs_offset": SliceAttr(Slice((lhs_offset,), (1,))),
+                "rhs_offset": SliceAttr(Slice((rhs_offset,), (1,))) if rhs_offset is not None else None,
+                "params_offset": SliceAttr(Slice((params_offset,), (1,))) if params_offset is not None else None,
+                "window": window,
+                "law": VectorLawAttr(law or VectorLaw()),
+                "layer": layer_symbol(layer),
+            },
+        )
+
+    @classmethod
+    def parse(cls, parser: Parser) -> VectorOp:
+        text = SliceText()
+        kind = parser.parse_identifier()
+        output = parse_buffer(parser)
+        offsets = text.parse_offsets(parser)
+        out = Slice(offsets, text.parse_sizes(parser))
+        parser.parse_punctuation("=")
+        lhs = parse_buffer(parser)
+        (lhs_offset,) = text.parse_offsets(parser)
+        options: dict[str, Any] = {}
+        if parser.parse_optional_punctuation(",") is not None:
+            options["rhs"] = parse_buffer(parser)
+            (options["rhs_offset"],) = text.parse_offsets(parser)
+        if parser.parse_optional_keyword("window") is not None:
+            options["window"] = WindowAttr.new(WindowAttr.parse_parameters(parser))
+        if parser.parse_optional_keyword("params") is not None:
+            options["params"] = parse_buffer(parser)
+            (options["params_offset"],) = text.parse_offsets(parser)
+        if parser.parse_optional_keyword("table") is not None:
+            options["table"] = parse_buffer(parser)
+        if parser.parse_optional_keyword("law") is not None:
+            options["law"] = VectorLawAttr.parse_parameter(parser)
+        return cls(kind, output, out, lhs, lhs_offset, layer=parse_layer(parser), indices=text.indices, **options)
+
+    def print(self, printer: Printer) -> None:
+        text = SliceText(self.indices)
+        printer.print_string(f" {self.kind.data} ")
+        printer.print_ssa_value(self.output)
+        text.print_offsets(printer, self.out.data.offsets)
+        text.print_sizes(printer, self.out.data.sizes)
+        printer.print_string(" = ")
+        printer.print_ssa_value(self.lhs)
+        text.print_offsets(printer, self.lhs_offset.data.offsets)
+        if self.rhs is not None and self.rhs_offset is not None:
+            printer.print_string(", ")
+            printer.print_ssa_value(self.rhs)
+            text.print_offsets(printer, self.rhs_offset.data.offsets)
+        if self.window is not None:
+            printer.print_string(" window ")
+            self.window.print_parameters(printer)
+        if self.params is not None and self.params_offset is not None:
+            printer.print_string(" params ")
+            printer.print_ssa_value(self.params)
+            text.print_offsets(printer, self.params_offset.data.offsets)
+        if self.table is not None:
+            printer.print_string(" table ")
+            printer.print_ssa_value(self.table)
+        if self.law.data != VectorLaw():
+            printer.print_string(f" law <{self.law.data}>")
+        self._print_layer(printer)
+
+    def verify_(self) -> None:
+        if self.kind.data not in VECTOR_OPS:
+            raise VerifyException(f"the vector unit has no '{self.kind.data}'; it has {', '.join(VECTOR_OPS)}")
+        check_slice("output", self.out.data, self.output)
+        if len(buffer_type(self.output).dims) != 3 or len(buffer_type(self.lhs).dims) != 3:
+            raise VerifyException("a vector operation works on HxWxC buffers")
+        if (self.kind.data in ("add", "mul")) != (self.rhs is not None):
+            raise VerifyException("add and mul have two operands, every other operation one")
+        if (self.params is None) != (self.params_offset is None):
+            raise VerifyException("params come with the channel they start at")
+        if (self.kind.data == "affine") != (self.params is not None):
+            raise VerifyException("affine, and no other operation, has params")
+        if (self.kind.data == "table") != (self.table is not None):
+            raise VerifyException("table, and no other operation, has a table")
+        if (self.kind.data in ("max_pool", "average_pool", "resize")) != (self.window is not None):
+            raise VerifyException("pools and resize, and no other operation, have a window")
