@@ -48,7 +48,6 @@ from dialects.tile_attributes import (
 from sim.isa import VECTOR_OPS
 from sim.machine import Configuration
 
-
 ORIGIN = Affine(0)
 
 

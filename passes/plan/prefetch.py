@@ -39,8 +39,9 @@ class Cost:
 def prefetch(machine: Machine, items: Sequence[Item], transfers: Sequence[Transfer], *, ahead: bool = True) -> Cost:
     """Give every transfer its position (the item before which it stands) and every room its address.
 
-    ``transfers`` come in order of need. Rooms that transfers fill start to live at their first transfer. With ``ahead``
-    false a load waits until its layer begins. Raises DoesNotFit, naming the item and the rooms alive there, when even loading everything at the last moment needs more.
+    ``transfers`` come in order of need. Rooms that transfers fill start to live at their first transfer. With
+    ``ahead`` false a load waits until its layer begins. Raises DoesNotFit, naming the item and the rooms alive there,
+    when even loading everything at the last moment needs more.
     """
     capacity = machine.sram.bytes
     rooms: dict[Room, None] = {}

@@ -1,9 +1,9 @@
 """The search: a few partitions of the network, each planned to the end, the best by the objective.
 
 The space is small on purpose. Where all activations leave room (ROOMY), every layer alone is a partition whose loads
-are never late, and nothing else is tried. Where they crowd SRAM, layers are fused within each of a few budgets, with long
-skips on chip or in DRAM. Every candidate is laid out with real addresses and paced by the machine's laws, so the one
-that is kept is known to fit, and its expected cycles are those of its own text but for waits inside a buffer.
+are never late, and nothing else is tried. Where they crowd SRAM, layers are fused within each of a few budgets, with
+long skips on chip or in DRAM. Every candidate is laid out with real addresses and paced by the machine's laws, so the
+one that is kept is known to fit, and its expected cycles are those of its own text but for waits inside a buffer.
 """
 
 from __future__ import annotations

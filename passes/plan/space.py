@@ -2,8 +2,8 @@
 
 Activations are placed first, all lifetimes known, each as high as it fits. Loads then take the space between them in
 the order of the load queue, each where what it overwrites has been dead longest, and behind the one before where that
-makes no difference, so that weights of alike size leave no holes. A load for which there is no gap yet waits, instead of
-making the plan fail.
+makes no difference, so that weights of alike size leave no holes. A load for which there is no gap yet waits, instead
+of making the plan fail.
 """
 
 from __future__ import annotations
