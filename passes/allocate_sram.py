@@ -19,13 +19,16 @@ from xdsl.passes import ModulePass
 
 from dialects import accel
 from passes import dram_layout, placement
-from passes.problems import ModelError
+from passes.problems import ModelError, add_note
 from sim import machine as machines
 from sim.machine import Machine
 
 _SLACKS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Parts of the program that a buffer is kept clear of its predecessors, largest first."""
 _SHOWN = 8
+
+NOTE = "Planned within {:,} bytes of SRAM."
+"""What a program says that was made for less SRAM than its machine has."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class AllocateSramPass(ModulePass):
         for program in programs:
             machine = machines.load(program.machine.data)
             allocate(program, machine, min(self.limit or machine.sram.bytes, machine.sram.bytes))
+            if self.limit and self.limit < machine.sram.bytes:
+                add_note(op, NOTE.format(self.limit))
         if programs:
             dram_layout.lay_out(programs, machines.load(programs[0].machine.data))
 

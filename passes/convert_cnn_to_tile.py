@@ -16,6 +16,7 @@ After::
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,14 +28,19 @@ from xdsl.passes import ModulePass
 
 from dialects import cnn, tile
 from dialects.recon import CallOp, LayerOp
+from passes.allocate_sram import NOTE
 from passes.plan.candidates import conv_shape
 from passes.plan.network import Layer, Network, network
 from passes.plan.options import Options
 from passes.plan.search import configured, plan
 from passes.plan.spell import Speller
+from passes.problems import add_note
 from sim import machine as machines
 from sim.laws import ceil_div
 from sim.machine import Configuration, Machine
+
+LAYERS_PER_SECOND = 100
+"""Layers that an ordinary core plans in a second, as a time budget counts them: no clock is read."""
 
 CONFIGURATION = "configuration"
 """The attribute of a convolution that pins its configuration."""
@@ -42,7 +48,11 @@ CONFIGURATION = "configuration"
 
 @dataclass(frozen=True)
 class ConvertCnnToTilePass(ModulePass):
-    """Plan every machine segment and spell the plan as tile IR."""
+    """Plan every machine segment and spell the plan as tile IR.
+
+    ``time_budget`` seconds stand for as many trials as an ordinary core makes in them, by a fixed count of layers, so
+    that the plan depends on no clock; 0 sets no limit.
+    """
 
     name = "convert-cnn-to-tile"
     machine: str = "edge4k"
@@ -55,6 +65,7 @@ class ConvertCnnToTilePass(ModulePass):
     prefetch: bool = True
     residency: bool = True
     fusion: bool = True
+    time_budget: float = 0.0
 
     @property
     def options(self) -> Options:
@@ -73,12 +84,26 @@ class ConvertCnnToTilePass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         target = machines.load(self.machine)
-        for function in [f for f in op.body.block.ops if isinstance(f, func.FuncOp)]:
-            for number, ops in enumerate(segments(function)):
-                self.convert(op, function, ops, f"segment{number}" if number else "main_segment", target)
+        if 0 < self.sram_limit < target.sram.bytes:
+            add_note(op, NOTE.format(self.sram_limit))
+        found = [(f, segments(f)) for f in op.body.block.ops if isinstance(f, func.FuncOp)]
+        options = self.options
+        if self.time_budget > 0:
+            layers = sum(len(ops) for _, parts in found for ops in parts)
+            trials = max(1, int(self.time_budget * LAYERS_PER_SECOND) // max(1, layers))
+            options = dataclasses.replace(options, trials=min(trials, options.trials or trials))
+        for function, parts in found:
+            for number, ops in enumerate(parts):
+                self.convert(op, function, ops, f"segment{number}" if number else "main_segment", target, options)
 
     def convert(
-        self, module: ModuleOp, function: func.FuncOp, ops: Sequence[Operation], name: str, target: Machine
+        self,
+        module: ModuleOp,
+        function: func.FuncOp,
+        ops: Sequence[Operation],
+        name: str,
+        target: Machine,
+        options: Options,
     ) -> None:
         inside = set(ops)
         inputs = list(
@@ -91,7 +116,7 @@ class ConvertCnnToTilePass(ModulePass):
         )
         outputs = [r for op in ops for r in op.results if any(use.operation not in inside for use in r.uses)]
         net = network(ops, inputs, outputs)
-        chosen = configured(target, net, pinned(net), self.options)
+        chosen = configured(target, net, pinned(net), options)
         schedule = tile.ScheduleOp(
             name,
             self.machine,
@@ -100,7 +125,7 @@ class ConvertCnnToTilePass(ModulePass):
         )
         for argument, tensor in zip(schedule.body.block.args, [*net.inputs, *net.outputs], strict=True):
             argument.name_hint = hint(tensor.name)
-        found = plan(target, net, chosen, self.options)
+        found = plan(target, net, chosen, options)
         Speller(net, schedule).write(found.items, found.pending)
         call = CallOp(name, inputs, [value.type for value in outputs])
         block = function.body.block

@@ -15,6 +15,8 @@ After::
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from xdsl.context import Context
@@ -30,7 +32,7 @@ from passes.plan.options import Options
 from passes.plan.search import configured
 from sim import machine as machines
 from sim.errors import ReconError
-from sim.machine import Configuration
+from sim.machine import Configuration, Machine
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class SelectConfigurationPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         target = machines.load(self.machine)
         options = Options(level=self.level, winograd=self.winograd, single=self.single)
-        pins = dict(_pin(text) for text in self.pin)
-        used: set[str] = set()
+        pins = _pins(self.pin, options.machine(target))
+        there: dict[str, None] = {}
         for function in [f for f in op.body.block.ops if isinstance(f, func.FuncOp)]:
             for ops in segments(function):
                 inside = set(ops)
@@ -58,21 +60,38 @@ class SelectConfigurationPass(ModulePass):
                     )
                 )
                 net = network(ops, inputs, [])
-                for layer in net.layers:
-                    if layer.is_conv and layer.name in pins:
+                for layer in [layer for layer in net.layers if layer.is_conv]:
+                    there[layer.name] = None
+                    if layer.name in pins:
                         layer.conv.attributes[CONFIGURATION] = ConfigurationAttr(pins[layer.name])
-                        used.add(layer.name)
                 for layer, configuration in configured(target, net, pinned(net), options).items():
                     layer.conv.attributes[CONFIGURATION] = ConfigurationAttr(configuration)
-        if missing := sorted(set(pins) - used):
-            raise ReconError(f"There is no convolution named {', '.join(missing)} to pin a configuration to.")
+        _check_names(pins, there)
 
 
-def _pin(text: str) -> tuple[str, Configuration]:
-    name, separator, configuration = text.partition("=")
-    try:
-        if not separator:
-            raise ValueError(f'"{text}" is not LAYER=CONFIGURATION')
-        return name, Configuration.parse(configuration)
-    except ValueError as error:
-        raise ReconError(f"Cannot pin: {error}.") from None
+def _pins(texts: Iterable[str], target: Machine) -> dict[str, Configuration]:
+    """``LAYER=CONFIGURATION`` as configurations by layer, each one that the machine can take."""
+    pins: dict[str, Configuration] = {}
+    for text in texts:
+        name, separator, configuration = text.rpartition("=")
+        try:
+            if not separator or not name:
+                raise ValueError(f'"{text}" is not LAYER=CONFIGURATION')
+            found = Configuration.parse(configuration)
+            if (refusal := target.refusal(found)) is not None:
+                raise ValueError(f"{name} in {found}: {refusal}")
+            if pins.setdefault(name, found) != found:
+                raise ValueError(f"{name} is given two configurations, {pins[name]} and {found}")
+        except ValueError as error:
+            raise ReconError(f"Cannot pin: {error}.") from None
+    return pins
+
+
+def _check_names(pins: Mapping[str, Configuration], there: Iterable[str]) -> None:
+    """ReconError for pins of layers that do not exist, with a name that is near."""
+    names = list(there)
+    for name in pins:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"did you mean '{near[0]}'?" if near else "the table of 'recon run' names the layers."
+            raise ReconError(f"There is no convolution '{name}' to pin a configuration to; {hint}")

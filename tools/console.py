@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from passes.plan.options import OBJECTIVES
+from tools.options import FREEDOMS, LEVELS_OF_EFFORT
+
 if TYPE_CHECKING:
     from rich.status import Status
 
@@ -18,6 +21,27 @@ PATIENCE = 2.0
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the answer.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More about what happens.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.", hidden=True)]
+
+Level = Annotated[
+    int | None, typer.Option("-O", metavar="0|1|2", help=f"Effort: {LEVELS_OF_EFFORT}.  [default: 2]", min=0, max=2)
+]
+Objective = Annotated[
+    str | None, typer.Option(metavar="|".join(OBJECTIVES), help="What the plan should keep low.  [default: cycles]")
+]
+SramLimit = Annotated[
+    str | None, typer.Option(metavar="2MiB", help="Use no more SRAM than this: 2MiB, 2048KiB, 2MB or bytes.")
+]
+Pin = Annotated[
+    list[str] | None, typer.Option(metavar="LAYER=CONFIG", help="Fix the configuration of a layer; repeatable.")
+]
+TimeBudget = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Bound the search: by a fixed count of layers, not by a clock."),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(metavar="|".join(FREEDOMS), help="Plan without this freedom, to see what it is worth; repeatable."),
+]
 
 
 class Talk:

@@ -27,7 +27,7 @@ from sim.machine import load as load_machine
 from sim.program import Program
 from tools import diagnostics
 from tools.constants import read as read_constants
-from tools.options import check_planned_machine
+from tools.options import Planning, check_planned_machine, check_unplanned
 from tools.registry import get_all_dialects
 from tools.runtime import Result, run_program
 
@@ -87,18 +87,19 @@ def lower(
     assume_int8: bool = False,
     report: Report | None = None,
     validator: Validator | None = None,
+    options: Planning | None = None,
 ) -> None:
     """Take the module down to a level in place, verifying after every pass.
 
-    ``machine`` is for passes above ``tile``; a plan names its own. ``validator`` checks each pass. ReconError says
-    which pass failed, and on what.
+    ``machine`` is for passes above ``tile``; a plan names its own; ``options`` are the planner's. ``validator`` checks
+    each pass. ReconError says which pass failed, and on what.
     """
     start = level_of(module)
     if LEVELS.index(start) > LEVELS.index(level):
         raise ReconError(f"This is at level {start}, below {level}; the road only goes down.")
-    options: dict[str, Any] = {"assume_int8": assume_int8}
+    given: dict[str, Any] = {"assume_int8": assume_int8, **(options.for_passes() if options is not None else {})}
     if machine is not None:
-        options["machine"] = machine
+        given["machine"] = machine
 
     def between(before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
         diagnostics.verify(module)
@@ -109,7 +110,7 @@ def lower(
 
     with diagnostics.lean_diagnostics():
         try:
-            PassPipeline(passes_between(start, level, options), between).apply(context, module)
+            PassPipeline(passes_between(start, level, given), between).apply(context, module)
             verify_structure(module, level)
         except DiagnosticException as error:
             raise ReconError(diagnostics.describe(error)) from None
@@ -123,24 +124,36 @@ def compile_model(
     image: Mapping[str, Any] | None = None,
     report: Report | None = None,
     validator: Validator | None = None,
+    options: Planning | None = None,
 ) -> Program:
     """Compile an ONNX model, or IR of any level, to a program.
 
     ``machine`` is a name or a TOML file (default ``edge4k``; a plan names its own); ``image`` records how pictures
-    become inputs; ``validator`` checks every pass and the program. Raises ReconError, with all problems of a model at
-    once.
+    become inputs; ``validator`` checks every pass and the program; ``options`` are the planner's. Raises ReconError,
+    with all problems of a model at once.
     """
+    options = options or Planning()
     if machine is not None:
-        load_machine(machine)  # a wrong name should not cost a minute of importing
+        options.machine(load_machine(machine))  # a wrong name should not cost a minute of importing
     context = make_context()
     if report is not None:
         report("reading the model")
     module = read_module(path, context, input_shapes)
     if machine is not None:
         check_planned_machine(module, machine, str(path))
+    check_unplanned(module, options, str(path))
     if LEVELS.index(level_of(module)) < LEVELS.index("tile"):
         machine = machine or DEFAULT_MACHINE
-    lower(module, "accel", context, machine=machine, assume_int8=assume_int8, report=report, validator=validator)
+    lower(
+        module,
+        "accel",
+        context,
+        machine=machine,
+        assume_int8=assume_int8,
+        report=report,
+        validator=validator,
+        options=options,
+    )
     if report is not None:
         report("writing the program")
     from backend.emit import emit

@@ -25,9 +25,10 @@ from xdsl.utils.exceptions import PassFailedException
 from xdsl.xdsl_opt_main import xDSLOptMain
 
 from passes.pipeline import LEVELS, PIPELINE, level_of, passes_between
+from passes.plan.options import OBJECTIVES
 from sim.errors import ReconError
 from tools import CONSTANTS, VERSION, diagnostics
-from tools.options import check_planned_machine, input_shapes
+from tools.options import LEVELS_OF_EFFORT, check_planned_machine, input_shapes, planning
 
 if TYPE_CHECKING:
     from tools.validate import Validator
@@ -88,6 +89,20 @@ class ReconOpt(xDSLOptMain):
             help="shape of a model input that the model leaves open",
         )
         group.add_argument(
+            "-O", type=int, choices=(0, 1, 2), dest="level", help=f"effort: {LEVELS_OF_EFFORT} (normally 2)"
+        )
+        group.add_argument("--objective", choices=OBJECTIVES, help="what the plan should keep low (normally cycles)")
+        group.add_argument("--sram-limit", metavar="2MiB", help="plan and place within so much SRAM")
+        group.add_argument(
+            "--pin", action="append", metavar="LAYER=CONFIG", help="fix the configuration of a layer; repeatable"
+        )
+        group.add_argument(
+            "--time-budget",
+            type=float,
+            metavar="SECONDS",
+            help="bound the search: by a fixed count of layers, not by a clock",
+        )
+        group.add_argument(
             "--validate-each",
             action="store_true",
             help="run the IR before and after every pass, and stop at the first that changes an answer",
@@ -127,7 +142,7 @@ class ReconOpt(xDSLOptMain):
         self.available_frontends["onnx"] = parse_onnx
 
     def setup_pipeline(self) -> None:
-        """Build the pipeline of ``-p``; ``--machine`` and ``--assume-int8`` reach every pass that has such a field."""
+        """Build the pipeline of ``-p``; ``--machine`` and the like reach every pass that has such a field."""
         for spec in parse_pipeline(self.args.passes):
             if spec.name not in self.available_passes:
                 near = difflib.get_close_matches(spec.name, self.available_passes, 1)
@@ -143,7 +158,16 @@ class ReconOpt(xDSLOptMain):
     @property
     def shared_options(self) -> dict[str, Any]:
         """Options that the command line gives to every pass with a field of that name."""
-        options = {"machine": self.args.machine, "assume_int8": self.args.assume_int8}
+        args = self.args
+        options = {"machine": args.machine, "assume_int8": args.assume_int8}
+        asked = {
+            name: getattr(args, name)
+            for name in ("level", "objective", "sram_limit", "pin", "time_budget")
+            if getattr(args, name) is not None
+        }
+        planned = planning(**asked).for_passes()
+        names = {*asked, "limit"} if args.sram_limit else asked.keys()
+        options |= {name: planned[name] for name in names}
         return {name: value for name, value in options.items() if value is not None}
 
     def _checked(self, callback: Any) -> Any:
@@ -218,10 +242,14 @@ class ReconOpt(xDSLOptMain):
 
 
 def _with_options(one: ModulePass, options: dict[str, Any]) -> ModulePass:
-    """The pass with these options where it has such a field and ``-p`` left it at its default."""
+    """The pass with these options where it has such a field, of such a type, and ``-p`` left it at its default."""
     given = one.spec().parameters
-    fields = {field.name for field in dataclasses.fields(one)}
-    values = {name: value for name, value in options.items() if name in fields and name not in given}
+    fields = {field.name: getattr(one, field.name) for field in dataclasses.fields(one)}
+    values = {
+        name: value
+        for name, value in options.items()
+        if name in fields and name not in given and (fields[name] is None or isinstance(value, type(fields[name])))
+    }
     return dataclasses.replace(one, **values)
 
 

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from tools.console import Debug, Quiet, Talk, Verbose, count
+from tools.console import (
+    Debug,
+    Level,
+    Objective,
+    Pin,
+    Quiet,
+    SramLimit,
+    Talk,
+    TimeBudget,
+    Verbose,
+    Without,
+    count,
+)
 
 
 def compile_command(
@@ -25,6 +37,12 @@ def compile_command(
         bool,
         typer.Option("--assume-int8", help="Quantise a float model with made-up scales, to learn what it would cost."),
     ] = False,
+    level: Level = None,
+    objective: Objective = None,
+    sram_limit: SramLimit = None,
+    pin: Pin = None,
+    time_budget: TimeBudget = None,
+    without: Without = None,
     scale: Annotated[
         str | None,
         typer.Option(metavar="NUMBER[,…]", help="Record how pictures become inputs: (pixel - mean) * scale."),
@@ -49,19 +67,23 @@ def compile_command(
     recon compile detector.onnx -o detector.rbin --input-shape image=1,3,416,416
     recon compile float_model.onnx -o cost.rbin --assume-int8
     recon compile plan.mlir -o plan.rbin
+    recon compile model.onnx -o small.rbin --sram-limit 2MiB --objective dram
+    recon compile model.onnx -o mine.rbin --pin "conv2d_1=direct g1 k64 r16 p4"
+    recon compile model.onnx -o quick.rbin -O1          or --time-budget 5
     recon compile model.onnx -o model.rbin --validate
 
     A model must be int8: QDQ or QOperator form, as onnxruntime.quantization and TensorFlow Lite converters write it.
     """
     from sim.errors import ProgramError
     from tools.driver import compile_model
-    from tools.options import input_shapes
+    from tools.options import input_shapes, planning
     from tools.tensors import Picture
 
     talk = Talk(quiet, verbose)
     if not output.parent.is_dir():
         raise ProgramError(f"{output}: cannot be written: there is no folder {output.parent}.")
     shapes = input_shapes(input_shape or [])
+    options = planning(level, objective, sram_limit, pin or (), time_budget, without or ())
     image = Picture.parse(scale, mean).to_json()
     with talk.progress("compiling") as progress:
 
@@ -74,7 +96,7 @@ def compile_command(
             from tools.validate import DEFAULT_INPUTS, Validator
 
             validator = Validator(validate_inputs or DEFAULT_INPUTS, report=progress.doing)
-        program = compile_model(model, machine, shapes, assume_int8, image, report, validator)
+        program = compile_model(model, machine, shapes, assume_int8, image, report, validator, options)
         program.save(output)
     for note in program.notes:
         talk.note(note)
