@@ -17,7 +17,7 @@ from tests.mutations import __main__ as command
 from tests.mutations.interleavings import Case, Harm, judge, outcomes, run_once, touches
 from tests.mutations.mutate import KINDS
 from tests.mutations.small_programs import LONGEST, small_program
-from tests.mutations.table import Good, changed, compare
+from tests.mutations.table import ENOUGH, Good, changed, compare
 from tests.sim.support import image, params, program
 
 
@@ -168,3 +168,29 @@ def test_a_stop_because_of_values_is_told_apart() -> None:
     case = case_of(text, constants, 1)
     assert judge(case, ({},), None).harm is Harm.VALUE
     check_program(case.program)
+
+
+class _Blind:
+    """A sanitizer that sees nothing."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def begin(self, _index: int) -> None: ...
+
+
+def _nothing(*_: object) -> None: ...
+
+
+def _never(*_: object) -> str:
+    return "no program is good enough"
+
+
+def test_a_blind_proof_a_blind_sanitizer_and_a_jealous_proof_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("passes.hazards._Proof.races", _nothing)
+        patch.setattr("passes.check_hazards.obeys", _nothing)
+        patch.setattr("sim.simulator.Sanitizer", _Blind)
+        missed = [who for result in compare(42, 9).missed for who in result.missed]
+    assert {"proof", "sanitizer"} == set(missed)
+    monkeypatch.setattr("tests.mutations.table.proof_rejects", _never)
+    assert len(compare(14, 9).good_accused) == ENOUGH
