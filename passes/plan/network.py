@@ -31,6 +31,22 @@ class Buffer:
     def bytes(self) -> int:
         return self.height * self.width * self.channels
 
+    @property
+    def is_inner(self) -> bool:
+        """Whether it is between layers only: nothing in it comes from or goes to the world outside."""
+        return not any(tensor.is_given or tensor.is_output for tensor in self.tensors)
+
+    @property
+    def can_spill(self) -> bool:
+        """Whether DRAM can hold it while layers work on some of its rows; outputs must then leave as they are made."""
+        outputs = [tensor for tensor in self.tensors if tensor.is_output]
+        given = [tensor for tensor in self.tensors if tensor.is_given]
+        return (
+            self.height > 1
+            and not any(tensor.is_view for tensor in self.tensors)
+            and not any(a.overlaps(b) for a in outputs for b in given)
+        )
+
 
 @dataclass(eq=False)
 class Tensor:
@@ -44,6 +60,25 @@ class Tensor:
     consumers: list[Layer] = field(default_factory=list)
     is_input: bool = False
     is_output: bool = False
+    constant: cnn.ConstantOp | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it comes from DRAM as it is, no layer makes it: an input or a constant."""
+        return self.is_input or self.constant is not None
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is its buffer seen in another shape, always the whole of it."""
+        return (self.height, self.width) != (self.buffer.height, self.buffer.width)
+
+    def overlaps(self, other: Tensor) -> bool:
+        """Whether two tensors of one buffer share channels."""
+        return (
+            self.is_view
+            or other.is_view
+            or (other.offset < self.offset + self.channels and self.offset < other.offset + other.channels)
+        )
 
     @property
     def height(self) -> int:
@@ -202,6 +237,7 @@ class _Builder:
         inputs = [self.tensors[operand] for operand in op.operands]
         output = self.tensors[op.results[0]] = self.tensor(_type(op.results[0]), name)
         if isinstance(op, cnn.ConstantOp):
+            output.constant = op
             self.constants.append((output, op))
         elif isinstance(op, cnn.ConcatOp):
             self.joins.append((output, inputs))
@@ -230,6 +266,11 @@ class _Builder:
         """Give concats their parts, from the last concat to the first, and every tensor its buffer."""
         for seen, source in self.views:
             self.parents[seen] = (source, 0)
+        shaped = {seen for seen, _ in self.views}
+        for part, (source, offset) in list(self.parents.items()):
+            if part not in shaped and source in shaped:
+                # Channels are counted in the shape of the buffer, so what is seen in another one is copied first.
+                self.parents[part] = (self.copy(source), offset)
         for whole, parts in reversed(self.joins):
             places = [self.place(part) for part in parts]
             root, first = places[0]
@@ -238,9 +279,9 @@ class _Builder:
                 self.parents[whole] = (root, first)
                 continue
             offset = 0
-            for part in parts:
-                if part in self.parents or self.place(whole)[0] is part:
-                    part = self.copy(part)
+            for number, part in enumerate(parts):
+                if part in self.parents:
+                    part = parts[number] = self.copy(part)
                 self.parents[part] = (whole, offset)
                 offset += part.channels
         for seen, source in self.views:
@@ -273,6 +314,8 @@ class _Builder:
         """The layers that write a tensor: its own producer, or those of what it is joined or seen from."""
         if tensor.producer is not None:
             return [tensor.producer]
+        if tensor.is_given:
+            return []
         sources = [parts for whole, parts in self.joins if whole is tensor]
         sources += [[source] for seen, source in self.views if seen is tensor]
         if tensor in self.parents and not sources:

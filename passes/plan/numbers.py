@@ -85,7 +85,9 @@ def vector_law(kind: str, op: Any, inputs: list[cnn.TensorType], output: cnn.Ten
             (sx, sy, 0.0, 0.0, 0.0, 0.0), (zx, 0, zy), lo, hi, count.value.data if count is not None else 0
         )
     if kind == "pad":
-        return VectorLaw((1.0, 1.0, 0.0, 0.0, 0.0, 0.0), (zx, 0, zx), -128, 127, 1)
+        # The mean of one pixel; what lies outside counts and is the zero point, whatever it is called.
+        value = zx if op.value is None else op.value.value.data
+        return VectorLaw((1.0, 1.0, 0.0, 0.0, 0.0, 0.0), (value, 0, value), -128, 127, 1)
     if kind == "copy":
         return VectorLaw((1.0, 1.0, 0.0, 0.0, 0.0, 0.0))
     if kind == "affine":

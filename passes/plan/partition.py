@@ -93,7 +93,7 @@ class Partitioner:
         return (
             layer.output.height > 1
             and layer.kind != "global_average_pool"
-            and all((t.height, t.width) == (t.buffer.height, t.buffer.width) for t in (*layer.inputs, layer.output))
+            and not any(tensor.is_view for tensor in (*layer.inputs, layer.output))
         )
 
     def resident(self, first: int, last: int) -> int:
@@ -102,8 +102,7 @@ class Partitioner:
         for buffer, (birth, death) in self.life.items():
             if buffer in self.spilled or death < first or birth > last:
                 continue
-            inner = birth >= first and death <= last and not any(t.is_input or t.is_output for t in buffer.tensors)
-            if not inner:
+            if not (birth >= first and death <= last and buffer.is_inner):
                 total += buffer.bytes
         return total
 
@@ -167,20 +166,13 @@ class Partitioner:
         for buffer in self.life:
             people = sorted({p.index for t in buffer.tensors for p in (t.producer, *t.consumers) if p is not None})
             idle = max((b - a for a, b in itertools.pairwise(people)), default=0)
-            whole = all((t.height, t.width) == (buffer.height, buffer.width) for t in buffer.tensors)
-            if idle >= IDLE and whole and buffer.bytes * 100 > self.machine.sram.bytes:
+            if idle >= IDLE and buffer.can_spill and buffer.bytes * 100 > self.machine.sram.bytes:
                 found.add(buffer)
         return frozenset(found)
 
     def spillable(self) -> frozenset[Buffer]:
         """Buffers between layers that DRAM could hold: all but inputs, outputs, and those seen in another shape."""
-        return frozenset(
-            buffer
-            for buffer in self.life
-            if buffer.height > 1
-            and all((t.height, t.width) == (buffer.height, buffer.width) for t in buffer.tensors)
-            and not any(t.is_input or t.is_output for t in buffer.tensors)
-        )
+        return frozenset(buffer for buffer in self.life if buffer.can_spill and buffer.is_inner)
 
     def cut(self, budget: int, spilled: frozenset[Buffer] = frozenset()) -> Partition:
         """The partition within a budget, with these buffers in DRAM at least.
@@ -195,10 +187,7 @@ class Partitioner:
             alive = [
                 b
                 for b, (birth, death) in self.life.items()
-                if birth <= found <= death
-                and b not in self.spilled
-                and not any((t.height, t.width) != (b.height, b.width) for t in b.tensors)
-                and b.height > 1
+                if birth <= found <= death and b not in self.spilled and b.can_spill
             ]
             if not alive:
                 layer = self.layers[found]

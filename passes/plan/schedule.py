@@ -17,7 +17,7 @@ from passes.plan import numbers
 from passes.plan.blocks import Constant, Item, Room, Transfer, rooms_of
 from passes.plan.candidates import Blocking, ConvShape, conv_shape, evaluate
 from passes.plan.network import Buffer, Layer, Network, Tensor
-from passes.plan.stripes import Group, Step, leaves, progress, rings, row_multiple
+from passes.plan.stripes import Group, Step, progress, read_outside, rings, row_multiple
 from sim import laws
 from sim.machine import Configuration, Machine
 
@@ -69,8 +69,12 @@ class Schedule:
             if tensor.buffer not in spilled:
                 self.load_input(tensor)
         for tensor, op in network.constants:
-            source = Constant(op.value, tensor.type.dims[1:])
-            self.pending.append(self.load_rows(tensor, source, 0, tensor.height))
+            if tensor.buffer not in spilled:
+                source = Constant(op.value, tensor.type.dims[1:])
+                self.pending.append(self.load_rows(tensor, source, 0, tensor.height))
+        for tensor in network.outputs:
+            if not _makers(tensor):
+                self.items.append(self.store_item("", tensor, tensor, (0, tensor.height), (0, tensor.channels)))
         for group in groups:
             self.run(group)
         self.add_configurations()
@@ -91,10 +95,9 @@ class Schedule:
             start = len(self.items)
             arriving = self.stream_in(group, step, loaded)
             for layer, first, end in step:
-                whole = (first, end) == (0, layer.output.height)
                 for item in self.convolution(layer, first, end) if layer.is_conv else self.vector(layer, first, end):
                     self.items.append(item)
-                self.store(group, layer, first, end, whole)
+                self.store(group, layer, first, end)
             opening = self.items[start]
             for transfer in arriving:
                 transfer.need_item = opening
@@ -120,6 +123,8 @@ class Schedule:
                 room = self.local[part.buffer]
                 room.loaded = True
                 source, channel = (part, 0) if part.is_input else (part.buffer, part.offset)
+                if part.constant is not None:
+                    source, channel = Constant(part.constant.value, part.type.dims[1:]), 0
                 sizes = (end - first, part.width, part.channels)
                 transfer = Transfer(room, (first, 0, part.offset), source, (first, 0, channel), sizes, layer.name)
                 # The rows must have been stored: all stores up to the first that reaches their end.
@@ -149,8 +154,7 @@ class Schedule:
         room = self.room(tensor)
         room.root.loaded = True
         sizes = (end - first, tensor.width, tensor.channels)
-        name = tensor.consumers[0].name if tensor.consumers else tensor.name
-        return Transfer(room, (first, 0, tensor.offset), source, (first, 0, 0), sizes, name)
+        return Transfer(room, (first, 0, tensor.offset), source, (first, 0, 0), sizes, "")
 
     def load_input(self, tensor: Tensor) -> None:
         """The network's input, first rows first, so that the array starts early."""
@@ -441,34 +445,42 @@ class Schedule:
         shape = conv_shape(layer)
         return len(list(self.blocks(shape, evaluate(self.machine, shape, (self.configurations[layer],)).blocking(0))))
 
-    def store(self, group: Group, layer: Layer, first: int, end: int, whole: bool) -> None:
+    def store(self, group: Group, layer: Layer, first: int, end: int) -> None:
         """Send finished rows of a layer to DRAM: spilled tensors, and network outputs when all of them is made.
 
         A spilled tensor that only this group reads is not stored: the group's own room holds it.
         """
         output = layer.output
-        if output.buffer in self.spilled and leaves(layer, set(group.layers)):
-            self.items.append(self.store_item(layer, output, output.buffer, output.offset, first, end))
+        if output.buffer in self.spilled and read_outside(layer, set(group.layers)):
+            everything = (output.offset, output.offset + output.channels)
+            self.items.append(self.store_item(layer.name, output, output.buffer, (first, end), everything))
             self.stored.setdefault(output, []).append((end, self.items[-1]))
         for tensor in self.network.outputs:
-            makers = _makers(tensor)
-            if not makers or makers[-1] is not layer or tensor.buffer in self.spilled:
+            if tensor.buffer in self.spilled:
+                # Its rows are here only now: what this layer makes of it leaves at once.
+                low = max(tensor.offset, output.offset)
+                high = min(tensor.offset + tensor.channels, output.offset + output.channels)
+                if tensor.buffer is output.buffer and low < high:
+                    part = (low - tensor.offset, high - tensor.offset)
+                    self.items.append(self.store_item(layer.name, tensor, tensor, (first, end), part))
                 continue
-            if tensor is output or whole:
-                self.items.append(self.store_item(layer, tensor, tensor, 0, first, end))
-            elif end == output.height:
-                self.items.append(self.store_item(layer, tensor, tensor, 0, 0, end))
+            makers = _makers(tensor)
+            if makers and makers[-1] is layer and (tensor is output or end == output.height):
+                rows = (first, end) if tensor is output else (0, tensor.height)
+                self.items.append(self.store_item(layer.name, tensor, tensor, rows, (0, tensor.channels)))
 
     def store_item(
-        self, layer: Layer, tensor: Tensor, target: Tensor | Buffer, channel: int, first: int, end: int
+        self, name: str, tensor: Tensor, target: Tensor | Buffer, rows: tuple[int, int], channels: tuple[int, int]
     ) -> Item:
+        """Send rows and channels (counted in the target) of a tensor to the network's output or a spilled buffer."""
+        offset = tensor.offset if isinstance(target, Tensor) else 0
         options = {
             "target": target,
-            "target_offset": (first, 0, channel),
-            "source_offset": (first, 0, tensor.offset),
-            "sizes": (end - first, tensor.width, tensor.channels),
+            "target_offset": (rows[0], 0, channels[0]),
+            "source_offset": (rows[0], 0, offset + channels[0]),
+            "sizes": (rows[1] - rows[0], tensor.width, channels[1] - channels[0]),
         }
-        return Item("store", layer.name, {"source": self.room(tensor)}, options)
+        return Item("store", name, {"source": self.room(tensor)}, options)
 
     # ----------------------------------------------------------------------------------------------- configurations
 
@@ -532,6 +544,9 @@ class Schedule:
             else:
                 transfer.need = self.first_reader(transfer, readers.get(transfer.room.root, []))
         self.pending = [t for t in self.pending if t.need >= 0]
+        for transfer in self.pending:
+            if not transfer.layer and len(transfer.sizes) == 3:
+                transfer.layer = self.items[transfer.need].layer
         self.pending.sort(key=lambda t: t.need)
 
     def first_reader(self, transfer: Transfer, positions: list[int]) -> int:
@@ -558,19 +573,12 @@ def parts(tensor: Tensor) -> list[Tensor]:
     return [
         other
         for other in tensor.buffer.tensors
-        if (other.is_input or (other.producer is not None and other.producer.output is other))
-        and other.offset < tensor.offset + tensor.channels
-        and tensor.offset < other.offset + other.channels
+        if (other.is_given or (other.producer is not None and other.producer.output is other))
+        and other.overlaps(tensor)
     ]
 
 
 def _makers(tensor: Tensor) -> list[Layer]:
     """The layers that write any part of a tensor's channels."""
-    found = [
-        other.producer
-        for other in tensor.buffer.tensors
-        if other.producer is not None
-        and other.offset < tensor.offset + tensor.channels
-        and tensor.offset < other.offset + other.channels
-    ]
+    found = [other.producer for other in tensor.buffer.tensors if other.producer is not None and other.overlaps(tensor)]
     return sorted(dict.fromkeys(found), key=lambda layer: layer.index)

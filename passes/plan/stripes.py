@@ -26,13 +26,20 @@ class Group:
     stripes: int
 
 
+def read_outside(layer: Layer, inside: set[Layer]) -> bool:
+    """Whether a layer's result is read outside the group."""
+    return any(
+        reader not in inside
+        for tensor in layer.output.buffer.tensors
+        if tensor.overlaps(layer.output)
+        for reader in tensor.consumers
+    )
+
+
 def leaves(layer: Layer, inside: set[Layer]) -> bool:
     """Whether a layer's result is read outside the group or is a result of the network."""
-    return any(
-        tensor.is_output or any(reader not in inside for reader in tensor.consumers)
-        for tensor in layer.output.buffer.tensors
-        if tensor.offset < layer.output.offset + layer.output.channels
-        and layer.output.offset < tensor.offset + tensor.channels
+    return read_outside(layer, inside) or any(
+        tensor.is_output and tensor.overlaps(layer.output) for tensor in layer.output.buffer.tensors
     )
 
 
@@ -91,7 +98,7 @@ def rings(group: Group, steps: list[Step], spilled: frozenset[Buffer]) -> dict[B
             people = [p for t in buffer.tensors for p in (t.producer, *t.consumers) if p is not None]
             if buffer in spilled:
                 local[buffer] = True
-            elif all(p in inside for p in people) and not any(t.is_input or t.is_output for t in buffer.tensors):
+            elif all(p in inside for p in people) and buffer.is_inner:
                 local[buffer] = len({p.is_conv for p in people}) > 1
     if len(steps) == 1:
         return {buffer: buffer.height for buffer in local if buffer in spilled}
