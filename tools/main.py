@@ -14,12 +14,21 @@ from sim.errors import ReconError
 from tools import VERSION
 from tools.commands.assemble import assemble_command
 from tools.commands.bisect import bisect_command
+from tools.commands.compare import compare_command
 from tools.commands.compile import compile_command
 from tools.commands.disassemble import disassemble_command
 from tools.commands.machines import machines_command
 from tools.commands.run import run_command
 
-COMMANDS = (compile_command, run_command, disassemble_command, assemble_command, machines_command, bisect_command)
+COMMANDS = (
+    compile_command,
+    run_command,
+    compare_command,
+    disassemble_command,
+    assemble_command,
+    machines_command,
+    bisect_command,
+)
 
 app = typer.Typer(
     name="recon",

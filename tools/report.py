@@ -50,7 +50,7 @@ HEADER = ("layer", "operator and shape", "MACs", "ops/B", "configuration", "cycl
 LEGEND = "channels in → rows x columns x channels; d direct, w winograd; cycles: share of the critical path"
 """The line under the table."""
 
-_SHORT = {
+SHORT = {
     "conv2d": "conv",
     "fully_connected": "fc",
     "max_pool2d": "max_pool",
@@ -59,6 +59,7 @@ _SHORT = {
     "reconfiguration": "reconfig",
     "dram": "DRAM",
 }
+"""Shorter words for operations and terms."""
 
 
 def layers(statistics: Statistics, width: int = WIDTH) -> str:
@@ -80,13 +81,13 @@ def _row(layer: LayerStatistics) -> tuple[str, ...]:
         layer.configuration.replace("direct ", "d ").replace("winograd ", "w ") or "-",
         f"{layer.cycles:,}",
         count(layer.dram_read_bytes + layer.dram_write_bytes),
-        _SHORT.get(layer.limited_by, layer.limited_by),
+        SHORT.get(layer.limited_by, layer.limited_by),
     )
 
 
 def operator(op: str, shape: str) -> str:
     """``conv 3x3/2 16→24x24x32`` for conv2d and ``48x48x16 -> 24x24x32 3x3/2``; other texts as they are."""
-    op = _SHORT.get(op, op)
+    op = SHORT.get(op, op)
     match = re.fullmatch(r"\d+x\d+x(\d+) -> (\d+x\d+x\d+) (\d+x\d+\S*)(?: in (\d+) groups)?", shape)
     if match is None:
         before, arrow, after = shape.partition(" -> ")

@@ -1,0 +1,63 @@
+"""recon compare: one model on several machines, and what each freedom of the planner is worth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.console import Debug, Level, Quiet, Talk, Verbose
+
+
+def compare_command(
+    model: Annotated[str, typer.Argument(metavar="MODEL.onnx", help="An ONNX model.")],
+    machines: Annotated[
+        str, typer.Option(metavar="NAME|FILE[,…]", help="Machines; the first is what the others are compared with.")
+    ] = "edge4k,edge4k-fixed",
+    level: Level = None,
+    input_shape: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input that the model leaves open; repeatable."),
+    ] = None,
+    assume_int8: Annotated[
+        bool,
+        typer.Option("--assume-int8", help="Quantise a float model with made-up scales, to learn what it would cost."),
+    ] = False,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all statistics of every plan as JSON.")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> None:
+    """Plan a model for several machines and compare what it costs.
+
+    Also plans it for the first machine without Winograd, with one configuration for all layers, without prefetch,
+    residency and fusion, each alone.
+
+    \b
+    recon compare model.onnx
+    recon compare model.onnx --machines edge4k,edge1k,mine.toml --json costs.json
+    recon compare float_model.onnx --assume-int8 -O1
+    """
+    from sim.program import write_whole
+    from tools.compare import compare
+    from tools.compare_report import report
+    from tools.options import input_shapes
+
+    talk = Talk(quiet, verbose)
+    names = [name.strip() for name in machines.split(",") if name.strip()]
+    with talk.progress("comparing") as progress:
+
+        def step(text: str) -> None:
+            talk.detail(text)
+            if " " in text:  # what is planned, not each pass of it
+                progress.doing(text)
+
+        found = compare(model, names, input_shapes(input_shape or []), assume_int8, 2 if level is None else level, step)
+    if as_json is not None:
+        write_whole(as_json, (json.dumps(found.to_json(), indent=1) + "\n").encode())
+        talk.detail(f"wrote {as_json}")
+    talk.answer(report(found))
