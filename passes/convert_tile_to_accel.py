@@ -22,7 +22,7 @@ from xdsl.passes import ModulePass
 from dialects import accel, tile
 from passes.geometry import Span, clip, copy, flat, span
 from passes.plan_state import Buffer, Half, PlanState
-from passes.problems import ModelError, Problems
+from passes.problems import ModelError, Problems, place_in_text
 from sim import machine as machines
 from sim.isa import BY_NAME, INTEGERS, VECTOR_OPS
 from sim.machine import ALGORITHMS, Configuration, Machine
@@ -67,7 +67,7 @@ class Where:
         if self.indices:
             text += f" in turn {', '.join(map(str, self.indices))}"
         layer = self.op.layer_name if isinstance(self.op, tile.TileOp) else ""
-        return f"layer {layer}, {text}" if layer else text
+        return ", ".join(filter(None, [place_in_text(self.op), f"layer {layer}" if layer else "", text]))
 
 
 @dataclass(frozen=True)

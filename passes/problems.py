@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, FileLineColLoc, ModuleOp, StringAttr
+from xdsl.ir import Operation
 
 from sim.errors import ReconError
 
@@ -58,6 +59,14 @@ def add_note(module: ModuleOp, note: str) -> None:
         notes = [each for each in before.data if isinstance(each, StringAttr)]
     if note not in (each.data for each in notes):
         module.attributes[NOTES] = ArrayAttr([*notes, StringAttr(note)])
+
+
+def place_in_text(op: Operation) -> str:
+    """``plan.mlir:3:5`` for an operation that was read from text, else nothing."""
+    where = op.location
+    if not isinstance(where, FileLineColLoc):
+        return ""
+    return f"{where.filename.data}:{where.line.data}:{where.column.data}"
 
 
 def _places(places: list[str], shown: int = 4) -> str:

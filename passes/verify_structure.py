@@ -1,7 +1,7 @@
 """What xDSL's verifier leaves out: definitions come before uses, symbols exist, and no higher level survives.
 
-All problems are reported together. Values are visible to the ops after them in their block and to the regions nested
-in those ops, unless a region is isolated from above.
+All problems are reported together, with their places in the text where they were read from text. Values are visible to
+the ops after them in their block and to the regions nested in those ops, unless a region is isolated from above.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.traits import IsolatedFromAbove
 
-from passes.problems import Problems
+from passes.problems import Problems, place_in_text
 
 LEVELS = ("onnx", "cnn", "tile", "accel")
 """Dialects top down; ``cnn.host`` regions and their terminators may stay to the end."""
@@ -24,13 +24,18 @@ _STAYS = ("cnn.host", "cnn.yield")
 
 @dataclass(frozen=True)
 class VerifyStructurePass(ModulePass):
-    """Check dominance and symbols, and with ``level`` that no op of a level above it is left. ModelError lists all."""
+    """Check dominance and symbols, and with ``level`` that no op of a level above it is left. ModelError lists all.
+
+    At level ``tile`` also that the machine can do what the plans say: trip counts, live halves of L1, its limits.
+    """
 
     name = "verify-structure"
     level: str = ""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         verify_structure(op, self.level)
+        if self.level == "tile":
+            verify_plans(op)
 
 
 def verify_structure(module: ModuleOp, level: str = "") -> None:
@@ -38,6 +43,19 @@ def verify_structure(module: ModuleOp, level: str = "") -> None:
     problems = Problems("The module")
     _Checker(module, level, problems).block(module.body.block, set(), False)
     problems.raise_if_any()
+
+
+def verify_plans(module: ModuleOp) -> None:
+    """ModelError lists what the machine cannot do of each ``tile.schedule``, as its lowering finds it; changes nothing.
+
+    Programs are checked by ``check-hazards``, whatever they were made from.
+    """
+    from dialects.tile import ScheduleOp
+    from passes.convert_tile_to_accel import lower
+
+    for op in module.body.block.ops:
+        if isinstance(op, ScheduleOp):
+            lower(op)
 
 
 class _Checker:
@@ -85,4 +103,5 @@ class _Checker:
 
 def _where(op: Operation) -> str:
     result = op.results[0].name_hint if op.results else None
-    return f"{op.name} %{result}" if result else op.name
+    place = place_in_text(op)
+    return (f"{place}, " if place else "") + (f"{op.name} %{result}" if result else op.name)

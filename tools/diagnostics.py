@@ -6,20 +6,31 @@ operation it is about, cut short, and the layer it belongs to.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Generator
 from contextlib import contextmanager
 from io import StringIO
 from typing import NoReturn
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, DenseResourceAttr, ModuleOp, StringAttr, UnknownLoc
+from xdsl.dialects.builtin import (
+    DenseIntOrFPElementsAttr,
+    DenseResourceAttr,
+    FileLineColLoc,
+    IntAttr,
+    ModuleOp,
+    StringAttr,
+    UnknownLoc,
+)
 from xdsl.ir import Attribute, IRNode, Operation
 from xdsl.parser import Parser
+from xdsl.passes import ModulePass
 from xdsl.printer import Printer
 from xdsl.utils.diagnostic import Diagnostic
 from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException, ParseError, VerifyException
 
 from passes.pipeline import LEVELS
+from passes.problems import place_in_text
 from sim.errors import ReconError
 
 LINE = 160
@@ -70,13 +81,11 @@ def headline(op: Operation) -> str:
 
 
 def place(op: Operation) -> str:
-    """Where the operation comes from: its location or the layer it belongs to, or nothing."""
-    if not isinstance(op.location, UnknownLoc):
-        return f"at {op.location}"
+    """Where the operation comes from: its place in the text and the layer it belongs to, as far as they are known."""
+    where = place_in_text(op) or ("" if isinstance(op.location, UnknownLoc) else str(op.location))
     layer = op.properties.get("layer", op.attributes.get("layer"))
-    if layer is None:
-        return ""
-    return f"in layer {layer.data}" if isinstance(layer, StringAttr) else f"in layer {layer}"
+    name = layer.data if isinstance(layer, StringAttr) else layer
+    return " ".join(filter(None, [f"at {where}" if where else "", f"in layer {name}" if layer is not None else ""]))
 
 
 def about(op: Operation) -> str:
@@ -102,9 +111,29 @@ def lean_diagnostics() -> Generator[None]:
         Diagnostic.raise_exception = original
 
 
-def parse_module(context: Context, text: str, name: str, implicit_module: bool = True) -> ModuleOp:
-    """The module of this text; every ParseError and VerifyException says where in the file ``name`` it arose."""
-    parser = Parser(context, text, name)
+class _PlacedParser(Parser):
+    """Gives every operation its place in the text, which xDSL forgets; passes that replace an operation drop it."""
+
+    def __init__(self, context: Context, text: str, name: str, line: int):
+        super().__init__(context, text, name)
+        self.file, self.line = StringAttr(name), line
+        self.starts = [0, *(at + 1 for at, letter in enumerate(text) if letter == "\n")]
+
+    def parse_operation(self) -> Operation:
+        start = self._current_token.span.start
+        op = super().parse_operation()
+        if isinstance(op.location, UnknownLoc):
+            line = bisect_right(self.starts, start) - 1
+            op.location = FileLineColLoc(self.file, IntAttr(self.line + line), IntAttr(start - self.starts[line] + 1))
+        return op
+
+
+def parse_module(context: Context, text: str, name: str, implicit_module: bool = True, line: int = 1) -> ModuleOp:
+    """The module of this text; every ParseError and VerifyException says where in the file ``name`` it arose.
+
+    Every operation knows its place; ``line`` is the number of the text's first line.
+    """
+    parser = _PlacedParser(context, text, name, line)
     with lean_diagnostics():
         try:
             return parser.parse_module(implicit_module)
@@ -120,10 +149,11 @@ def _placed(error: VerifyException, parser: Parser, text: str) -> VerifyExceptio
         return VerifyException(describe(located))
 
 
-def verify(module: ModuleOp) -> None:
+def verify(module: ModuleOp, ran: ModulePass | None = None) -> None:
     """Verify the module; a VerifyException always names the operation.
 
-    In our own levels also what xDSL leaves out: definitions before uses, symbols that exist.
+    In our own levels also what xDSL leaves out: definitions before uses, symbols that exist, and that a conversion,
+    if ``ran`` was one, has left no operation of the level above.
     """
     with lean_diagnostics():
         try:
@@ -136,9 +166,15 @@ def verify(module: ModuleOp) -> None:
         from passes.verify_structure import verify_structure
 
         try:
-            verify_structure(module)
+            verify_structure(module, _converted_to(ran))
         except ReconError as error:
             raise VerifyException(str(error)) from None
+
+
+def _converted_to(ran: ModulePass | None) -> str:
+    """The level that a pass ``convert-A-to-B`` makes; nothing for any other pass."""
+    level = ran.name.rpartition("-to-")[2] if ran is not None and ran.name.startswith("convert-") else ""
+    return level if level in LEVELS else ""
 
 
 def _find_culprit(module: Operation, error: VerifyException) -> None:

@@ -102,7 +102,7 @@ def lower(
         given["machine"] = machine
 
     def between(before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
-        diagnostics.verify(module)
+        diagnostics.verify(module, before)
         if validator is not None:
             validator.between(before, module)
         if report is not None and after is not None:

@@ -26,6 +26,7 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 
 from passes.pipeline import LEVELS, PIPELINE, level_of, passes_between
 from passes.plan.options import OBJECTIVES
+from passes.verify_structure import verify_plans
 from sim.errors import ReconError
 from tools import CONSTANTS, VERSION, diagnostics
 from tools.options import LEVELS_OF_EFFORT, check_planned_machine, input_shapes, planning
@@ -61,6 +62,7 @@ class ReconOpt(xDSLOptMain):
     def __init__(self, args: Sequence[str] | None = None):
         self.constants: dict[str, Any] = {}
         self.output: _Output | None = None
+        self.first_line = 1
         super().__init__("", args)
 
     def register_all_arguments(self, arg_parser: argparse.ArgumentParser) -> None:
@@ -116,6 +118,10 @@ class ReconOpt(xDSLOptMain):
         )
         group.add_argument("--debug", action="store_true", help="show the traceback of a failure")
 
+    def parse_chunk(self, chunk: IO[bytes], file_extension: str, start_offset: int = 0) -> ModuleOp | None:
+        self.first_line = 1 + start_offset
+        return super().parse_chunk(chunk, file_extension, start_offset)
+
     def register_all_frontends(self) -> None:
         super().register_all_frontends()
 
@@ -125,7 +131,7 @@ class ReconOpt(xDSLOptMain):
                 text = io.read().decode("utf-8")
             except UnicodeDecodeError:
                 raise ReconError(f"{name}: this is not a text file.") from None
-            module = diagnostics.parse_module(self.ctx, text, name, not self.args.no_implicit_module)
+            module = diagnostics.parse_module(self.ctx, text, name, not self.args.no_implicit_module, self.first_line)
             if CONSTANTS in module.attributes:
                 from tools import constants
 
@@ -175,7 +181,7 @@ class ReconOpt(xDSLOptMain):
 
         def verified(before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
             if not self.args.disable_verify:
-                diagnostics.verify(module)
+                diagnostics.verify(module, before)
             if validator is not None:
                 validator.between(before, module)
             callback(before, module, after)
@@ -220,6 +226,8 @@ class ReconOpt(xDSLOptMain):
         with diagnostics.lean_diagnostics():
             try:
                 pipeline.apply(self.ctx, prog)
+                if self.args.to == "tile":  # below, the next pass would find what the machine cannot do
+                    verify_plans(prog)
             except ReconError as error:  # so that --verify-diagnostics shows it
                 raise PassFailedException(str(error)) from None
 

@@ -167,7 +167,8 @@ class TestCompile:
         )
         refused(
             recon("compile", "plan.mlir", "-o", "x.rbin"),
-            "The module: cnn.add %y: it uses %x before its definition, or from a region that does not see it.",
+            "The module: plan.mlir:1:1, cnn.add %y: it uses %x before its definition, or from a region that does not "
+            "see it.",
         )
 
 
