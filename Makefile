@@ -23,8 +23,10 @@ test: lint types floors filecheck pytest ## linter, strict types, import floors,
 verify: $(STAMP) ## everything that can be checked, in one table; LENGTH=short|normal|long, VERIFY_ARGS='--seed 7'
 	@$(BIN)/python -m tests.verify --length $(LENGTH) $(VERIFY_ARGS)
 
-bench: $(STAMP) ## time and memory of compiling and simulating
+bench: $(STAMP) ## cost of compiling and simulating; schedules against the bound; BENCH_ARGS=--quick
 	@$(BIN)/python benchmarks/cost.py
+	@echo
+	@$(BIN)/python benchmarks/table.py $(BENCH_ARGS)
 
 lint: $(STAMP) ## ruff: rules and format
 	@$(BIN)/ruff check .

@@ -117,11 +117,12 @@ def _ablations(comparison: Comparison) -> str:
 def _name(plan: Plan) -> str:
     if not plan.without:
         return "full planner" if plan.statistics is not None else plan.machine
-    name = ABLATIONS[plan.without]
-    if plan.without == "reconfiguration" and plan.statistics is not None:
-        used = {layer.configuration for layer in plan.statistics.layers} - {""}
-        name += f" ({', '.join(sorted(used))})" if len(used) == 1 else ""
-    return name
+    used = (
+        {layer.configuration for layer in plan.statistics.layers} - {""} if plan.statistics is not None else set[str]()
+    )
+    if plan.without == "reconfiguration" and len(used) == 1:
+        return f"only {used.pop()}"
+    return ABLATIONS[plan.without]
 
 
 def _straw_man(comparison: Comparison) -> str:
