@@ -7,6 +7,7 @@ that would have to be in two places at once is copied by the vector unit, and th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,15 +81,15 @@ class Tensor:
             or (other.offset < self.offset + self.channels and self.offset < other.offset + other.channels)
         )
 
-    @property
+    @functools.cached_property
     def height(self) -> int:
         return self.type.dims[1]
 
-    @property
+    @functools.cached_property
     def width(self) -> int:
         return self.type.dims[2]
 
-    @property
+    @functools.cached_property
     def channels(self) -> int:
         return self.type.dims[3]
 
@@ -125,21 +126,29 @@ class Layer:
     def groups(self) -> int:
         return self.op.groups.value.data if isinstance(self.op, cnn.Conv2dOp) else 1
 
+    @functools.cached_property
+    def reach(self) -> tuple[tuple[int, int, int, int, int], ...]:
+        """For each input (m, d, o, e, h): output row y reads e rows from y·m//d − o on, clipped to [0, h)."""
+        found: list[tuple[int, int, int, int, int]] = []
+        for which, tensor in enumerate(self.inputs):
+            height = tensor.height
+            m, d, o, e = 1, 1, 0, 1
+            if self.kind == "global_average_pool" or (self.kind == "mul" and which == 1 and height == 1):
+                m, e = 0, height
+            elif which == 0 and isinstance(self.op, cnn.ResizeOp):
+                d = self.op.factors.get_values()[0]
+            elif which == 0 and self.kind == "pad":
+                o = self.window_of_pad[1][0]
+            elif which == 0 and (self.kind in ("max_pool2d", "average_pool2d") or self.is_conv):
+                (fy, _), (top, _, _, _), (sy, _), (dy, _) = self.window.values
+                m, o, e = sy, top, (fy - 1) * dy + 1
+            found.append((m, d, o, e, height))
+        return tuple(found)
+
     def input_rows(self, first: int, end: int, which: int = 0) -> tuple[int, int]:
         """Rows [from, to) of input ``which`` that output rows [first, end) read, clipped to the tensor."""
-        height = self.inputs[which].height
-        if self.kind == "global_average_pool" or (self.kind == "mul" and which == 1 and height == 1):
-            return 0, height
-        if which == 0 and self.kind == "resize" and isinstance(self.op, cnn.ResizeOp):
-            factor = self.op.factors.get_values()[0]
-            return first // factor, min(height, (end - 1) // factor + 1)
-        if which == 0 and self.kind == "pad":
-            top = self.window_of_pad[1][0]
-            return max(0, first - top), max(1, min(height, end - top))
-        if which > 0 or (self.kind not in ("max_pool2d", "average_pool2d") and not self.is_conv):
-            return first, end
-        (fy, _), (top, _, _, _), (sy, _), (dy, _) = self.window.values
-        return max(0, first * sy - top), max(1, min(height, (end - 1) * sy - top + (fy - 1) * dy + 1))
+        m, d, o, e, height = self.reach[which]
+        return max(0, first * m // d - o), max(1, min(height, (end - 1) * m // d - o + e))
 
     @property
     def window_of_pad(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

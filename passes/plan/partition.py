@@ -68,6 +68,14 @@ class Partitioner:
                 first = 0 if any(t.is_input for t in buffer.tensors) else min(people)
                 self.life[buffer] = (first, max(people))
         self.spilled: frozenset[Buffer] = frozenset()
+        self.born: list[list[tuple[Buffer, int]]] = [[] for _ in network.layers]
+        for buffer, (birth, death) in self.life.items():
+            if buffer.is_inner:
+                self.born[birth].append((buffer, death))
+        self.touched: dict[tuple[int, int], frozenset[Buffer]] = {}
+        self.known_rings: dict[tuple[int, int, int, frozenset[Buffer]], int] = {}
+        self.known_cycles: dict[tuple[Layer, int], float] = {}
+        self.known_weights: dict[Layer, int] = {}
 
     def live(self) -> list[int]:
         """Bytes of resident buffers alive at each layer, everything unstriped."""
@@ -78,7 +86,10 @@ class Partitioner:
         return [int(n) for n in usage[:-1]]
 
     def weights(self, layer: Layer) -> int:
-        return conv_shape(layer).weight_bytes + 8 * layer.output.channels if layer.is_conv else 0
+        if layer not in self.known_weights:
+            found = conv_shape(layer).weight_bytes + 8 * layer.output.channels if layer.is_conv else 0
+            self.known_weights[layer] = found
+        return self.known_weights[layer]
 
     def least_weights(self, layer: Layer) -> int:
         """Bytes of weights a layer needs at least while it runs alone: two blocks."""
@@ -96,47 +107,41 @@ class Partitioner:
             and not any(tensor.is_view for tensor in (*layer.inputs, layer.output))
         )
 
-    def resident(self, first: int, last: int) -> int:
-        """Bytes of whole buffers that must lie in SRAM while layers first … last run as one group."""
-        total = 0
-        for buffer, (birth, death) in self.life.items():
-            if buffer in self.spilled or death < first or birth > last:
-                continue
-            if not (birth >= first and death <= last and buffer.is_inner):
-                total += buffer.bytes
-        return total
+    def group(self, first: int, last: int, budget: int, resident: int) -> tuple[float, Group | None]:
+        """The cheapest way to run layers first … last as one group within a budget of bytes, and its cycles.
 
-    def group(self, first: int, last: int, budget: int) -> tuple[float, Group | None]:
-        """The cheapest way to run layers first … last as one group within a budget of bytes, and its cycles."""
+        ``resident`` are the bytes of whole buffers that must lie in SRAM meanwhile: all but those inside the group.
+        """
         layers = tuple(self.layers[first : last + 1])
         if first == last:
             layer = layers[0]
-            touched = {t.buffer for t in (*layer.inputs, layer.output)}
-            inner = sum(
-                b.bytes
-                for b, (birth, death) in self.life.items()
-                if (birth >= first and death <= last) or (b in touched and b in self.spilled)
-            )
-            if self.resident(first, last) + inner + self.least_weights(layer) <= budget:
+            touched = {t.buffer for t in (*layer.inputs, layer.output)} & self.spilled
+            own = self.inner(first, last) + sum(buffer.bytes for buffer in touched)
+            if resident + own + self.least_weights(layer) <= budget:
                 return self.cycles(layer, 1) + self.traffic(layer, {layer}), Group(layers, 1)
-        if not all(self.can_stripe(layer) for layer in layers):
-            return INFINITE, None
-        fixed = self.resident(first, last) + sum(self.weights(layer) for layer in layers)
+            if not self.can_stripe(layer):
+                return INFINITE, None
+        fixed = resident + sum(self.weights(layer) for layer in layers)
         if fixed > budget:
             return INFINITE, None
         shortest = min(layer.output.height for layer in layers)
-        traffic = sum(self.traffic(layer, set(layers)) for layer in layers)
         tried = [stripes for stripes in STRIPES if stripes <= shortest]
-        if not tried or not self.fits(layers, tried[-1], budget - fixed):
+        if not tried or self.ring_bytes(first, last, tried[-1]) > budget - fixed:
             return INFINITE, None
         low, high = 0, len(tried) - 1
         while low < high:
             middle = (low + high) // 2
-            if self.fits(layers, tried[middle], budget - fixed):
+            if self.ring_bytes(first, last, tried[middle]) <= budget - fixed:
                 high = middle
             else:
                 low = middle + 1
+        inside = set(layers)
+        traffic = sum(self.traffic(layer, inside) for layer in layers)
         return traffic + sum(self.cycles(layer, tried[high]) for layer in layers), Group(layers, tried[high])
+
+    def inner(self, first: int, last: int) -> int:
+        """Bytes of whole buffers born at layer ``first`` that live only until layer ``last``, all inside."""
+        return sum(b.bytes for b, death in self.born[first] if death <= last and b not in self.spilled)
 
     def traffic(self, layer: Layer, inside: set[Layer]) -> float:
         """Channel cycles of the spilled tensors a layer of a group loads and stores, at their share of the total."""
@@ -148,17 +153,29 @@ class Partitioner:
                 moved += tensor.height * tensor.width * tensor.channels
         return float(moved / self.machine.dram_rate) / 2
 
-    def fits(self, layers: tuple[Layer, ...], stripes: int, room: int) -> bool:
-        """Whether the rings of a group take no more than so many bytes."""
-        group = Group(layers, stripes)
-        stored = rings(group, progress(group, self.configurations), self.spilled)
-        return sum(rows * b.width * b.channels for b, rows in stored.items()) <= room
+    def ring_bytes(self, first: int, last: int, stripes: int) -> int:
+        """Bytes of the rings of layers first … last in so many stripes."""
+        touched = frozenset[Buffer]()
+        if self.spilled:
+            if (first, last) not in self.touched:
+                layers = self.layers[first : last + 1]
+                self.touched[first, last] = frozenset(t.buffer for y in layers for t in (*y.inputs, y.output))
+            touched = self.spilled & self.touched[first, last]
+        key = (first, last, stripes, touched)
+        if key not in self.known_rings:
+            group = Group(tuple(self.layers[first : last + 1]), stripes)
+            stored = rings(group, progress(group, self.configurations), touched)
+            self.known_rings[key] = sum(rows * b.width * b.channels for b, rows in stored.items())
+        return self.known_rings[key]
 
     def cycles(self, layer: Layer, stripes: int) -> float:
         """Engine cycles of a layer in so many stripes, refilling L1 for each."""
         if not layer.is_conv:
             return layer.output.buffer.bytes / self.machine.streams.vector / 4
-        return _cycles(self.machine, conv_shape(layer), self.configurations[layer], stripes)
+        if (layer, stripes) not in self.known_cycles:
+            found = _cycles(self.machine, conv_shape(layer), self.configurations[layer], stripes)
+            self.known_cycles[layer, stripes] = found
+        return self.known_cycles[layer, stripes]
 
     def long_skips(self) -> frozenset[Buffer]:
         """Buffers that lie idle for long: SRAM they take could hold weights instead, for two transfers of theirs."""
@@ -180,8 +197,10 @@ class Partitioner:
         Raises ReconError when not even spilling everything helps.
         """
         self.spilled = spilled
+        best: list[float] = [0.0]
+        back: list[tuple[int, Group] | None] = [None]
         while True:
-            found = self._cut(budget)
+            found = self._cut(budget, best, back)
             if isinstance(found, Partition):
                 return found
             alive = [
@@ -199,27 +218,47 @@ class Partitioner:
             near = self.layers[found]
             touched = {t.buffer for t in (*near.inputs, near.output)}
             # A long skip waits in DRAM at less cost than what the layer itself works on.
-            self.spilled |= {max(alive, key=lambda b: (b not in touched, b.bytes, b.name))}
+            chosen = max(alive, key=lambda b: (b not in touched, b.bytes, b.name))
+            self.spilled |= {chosen}
+            # The best cuts of the layers before it was made stay as they are.
+            kept = self.life[chosen][0] + 1
+            del best[kept:], back[kept:]
 
-    def _cut(self, budget: int) -> Partition | int:
-        """The best cut, or the layer at which there is none."""
+    def _cut(self, budget: int, best: list[float], back: list[tuple[int, Group] | None]) -> Partition | int:
+        """The best cut, or the layer at which there is none.
+
+        ``best`` holds the cycles of the first n layers, cut best, and ``back`` where their last group starts, for the
+        n known already; both are completed.
+        """
         live = self.live()
+        unborn = np.zeros(len(self.layers) + 1, np.int64)
+        dead = np.zeros(len(self.layers) + 2, np.int64)
+        for buffer, (birth, death) in self.life.items():
+            if buffer not in self.spilled:
+                unborn[:birth] += buffer.bytes
+                dead[death + 1 :] += buffer.bytes
+        everything = sum(buffer.bytes for buffer in self.life if buffer not in self.spilled)
         spills = [any(t.buffer in self.spilled for t in (*layer.inputs, layer.output)) for layer in self.layers]
-        best: list[float] = [0.0]
-        back: list[tuple[int, Group] | None] = [None]
-        for last in range(len(self.layers)):
+        for last in range(len(best) - 1, len(self.layers)):
             least: tuple[float, int, Group] | None = None
-            weights = 0
+            weights = inner = 0
+            cycles = 0.0
             for first in range(last, max(-1, last - self.longest), -1):
-                weights += self.weights(self.layers[first])
-                if first < last and (weights > budget or not self.can_stripe(self.layers[first])):
+                layer = self.layers[first]
+                weights += self.weights(layer)
+                if first < last and (weights > budget or not self.can_stripe(layer)):
+                    break
+                if first < last and not self.can_stripe(self.layers[last]):
                     break
                 if first < last and live[first] <= budget // 2 and not (spills[first] and spills[last]):
                     # Fusing what neither crowds SRAM nor meets DRAM saves nothing.
                     break
-                if best[first] == INFINITE:
+                inner += self.inner(first, last)
+                cycles += self.cycles(layer, 1)
+                if best[first] == INFINITE or (least is not None and best[first] + cycles >= least[0]):
                     continue
-                cost, group = self.group(first, last, budget)
+                resident = everything - int(unborn[last]) - int(dead[first]) - inner
+                cost, group = self.group(first, last, budget, resident)
                 if group is not None and (least is None or best[first] + cost < least[0]):
                     least = (best[first] + cost, first, group)
             best.append(least[0] if least else INFINITE)

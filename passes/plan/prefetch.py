@@ -14,9 +14,12 @@ from dataclasses import dataclass
 
 from passes.plan.blocks import Item, Room, Transfer, rooms_of
 from passes.plan.pace import Pace
-from passes.plan.space import Space
+from passes.plan.space import Space, Tally
 from sim.errors import ReconError
 from sim.machine import Machine
+
+FAR = 1 << 30
+"""A horizon beyond any plan."""
 
 
 class DoesNotFit(ReconError):
@@ -36,19 +39,28 @@ class Cost:
     crowded: bool
 
 
-def prefetch(machine: Machine, items: Sequence[Item], transfers: Sequence[Transfer], *, ahead: bool = True) -> Cost:
+def prefetch(
+    machine: Machine,
+    items: Sequence[Item],
+    transfers: Sequence[Transfer],
+    *,
+    ahead: bool = True,
+    horizon: int = FAR,
+    tight: bool = False,
+) -> Cost:
     """Give every transfer its position (the item before which it stands) and every room its address.
 
     ``transfers`` come in order of need. Rooms that transfers fill start to live at their first transfer. With
-    ``ahead`` false a load waits until its layer begins. Raises DoesNotFit, naming the item and the rooms alive there,
-    when even loading everything at the last moment needs more.
+    ``ahead`` false a load waits until its layer begins; none stands more than ``horizon`` items before its first
+    reader, which keeps SRAM free of what is not needed soon. ``tight`` finds addresses at the end (see ``Tally``).
+    Raises DoesNotFit, naming the item and the rooms alive there, when a load that is due finds no room.
     """
     capacity = machine.sram.bytes
     rooms: dict[Room, None] = {}
     for item in items:
         for room in rooms_of(item):
             rooms[room.root] = None
-    space = Space(capacity, len(rooms))
+    space = Tally(capacity, len(items), list(rooms)) if tight else Space(capacity, len(rooms))
     lost = space.from_above([room for room in rooms if not room.loaded])
     if lost is not None:
         raise _does_not_fit(items, rooms, set(), lost, lost.first, capacity)
@@ -63,7 +75,7 @@ def prefetch(machine: Machine, items: Sequence[Item], transfers: Sequence[Transf
             due = transfer.need <= position
             if not due and (pace.channel > pace.array or transfer.earliest > position):
                 break
-            if not due and not ahead and transfer.layer != item.layer:
+            if not due and (transfer.need > position + horizon or (not ahead and transfer.layer != item.layer)):
                 break
             room = transfer.room.root
             if room not in placed:
@@ -80,6 +92,11 @@ def prefetch(machine: Machine, items: Sequence[Item], transfers: Sequence[Transf
             pace.load(transfer, ready[room])
             upcoming += 1
         pace.do(position, item)
+    if not space.settle():
+        raise DoesNotFit(
+            f"The plan's buffers fit the {capacity:,} bytes of SRAM at every moment, but no addresses were found for "
+            "them all. A machine with more SRAM, or a smaller input, would help."
+        )
     return Cost(pace.finished, pace.moved, pace.streamed, waited)
 
 

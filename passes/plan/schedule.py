@@ -61,6 +61,8 @@ class Schedule:
         self.views: dict[tuple[Room, tuple[int, ...]], Room] = {}
         self.weights: dict[Layer, list[tuple[Room, int, int]]] = {}
         self.constants: dict[Layer, dict[str, Room]] = {}
+        self.blockings: dict[Layer, tuple[ConvShape, Blocking, list[tuple[int, int, int, int, int, int]]]] = {}
+        self.busy_cycles: dict[tuple[Layer, int, int, int], int] = {}
         self.halves: list[tuple[Any, Item | None]] = [(None, None), (None, None)]
         self.next_half = 0
         self.pending: list[Transfer] = []
@@ -195,10 +197,7 @@ class Schedule:
 
     def convolution(self, layer: Layer, begin: int, stop: int) -> Iterator[Item]:
         """Fills and passes of rows [begin, stop) of a convolution."""
-        shape = conv_shape(layer)
-        configuration = self.configurations[layer]
-        blocking = evaluate(self.machine, shape, (configuration,)).blocking(0)
-        blocks = list(self.blocks(shape, blocking))
+        shape, blocking, blocks = self.cut_of(layer)
         if layer not in self.weights:
             self.weights[layer] = self.weight_rooms(layer, shape, blocks)
         weights = self.weights[layer]
@@ -223,7 +222,7 @@ class Schedule:
                 yield from half[1]
                 inner = [(first, end)]
                 if tiled and (number == 0 or number == len(blocks) - 1):
-                    busy = self.busy(shape, configuration, groups, outputs, inputs) * (end - first) // shape.oy
+                    busy = self.busy(layer, groups, outputs, inputs) * (end - first) // shape.oy
                     inner = cuts(first, end, min(MAX_TILES, max(1, busy // TILE_CYCLES)), multiple)
                 for top, bottom in inner:
                     yield self.conv_item(
@@ -240,7 +239,20 @@ class Schedule:
                         source + inputs == shape.inputs,
                     )
 
-    def busy(self, shape: ConvShape, c: Configuration, groups: int, outputs: int, inputs: int) -> int:
+    def cut_of(self, layer: Layer) -> tuple[ConvShape, Blocking, list[tuple[int, int, int, int, int, int]]]:
+        """A convolution's shape and its blocks."""
+        if layer not in self.blockings:
+            shape = conv_shape(layer)
+            blocking = evaluate(self.machine, shape, (self.configurations[layer],)).blocking(0)
+            self.blockings[layer] = shape, blocking, list(self.blocks(shape, blocking))
+        return self.blockings[layer]
+
+    def busy(self, layer: Layer, groups: int, outputs: int, inputs: int) -> int:
+        """Cycles of one pass over all rows of a convolution."""
+        key = (layer, groups, outputs, inputs)
+        if key in self.busy_cycles:
+            return self.busy_cycles[key]
+        shape, c = self.blockings[layer][0], self.configurations[layer]
         cost = laws.conv(
             self.machine,
             winograd=c.algorithm == "winograd",
@@ -259,7 +271,8 @@ class Schedule:
             ox=shape.ox,
             last=1,
         )
-        return int(cost.busy)
+        self.busy_cycles[key] = int(cost.busy)
+        return self.busy_cycles[key]
 
     def blocks(self, shape: ConvShape, blocking: Blocking) -> Iterator[tuple[int, int, int, int, int, int]]:
         """(group, groups, output, outputs, input, inputs) of each block, in order."""
@@ -442,8 +455,7 @@ class Schedule:
         return ranges if ranges == sorted(ranges) else ranges[:1]
 
     def block_count(self, layer: Layer) -> int:
-        shape = conv_shape(layer)
-        return len(list(self.blocks(shape, evaluate(self.machine, shape, (self.configurations[layer],)).blocking(0))))
+        return len(self.cut_of(layer)[2])
 
     def store(self, group: Group, layer: Layer, first: int, end: int) -> None:
         """Send finished rows of a layer to DRAM: spilled tensors, and network outputs when all of them is made.

@@ -15,7 +15,7 @@ from passes.plan.configure import choose
 from passes.plan.network import Buffer, Layer, Network
 from passes.plan.options import Options
 from passes.plan.partition import LONGEST, Partition, Partitioner, alone
-from passes.plan.prefetch import Cost, prefetch
+from passes.plan.prefetch import FAR, Cost, prefetch
 from passes.plan.schedule import Schedule
 from sim.errors import ReconError
 from sim.machine import Configuration, Machine
@@ -23,7 +23,10 @@ from sim.machine import Configuration, Machine
 ROOMY = 35
 """Per cent of SRAM: activations that never take more leave enough for prefetch, and nothing is fused."""
 
-BUDGETS = (85, 70, 55)
+HORIZONS = ((FAR, False), (64, True), (12, True), (2, True))
+"""How many items ahead loads may come, and whether addresses are found at the end, for plans that are tight."""
+
+BUDGETS = (85, 70, 55, 100)
 """Per cent of SRAM that activations and the weights of fused layers may take, tried in turn."""
 
 
@@ -82,15 +85,22 @@ def plan(machine: Machine, network: Network, chosen: dict[Layer, Configuration],
         if best is not None and (options.level < 2 or 0 < options.trials <= len(seen)):
             break
         seen.add(partition)
-        try:
-            schedule = Schedule(usable, network, chosen, partition.groups, partition.spilled)
-            cost = prefetch(usable, schedule.items, schedule.pending, ahead=options.ahead)
-        except ReconError as error:
-            failure = failure or error
-            continue
-        key = _key(cost, usable, options.objective)
-        if best is None or key < best[0]:
-            best = key, schedule
+        # A nearer horizon is slower: it is tried only while nothing fits.
+        for horizon, tight in HORIZONS:
+            try:
+                schedule = Schedule(usable, network, chosen, partition.groups, partition.spilled)
+                cost = prefetch(
+                    usable, schedule.items, schedule.pending, ahead=options.ahead, horizon=horizon, tight=tight
+                )
+            except ReconError as error:
+                failure = failure or error
+                if best is None:
+                    continue
+                break
+            key = _key(cost, usable, options.objective)
+            if best is None or key < best[0]:
+                best = key, schedule
+            break
     if best is None:
         assert failure is not None
         raise failure

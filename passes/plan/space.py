@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from passes.placement import ALIGNMENT
+from passes.placement import ALIGNMENT, place
 from passes.plan.blocks import Room
 
 
@@ -106,3 +106,40 @@ class Space:
         self._put(room, address)
         self.rover = address + room.bytes
         return int(free[choice])
+
+    def settle(self) -> bool:
+        """Whether every room has its address; here each got it when it was placed."""
+        return True
+
+
+class Tally(Space):
+    """The same, counting bytes only while the plan is made; addresses are found at its end, for all lives at once.
+
+    For tight plans: a placement that knows every life leaves fewer holes, but it cannot tell a load when its space is
+    free.
+    """
+
+    def __init__(self, capacity: int, items: int, rooms: Sequence[Room]):
+        super().__init__(capacity, len(rooms))
+        self.rooms = rooms
+        self.usage = np.zeros(items + 1, np.int64)
+
+    def _fits(self, room: Room) -> bool:
+        life = slice(room.first, room.last + 1)
+        if int(self.usage[life].max(initial=0)) + room.bytes > self.capacity:
+            return False
+        self.usage[life] += room.bytes
+        return True
+
+    def from_above(self, rooms: Sequence[Room]) -> Room | None:
+        return next((room for room in sorted(rooms, key=_area) if not self._fits(room)), None)
+
+    def place(self, room: Room, finished: npt.NDArray[np.int64]) -> int:
+        return int(finished[max(0, room.first - 1)]) if self._fits(room) else -1
+
+    def settle(self) -> bool:
+        rooms = self.rooms
+        addresses = place([r.bytes for r in rooms], [r.first for r in rooms], [r.last for r in rooms], self.capacity)
+        for room, address in zip(rooms, addresses or (), strict=addresses is not None):
+            room.address = address
+        return addresses is not None

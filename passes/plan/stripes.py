@@ -103,17 +103,19 @@ def rings(group: Group, steps: list[Step], spilled: frozenset[Buffer]) -> dict[B
     if len(steps) == 1:
         return {buffer: buffer.height for buffer in local if buffer in spilled}
     spans: dict[Buffer, list[tuple[int, int]]] = {buffer: [] for buffer in local}
+    reads = {
+        layer: [(t.buffer, which) for which, t in enumerate(layer.inputs) if t.buffer in local]
+        for layer in group.layers
+    }
     for step in steps:
         touched: dict[Buffer, tuple[int, int]] = {}
         for layer, first, end in step:
-            reads = [
-                (t.buffer, *layer.input_rows(first, end, i)) for i, t in enumerate(layer.inputs) if t.buffer in local
-            ]
+            rows_of = [(buffer, *layer.input_rows(first, end, which)) for buffer, which in reads[layer]]
             if layer.output.buffer in local:
-                reads.append((layer.output.buffer, first, end))
-            for buffer, low, high in reads:
+                rows_of.append((layer.output.buffer, first, end))
+            for buffer, low, high in rows_of:
                 a, b = touched.get(buffer, (low, high))
-                touched[buffer] = (min(a, low), max(b, high))
+                touched[buffer] = (a if a < low else low, b if b > high else high)
         for buffer, span in touched.items():
             spans[buffer].append(span)
     rows: dict[Buffer, int] = {}
