@@ -13,7 +13,9 @@ from dialects import accel, cnn, tile
 from dialects.accel_attributes import FieldsAttr
 from dialects.meaning.arrays import to_array, to_blob
 from passes.convert_onnx_to_cnn import ConvertOnnxToCnnPass
+from passes.import_onnx import import_model
 from tests.conftest import ROOT, Tool
+from tests.frontend.graphs import case
 from tools.driver import lower, make_context, read_module
 from tools.probes import KINDS, entrances, probes
 from tools.validate import ValidationError, Validator
@@ -158,3 +160,24 @@ def test_probes_reach_the_extremes() -> None:
     assert set(np.unique(tensors["alternating extremes"])) == {0, 255 * np.float32(entrance.scale)}
     assert np.abs(tensors["beyond the range"]).min() > 100 * 255 * entrance.scale
     assert all(tensor.shape == entrance.shape and tensor.dtype == np.float32 for tensor in tensors.values())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "conv_same_lower",  # a float bias
+        "concat",  # a layer whose own tensor stays float
+        "lrn_relu",  # two layers that share a node
+        "log_of_negative",  # NaN before the quantiser
+        "concat_rows",  # rows in the place of channels
+        "u:residual",
+        "u:add",
+    ],
+)
+def test_no_pass_is_accused_without_cause(name: str) -> None:
+    context = make_context()
+    module = import_model(case(name).model().SerializeToString(), {}, name)
+    validator = Validator(len(KINDS) + 1)
+    lower(module, "cnn", context, validator=validator)
+    assert "convert-onnx-to-cnn" in validator.checked
+    assert validator.layers > 0

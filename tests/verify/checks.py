@@ -17,10 +17,13 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import DiagnosticException, ParseError
 
 from backend.emit import emit
+from passes.import_onnx import import_model
 from passes.pipeline import level_of
+from passes.problems import ModelError
 from sim.errors import ReconError
 from sim.program import Program
 from tests.conftest import ROOT
+from tests.frontend.graphs import CASES, case
 from tests.lowering.plans import random_plan
 from tests.mutations.table import compare as compare_mutants
 from tests.oracle.integer_oracle import run_integer
@@ -95,6 +98,25 @@ def models(length: Length, tally: Tally, say: Say) -> None:
             _second_clock(where, program, tally)
 
 
+def operators(length: Length, tally: Tally, say: Say) -> None:
+    """Every pass on graphs of a few operators, int8 and uint8; those that the planner refuses are passed over."""
+    names = [*CASES, *(f"u:{name}" for name in CASES)]
+    for where in names[:: max(1, len(names) // length.operators)]:
+        say(where)
+
+        def read(name: str = where) -> ModuleOp:
+            return import_model(case(name).model().SerializeToString(), {}, name)
+
+        module = read()
+        try:
+            lower(module, "tile", make_context())
+        except ModelError:
+            continue
+        program = _validated(where, read, length.machines[0], length, tally, [])
+        if program is not None:
+            _second_clock(where, program, tally)
+
+
 def plans(length: Length, tally: Tally, say: Say) -> None:
     """Every pass on plans written by hand and at random; their programs against the second clock."""
     texts = [(path.name, path.read_text(), path.parent) for path in sorted(EXAMPLES.glob("*.mlir"))]
@@ -161,7 +183,7 @@ def determinism(length: Length, tally: Tally, say: Say) -> None:
         )
 
 
-PARTS: tuple[Callable[[Length, Tally, Say], None], ...] = (models, plans, mutations, clocks, determinism)
+PARTS: tuple[Callable[[Length, Tally, Say], None], ...] = (models, operators, plans, mutations, clocks, determinism)
 
 
 # ------------------------------------------------------------------------------------------------- the pieces

@@ -12,12 +12,14 @@ MODELS = ROOT / "tests" / "data" / "models"
 
 @dataclass(frozen=True)
 class Length:
-    """``models`` on each of ``machines`` with ``inputs`` each; random ``plans``; ``mutants`` of small programs; random
-    ``programs`` against the second clock; ``surroundings`` in which a compile must give the same bytes."""
+    """``models`` on each of ``machines`` with ``inputs`` each; graphs of a few ``operators``; random ``plans``;
+    ``mutants`` of small programs; random ``programs`` against the second clock; ``surroundings`` in which a compile
+    must give the same bytes."""
 
     models: tuple[str, ...]
     machines: tuple[str, ...]
     inputs: int
+    operators: int
     plans: int
     mutants: int
     programs: int
@@ -35,8 +37,8 @@ _ALL = (*_SMALL, "mobilenetv2_kws_int8", "mobilenetv1_vww_int8")
 _MACHINES = ("edge4k", "edge1k", "peer4k", "edge4k-fixed")
 
 LENGTHS: dict[str, Length] = {
-    "short": Length(_SMALL, _MACHINES[:1], inputs=2, plans=8, mutants=112, programs=40, surroundings=3),
-    "normal": Length(_ALL, _MACHINES[:2], inputs=8, plans=60, mutants=1000, programs=500, surroundings=5),
-    "long": Length(_ALL, _MACHINES, inputs=24, plans=400, mutants=10000, programs=5000, surroundings=99),
+    "short": Length(_SMALL, _MACHINES[:1], inputs=2, operators=12, plans=8, mutants=112, programs=40, surroundings=3),
+    "normal": Length(_ALL, _MACHINES[:2], inputs=8, operators=80, plans=60, mutants=1000, programs=500, surroundings=5),
+    "long": Length(_ALL, _MACHINES, inputs=24, operators=999, plans=400, mutants=10000, programs=5000, surroundings=99),
 }
 """Under a minute, a few minutes, an hour or so."""
