@@ -5,8 +5,8 @@
     python benchmarks/table.py --only resnet50 yolov3-416   these networks of ``networks.py``
 
 Float networks with seeded weights, quantised with made-up scales: neither changes a cycle. A row is one network on one
-machine; ``bound2`` counts all SRAM of the machine, also where the plan may use less; ``=`` says that the planned cycles are those of the simulator. Nothing is asserted; the demands are printed
-with what was measured.
+machine; ``bound2`` counts all SRAM of the machine, also where the plan may use less; ``=`` says that the planned cycles
+are those of the simulator. Nothing is asserted; the demands are printed with what was measured.
 """
 
 from __future__ import annotations
