@@ -6,7 +6,7 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +92,7 @@ def network_figures(name: str, winograd: bool) -> Iterator[tuple[str, Figures]]:
 
 
 @contextmanager
-def fast_dram() -> Iterator[str]:
+def fast_dram() -> Generator[str, None, None]:
     """The file of a machine like edge4k with four times the DRAM rate."""
     lines = (MACHINES / "edge4k.toml").read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines):

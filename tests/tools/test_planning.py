@@ -26,7 +26,7 @@ OPTIONS = {
     "energy": Planning(objective="energy"),
     "limit": Planning(sram_limit=64 * 1024),
     "budget": Planning(time_budget=0.1),
-    **{f"without-{name}": Planning(**fields) for name, fields in FREEDOMS.items()},
+    **{f"without-{name}": planning(without=[name]) for name in FREEDOMS},
     "without-all": Planning(winograd=False, single=True, prefetch=False, residency=False, fusion=False),
     "everything": Planning(level=1, objective="dram", sram_limit=80 * 1024, winograd=False, time_budget=2.0),
 }
