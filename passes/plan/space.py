@@ -17,6 +17,10 @@ from passes.placement import ALIGNMENT, place
 from passes.plan.blocks import Room
 
 
+SMALL = 96
+"""A room of less than this part of SRAM goes where it fits most tightly, so that it does not stand between large ones."""
+
+
 def _area(room: Room) -> int:
     return -room.bytes * (room.last - room.first + 1)
 
@@ -101,10 +105,14 @@ class Space:
         )
         free = np.where(meets, finished[self.deaths[before]][None, :], 0).max(axis=1, initial=0)
         slack = np.tile(upper - lower - room.bytes, 3)
-        choice = int(np.lexsort((places, slack, places != self.rover, free))[0])
+        if room.bytes * SMALL < self.capacity:
+            choice = int(np.lexsort((-places, slack, free))[0])
+        else:
+            choice = int(np.lexsort((places, slack, places != self.rover, free))[0])
         address = int(places[choice]) // ALIGNMENT * ALIGNMENT
         self._put(room, address)
-        self.rover = address + room.bytes
+        if room.bytes * SMALL >= self.capacity:
+            self.rover = address + room.bytes
         return int(free[choice])
 
     def settle(self) -> bool:
