@@ -196,11 +196,15 @@ class Partitioner:
 
         Raises ReconError when not even spilling everything helps.
         """
+        self.spilled = frozenset()
+        tally = _Tally(self)
+        for buffer in spilled:
+            tally.spill(buffer)
         self.spilled = spilled
         best: list[float] = [0.0]
         back: list[tuple[int, Group] | None] = [None]
         while True:
-            found = self._cut(budget, best, back)
+            found = self._cut(budget, tally, best, back)
             if isinstance(found, Partition):
                 return found
             alive = [
@@ -220,25 +224,19 @@ class Partitioner:
             # A long skip waits in DRAM at less cost than what the layer itself works on.
             chosen = max(alive, key=lambda b: (b not in touched, b.bytes, b.name))
             self.spilled |= {chosen}
+            tally.spill(chosen)
             # The best cuts of the layers before it was made stay as they are.
             kept = self.life[chosen][0] + 1
             del best[kept:], back[kept:]
 
-    def _cut(self, budget: int, best: list[float], back: list[tuple[int, Group] | None]) -> Partition | int:
+    def _cut(
+        self, budget: int, tally: _Tally, best: list[float], back: list[tuple[int, Group] | None]
+    ) -> Partition | int:
         """The best cut, or the layer at which there is none.
 
         ``best`` holds the cycles of the first n layers, cut best, and ``back`` where their last group starts, for the
         n known already; both are completed.
         """
-        live = self.live()
-        unborn = np.zeros(len(self.layers) + 1, np.int64)
-        dead = np.zeros(len(self.layers) + 2, np.int64)
-        for buffer, (birth, death) in self.life.items():
-            if buffer not in self.spilled:
-                unborn[:birth] += buffer.bytes
-                dead[death + 1 :] += buffer.bytes
-        everything = sum(buffer.bytes for buffer in self.life if buffer not in self.spilled)
-        spills = [any(t.buffer in self.spilled for t in (*layer.inputs, layer.output)) for layer in self.layers]
         for last in range(len(best) - 1, len(self.layers)):
             least: tuple[float, int, Group] | None = None
             weights = inner = 0
@@ -250,22 +248,28 @@ class Partitioner:
                     break
                 if first < last and not self.can_stripe(self.layers[last]):
                     break
-                if first < last and live[first] <= budget // 2 and not (spills[first] and spills[last]):
+                if (
+                    first < last
+                    and tally.live[first] <= budget // 2
+                    and not (tally.spills[first] and tally.spills[last])
+                ):
                     # Fusing what neither crowds SRAM nor meets DRAM saves nothing.
                     break
                 inner += self.inner(first, last)
                 cycles += self.cycles(layer, 1)
                 if best[first] == INFINITE or (least is not None and best[first] + cycles >= least[0]):
                     continue
-                resident = everything - int(unborn[last]) - int(dead[first]) - inner
+                resident = tally.alive(first, last) - inner
                 cost, group = self.group(first, last, budget, resident)
                 if group is not None and (least is None or best[first] + cost < least[0]):
                     least = (best[first] + cost, first, group)
             best.append(least[0] if least else INFINITE)
             back.append((least[1], least[2]) if least else None)
+            if least is None and max(best[-self.longest :]) == min(best[-self.longest :]) == INFINITE:
+                break
         if back[-1] is None:
             reached = max(i for i, cost in enumerate(best) if cost < INFINITE)
-            return max(range(reached, min(reached + 8, len(self.layers))), key=lambda i: live[i])
+            return max(range(reached, min(reached + 8, len(self.layers))), key=lambda i: int(tally.live[i]))
         groups: list[Group] = []
         position = len(self.layers)
         while position:
@@ -274,6 +278,37 @@ class Partitioner:
             position = step[0]
             groups.append(step[1])
         return Partition(tuple(reversed(groups)), self.spilled)
+
+
+class _Tally:
+    """Bytes of the buffers that are not spilled, by the layers between which they live."""
+
+    def __init__(self, partitioner: Partitioner):
+        count = len(partitioner.layers)
+        self.life = partitioner.life
+        self.live = np.array(partitioner.live(), np.int64)
+        self.spills = [False] * count
+        births, deaths = np.zeros(count + 1, np.int64), np.zeros(count + 1, np.int64)
+        for buffer, (birth, death) in self.life.items():
+            births[birth] += buffer.bytes
+            deaths[death + 1] += buffer.bytes
+        self.born = np.cumsum(births)
+        self.dead = np.cumsum(deaths)
+
+    def alive(self, first: int, last: int) -> int:
+        """Bytes of whole buffers alive at any of the layers first … last."""
+        return int(self.born[last] - self.dead[first])
+
+    def spill(self, buffer: Buffer) -> None:
+        """Take a buffer out of the count."""
+        birth, death = self.life[buffer]
+        self.live[birth : death + 1] -= buffer.bytes
+        self.born[birth:] -= buffer.bytes
+        self.dead[death + 1 :] -= buffer.bytes
+        for tensor in buffer.tensors:
+            for layer in (tensor.producer, *tensor.consumers):
+                if layer is not None:
+                    self.spills[layer.index] = True
 
 
 @functools.lru_cache(maxsize=8192)

@@ -16,9 +16,8 @@ import numpy.typing as npt
 from passes.placement import ALIGNMENT, place
 from passes.plan.blocks import Room
 
-
 SMALL = 96
-"""A room of less than this part of SRAM goes where it fits most tightly, so that it does not stand between large ones."""
+"""A room of less than this part of SRAM goes where it fits most tightly, not to stand between large ones."""
 
 
 def _area(room: Room) -> int:
