@@ -417,8 +417,8 @@ def test_add_of_all_pairs_of_codes(unsigned: bool) -> None:
 
 @pytest.mark.parametrize("power", [None, -4, -6])
 def test_mul_of_all_pairs_of_codes(power: int | None) -> None:
-    """Not one of the 65,536 products differs. Scales that are powers of two give true ties: an odd zero point sends them
-    the other way when it is added before rounding, as kernel and law do."""
+    """Not one of the 65,536 products differs. Scales that are powers of two give true ties: an odd zero point sends
+    them the other way when it is added before rounding, as kernel and law do."""
     for seed in range(8):
         scales = None if power is None else (2.0**power, 0.0625)
         case = OperatorCase("Mul", seed, [(256, 1), (1, 256)], scales=scales)
