@@ -333,9 +333,12 @@ class _Run:
         if kind in ("max_pool", "average_pool"):
             first = (low * strides[0] - around[0], x * strides[1] - around[2])
             last = tuple(f + (n - 1) * s + k for f, n, s, k in zip(first, (rows, ox), strides, kernel, strict=True))
-            start = tuple(max(0, f) for f in first)
-            stop = tuple(min(e, limit) for e, limit in zip(last, source.dims, strict=False))
-            pads = (start[0] - first[0], last[0] - stop[0], start[1] - first[1], last[1] - stop[1])
+            # Windows may lie beside the image altogether, and then read none of it.
+            start = tuple(min(max(0, f), limit) for f, limit in zip(first, source.dims, strict=False))
+            stop = tuple(max(s, min(e, limit)) for s, e, limit in zip(start, last, source.dims, strict=False))
+            before = [min(e, 0) - min(f, 0) for f, e in zip(first, last, strict=True)]
+            after = [e - f - b - (t - s) for f, e, b, s, t in zip(first, last, before, start, stop, strict=True)]
+            pads = (before[0], after[0], before[1], after[1])
             a = source.read((*start, offset), (stop[0] - start[0], stop[1] - start[1], channels))
         elif kind == "global_average_pool":
             a = source.read((0, 0, offset), (*source.dims[:2], channels))

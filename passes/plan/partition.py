@@ -267,7 +267,7 @@ class Partitioner:
             back.append((least[1], least[2]) if least else None)
             if least is None and max(best[-self.longest :]) == min(best[-self.longest :]) == INFINITE:
                 break
-        if back[-1] is None:
+        if self.layers and back[-1] is None:
             reached = max(i for i, cost in enumerate(best) if cost < INFINITE)
             return max(range(reached, min(reached + 8, len(self.layers))), key=lambda i: int(tally.live[i]))
         groups: list[Group] = []

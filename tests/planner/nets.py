@@ -279,6 +279,8 @@ class RandomNet(Net):
             pads = [dice.randrange(0, max(1, kernel[axis // 2])) for axis in range(4)]
             if dice.random() < 0.4:
                 pads = [(kernel[axis // 2] - 1) // 2 for axis in range(4)]
+            if not pool and dice.random() < 0.1:
+                pads = [dice.randrange(0, 2 * kernel[axis // 2]) for axis in range(4)]
             strides = (dice.choice([1, 1, 1, 2, 3]), dice.choice([1, 1, 1, 2]))
             dilations = (1, 1) if pool else (dice.choice([1, 1, 1, 2, 3]), dice.choice([1, 1, 1, 2]))
             made = cnn.WindowAttr.of(kernel, pads, strides, dilations).output(height, width)
