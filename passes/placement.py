@@ -18,6 +18,9 @@ Ints = npt.NDArray[np.int64]
 ALIGNMENT = 64
 """Every address is a multiple of this many bytes."""
 
+_SHUFFLES = 24
+"""Orders tried beyond the first four; the same ones every time."""
+
 _WORK = 12_000
 """Buffers placed over all repeated attempts before giving up."""
 
@@ -98,13 +101,18 @@ def _aligned(sizes: Sequence[int] | Ints) -> Ints:
 
 
 def _orders(need: Ints, born: Ints, dead: Ints) -> Iterator[Ints]:
-    """Orders in which to place: by area (bytes × lifetime), by size, by birth, by lifetime; ties by number."""
+    """Orders in which to place: by area (bytes × lifetime), by size, by birth, by lifetime, then by blurred area."""
     life = dead - born + 1
     index = np.arange(len(need))
     yield np.lexsort((index, -need, -(need * life)))
     yield np.lexsort((index, born, -need))
     yield np.lexsort((index, -need, born))
     yield np.lexsort((index, -need, -life))
+    dice = np.random.Generator(np.random.PCG64(len(need)))
+    weight = need * life
+    for _ in range(_SHUFFLES):
+        # By area again, each area read with an error of up to a half.
+        yield np.lexsort((index, -(weight * dice.integers(512, 1536, len(need)))))
 
 
 def _attempt(
