@@ -108,9 +108,9 @@ def _does_not_fit(
     demand = sum(r.bytes for r in alive)
     listed = ", ".join(f"{r.name} {r.bytes:,}" for r in alive[:6])
     gap = f"{demand - capacity:,} too many" if demand > capacity else "enough in all, but not in one piece"
-    name = items[position].layer
+    subject = f"Layer {items[position].layer}" if items[position].layer else "The plan"
     return DoesNotFit(
-        f"{f'Layer {name}' if name else 'The plan'} does not fit in SRAM: it needs {demand:,} bytes at once and there are "
+        f"{subject} does not fit in SRAM: it needs {demand:,} bytes at once and there are "
         f"{capacity:,} ({gap}). The largest buffers are {listed} bytes. "
         "A machine with more SRAM, or a smaller input, would help."
     )

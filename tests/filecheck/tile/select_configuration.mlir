@@ -1,19 +1,49 @@
-// A pinned configuration stays, and the other layers get the best ones beside it; a configuration in the text is a pin.
-// RUN: recon-opt %s -p 'select-configuration{pin="one=winograd g1 k16 r16 p16"}' | filecheck %s
-// RUN: recon-opt %s -p 'select-configuration{single=true}' | filecheck %s --check-prefix=SINGLE
-// RUN: not recon-opt %s --to tile --pin 'three=direct g1 k16 r16 p16' 2>&1 | filecheck %s --check-prefix=NONE
-// RUN: not recon-opt %s --to tile --pin 'one=direct g1 k16 r16 p32' 2>&1 | filecheck %s --check-prefix=LANES
+// The configuration of every convolution: chosen over the whole network, pinned, restricted.
+// RUN: recon-opt %s -p 'select-configuration{machine="edge1k"}' | filecheck %s --check-prefix=PATH
+// RUN: recon-opt %s -p 'select-configuration{machine="edge1k" winograd=false}' | filecheck %s --check-prefix=DIRECT
+// RUN: recon-opt %s -p 'select-configuration{machine="edge1k" single=true}' | filecheck %s --check-prefix=SINGLE
+// RUN: recon-opt %s -p 'select-configuration{machine="edge1k" level=0}' | filecheck %s --check-prefix=NONE
+// RUN: recon-opt %s -p 'select-configuration{machine="edge4k-fixed"}' | filecheck %s --check-prefix=FIXED
+// RUN: recon-opt %s -p 'select-configuration{machine="edge1k" pin="d=direct g1 k16 r4 p16"}' | filecheck %s --check-prefix=PIN
+// RUN: not recon-opt %s -p 'select-configuration{pin="e=direct g1 k4 r4 p64"}' 2>&1 | filecheck %s --check-prefix=NAME
+// RUN: not recon-opt %s -p 'select-configuration{pin="d direct"}' 2>&1 | filecheck %s --check-prefix=TEXT
+// RUN: not recon-opt %s -p 'select-configuration{pin="d=direct g1 k5 r4 p64"}' 2>&1 | filecheck %s --check-prefix=POWER
+// RUN: not recon-opt %s -p 'select-configuration{pin="d=winograd g1 k4 r4 p64"}' 2>&1 | filecheck %s --check-prefix=UNFIT
+// RUN: not recon-opt %s -p 'select-configuration{pin="d=direct g1 k64 r64 p64"}' 2>&1 | filecheck %s --check-prefix=LANES
+// RUN: not recon-opt %s -p 'select-configuration{level=3}' 2>&1 | filecheck %s --check-prefix=LEVEL
 
-// CHECK: layer "one" {configuration = #tile.configuration<winograd g1 k16 r16 p16>}
-// CHECK: layer "two" {configuration = #tile.configuration<direct {{.*}}>}
-// CHECK: layer "fixed" {configuration = #tile.configuration<direct g1 k8 r8 p8>}
-// SINGLE: layer "one" {configuration = #tile.configuration<direct g1 k8 r8 p8>}
-// SINGLE: layer "two" {configuration = #tile.configuration<direct g1 k8 r8 p8>}
-// NONE: error: There is no convolution 'three' to pin a configuration to; the table of 'recon run' names the layers.
-// LANES: error: Cannot pin: one in direct g1 k16 r16 p32: direct g1 k16 r16 p32 needs 8192 lanes and edge4k has 4096.
-func.func @main(%x: !cnn.tensor<1x8x8x16, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x2, scale 0.25, zero 7> {
-  %y = cnn.conv2d %x weights <2x3x3x16xi8, seed 1> bias <2xi32, [0, 1]> scales <2xf32, [0.25, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.25, zero 7> clamp <-128, 127> layer "one" : (!cnn.tensor<1x8x8x16, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x2, scale 0.25, zero 7>
-  %z = cnn.conv2d %y weights <2x1x1x2xi8, seed 4> bias <2xi32, [0, 1]> scales <2xf32, [0.25, 0.5]> window <1x1> quant <scale 0.25, zero 7> clamp <-128, 127> layer "two" : (!cnn.tensor<1x8x8x2, scale 0.25, zero 7>) -> !cnn.tensor<1x8x8x2, scale 0.25, zero 7>
-  %w = cnn.conv2d %z weights <2x1x1x2xi8, seed 4> bias <2xi32, [0, 1]> scales <2xf32, [0.25, 0.5]> window <1x1> quant <scale 0.25, zero 7> clamp <-128, 127> layer "fixed" {configuration = #tile.configuration<direct g1 k8 r8 p8>} : (!cnn.tensor<1x8x8x2, scale 0.25, zero 7>) -> !cnn.tensor<1x8x8x2, scale 0.25, zero 7>
-  func.return %w : !cnn.tensor<1x8x8x2, scale 0.25, zero 7>
+// The path over both layers: Winograd, and a swap to the direct convolution that a pixel-wise one needs.
+// PATH: layer "c" {configuration = #tile.configuration<winograd g1 k8 r64 p2>}
+// PATH: layer "d" {configuration = #tile.configuration<direct g1 k16 r4 p16>}
+
+// Without Winograd.
+// DIRECT: layer "c" {configuration = #tile.configuration<direct g1 k16 r32 p2>}
+// DIRECT: layer "d" {configuration = #tile.configuration<direct g1 k16 r32 p2>}
+
+// One configuration for all.
+// SINGLE: layer "c" {configuration = #tile.configuration<direct g1 k16 r32 p2>}
+// SINGLE: layer "d" {configuration = #tile.configuration<direct g1 k16 r32 p2>}
+
+// Level 0 wants one configuration too.
+// NONE: layer "c" {configuration = #tile.configuration<direct g1 k16 r32 p2>}
+// NONE: layer "d" {configuration = #tile.configuration<direct g1 k16 r32 p2>}
+
+// A machine that has one.
+// FIXED: layer "c" {configuration = #tile.configuration<direct g1 k64 r64 p1>}
+// FIXED: layer "d" {configuration = #tile.configuration<direct g1 k64 r64 p1>}
+
+// A pinned layer keeps what the user wants; the other goes along or not.
+// PIN: layer "c" {configuration = #tile.configuration<winograd g1 k8 r64 p2>}
+// PIN: layer "d" {configuration = #tile.configuration<direct g1 k16 r4 p16>}
+
+// NAME: error: There is no convolution 'e' to pin a configuration to; the table of 'recon run' names the layers.
+// TEXT: error: Cannot pin: "d direct" is not LAYER=CONFIGURATION.
+// POWER: error: Cannot pin: "direct g1 k5 r4 p64": 5 is not a power of two.
+// UNFIT: error: Layer d cannot run in winograd g1 k4 r4 p64 on edge4k.
+// LANES: error: Cannot pin: d in direct g1 k64 r64 p64: direct g1 k64 r64 p64 needs 262144 lanes and edge4k has 4096.
+// LEVEL: error: There is no optimisation level 3; there are 0, 1 and 2.
+func.func @main(%x: !cnn.tensor<1x28x28x64, scale 0.5, zero 3>) -> !cnn.tensor<1x28x28x64, scale 0.5, zero 3> {
+  %c = cnn.conv2d %x weights <64x3x3x64xi8, seed 1> bias <64xi32, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]> scales <64xf32, [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> clamp <-128, 127> layer "c" : (!cnn.tensor<1x28x28x64, scale 0.5, zero 3>) -> !cnn.tensor<1x28x28x64, scale 0.5, zero 3>
+  %d = cnn.conv2d %c weights <64x1x1x64xi8, seed 2> bias <64xi32, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]> scales <64xf32, [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]> window <1x1> quant <scale 0.5, zero 3> clamp <-128, 127> layer "d" : (!cnn.tensor<1x28x28x64, scale 0.5, zero 3>) -> !cnn.tensor<1x28x28x64, scale 0.5, zero 3>
+  func.return %d : !cnn.tensor<1x28x28x64, scale 0.5, zero 3>
 }
