@@ -4,7 +4,7 @@
 // RUN: recon-opt %s -p 'select-configuration{machine="edge1k" single=true}' | filecheck %s --check-prefix=SINGLE
 // RUN: recon-opt %s -p 'select-configuration{machine="edge1k" level=0}' | filecheck %s --check-prefix=NONE
 // RUN: recon-opt %s -p 'select-configuration{machine="edge4k-fixed"}' | filecheck %s --check-prefix=FIXED
-// RUN: recon-opt %s -p 'select-configuration{machine="edge1k" pin="d=direct g1 k16 r4 p16"}' | filecheck %s --check-prefix=PIN
+// RUN: recon-opt %s -p 'select-configuration{machine="edge1k" pin="d=direct g1 k8 r8 p16"}' | filecheck %s --check-prefix=PIN
 // RUN: not recon-opt %s -p 'select-configuration{pin="e=direct g1 k4 r4 p64"}' 2>&1 | filecheck %s --check-prefix=NAME
 // RUN: not recon-opt %s -p 'select-configuration{pin="d direct"}' 2>&1 | filecheck %s --check-prefix=TEXT
 // RUN: not recon-opt %s -p 'select-configuration{pin="d=direct g1 k5 r4 p64"}' 2>&1 | filecheck %s --check-prefix=POWER
@@ -32,9 +32,9 @@
 // FIXED: layer "c" {configuration = #tile.configuration<direct g1 k64 r64 p1>}
 // FIXED: layer "d" {configuration = #tile.configuration<direct g1 k64 r64 p1>}
 
-// A pinned layer keeps what the user wants; the other goes along or not.
+// A pinned layer keeps what the user wants; the other one is chosen as before.
 // PIN: layer "c" {configuration = #tile.configuration<winograd g1 k8 r64 p2>}
-// PIN: layer "d" {configuration = #tile.configuration<direct g1 k16 r4 p16>}
+// PIN: layer "d" {configuration = #tile.configuration<direct g1 k8 r8 p16>}
 
 // NAME: error: There is no convolution 'e' to pin a configuration to; the table of 'recon run' names the layers.
 // TEXT: error: Cannot pin: "d direct" is not LAYER=CONFIGURATION.
