@@ -447,6 +447,8 @@ class Schedule:
 
     def channel_parts(self, tensor: Tensor) -> list[tuple[int, int]]:
         """Channel ranges of a joined tensor by part, in the order in which they are made; they must be contiguous."""
+        if tensor.is_view:
+            return [(0, tensor.channels)]
         made = sorted(parts(tensor), key=lambda part: part.producer.index if part.producer is not None else -1)
         ranges = [
             (max(0, p.offset - tensor.offset), min(tensor.channels, p.offset - tensor.offset + p.channels))
