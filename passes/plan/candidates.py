@@ -23,8 +23,24 @@ from sim.machine import Configuration, Machine
 BLOCK = 80 * 1024
 """A block has at most about this many bytes of weights, so that work starts while the next ones still arrive."""
 
+CHUNK = 96 * 1024
+"""Blocks of weights share a room up to this many bytes: small enough to leave early."""
+
+SHARE = 8
+"""Neither is larger than this part of SRAM."""
+
 NEVER = 1 << 50
 """Cost of what cannot be done."""
+
+
+def block_bytes(machine: Machine) -> int:
+    """About the most bytes of weights in a block."""
+    return min(BLOCK, machine.sram.bytes // SHARE)
+
+
+def chunk_bytes(machine: Machine) -> int:
+    """About the most bytes of weights in a room of several blocks."""
+    return min(CHUNK, machine.sram.bytes // SHARE)
 
 
 @dataclass(frozen=True)
@@ -157,11 +173,11 @@ def evaluate(machine: Machine, shape: ConvShape, choices: tuple[Configuration, .
     step = np.maximum(laws.steps(machine, wino, r, np.maximum(inputs, 1), *taps_first), 1)
     per_half = np.maximum(limit // step, 1)
     many_groups = fits & (k_blocks * whole <= limit) & (s.groups > 1)
-    light = np.maximum(BLOCK // np.maximum(k * inputs * s.fy * s.fx, 1), 1)
+    light = np.maximum(block_bytes(machine) // np.maximum(k * inputs * s.fy * s.fx, 1), 1)
     outputs = np.where(
         many_groups, s.outputs, np.minimum(s.outputs, np.where(fits, np.minimum(per_half, light), 1) * k)
     )
-    light = np.maximum(BLOCK // np.maximum(g * s.outputs * inputs * s.fy * s.fx, 1), 1)
+    light = np.maximum(block_bytes(machine) // np.maximum(g * s.outputs * inputs * s.fy * s.fx, 1), 1)
     groups = np.where(
         many_groups, np.minimum(s.groups, np.minimum(limit // np.maximum(k_blocks * whole, 1), light) * g), 1
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passes.plan.candidates import ConvShape, conv_shape, evaluate
+from passes.plan.candidates import ConvShape, chunk_bytes, conv_shape, evaluate
 from passes.plan.network import Buffer, Layer, Network
 from passes.plan.stripes import Group, leaves, progress, rings
 from sim import laws
@@ -98,7 +98,7 @@ class Partitioner:
         shape = conv_shape(layer)
         blocking = evaluate(self.machine, shape, (self.configurations[layer],)).blocking(0)
         block = blocking.groups * blocking.outputs * blocking.inputs * shape.fy * shape.fx
-        return min(2 * max(block, 96 * 1024), shape.weight_bytes) + 8 * layer.output.channels
+        return min(2 * max(block, chunk_bytes(self.machine)), shape.weight_bytes) + 8 * layer.output.channels
 
     def can_stripe(self, layer: Layer) -> bool:
         return (

@@ -15,14 +15,11 @@ from dialects.recon import BlobAttr
 from dialects.tile import Affine, Slice
 from passes.plan import numbers
 from passes.plan.blocks import Constant, Item, Room, Transfer, rooms_of
-from passes.plan.candidates import Blocking, ConvShape, conv_shape, evaluate
+from passes.plan.candidates import Blocking, ConvShape, chunk_bytes, conv_shape, evaluate
 from passes.plan.network import Buffer, Layer, Network, Tensor
 from passes.plan.stripes import Group, Step, progress, read_outside, rings, row_multiple
 from sim import laws
 from sim.machine import Configuration, Machine
-
-CHUNK = 96 * 1024
-"""Blocks of weights share a room up to this many bytes: small enough to leave early."""
 
 PIECE = 48 * 1024
 """A load moves about this many bytes: small enough not to hold up a configuration image behind it."""
@@ -290,6 +287,7 @@ class Schedule:
         op = layer.conv
         source = Constant(op.weights, op.weights.shape)
         taps = shape.fy * shape.fx
+        chunk = chunk_bytes(self.machine)
         found: list[tuple[Room, int, int]] = []
         batch: list[tuple[int, int, int, int]] = []
 
@@ -317,7 +315,7 @@ class Schedule:
 
         for group, groups, output, outputs, first, inputs in blocks:
             whole = inputs == shape.inputs
-            if batch and not (whole and sum(part[1] for part in batch) * taps * inputs < CHUNK):
+            if batch and not (whole and sum(part[1] for part in batch) * taps * inputs < chunk):
                 flush()
             batch.append((group * shape.outputs + output, groups * outputs, first, inputs))
             if not whole:
