@@ -32,6 +32,8 @@ class Room:
     loaded: bool = False
     """Whether a transfer, rather than an item, writes it first."""
     address: int = -1
+    clear: int = 0
+    """Items before ``first`` in which its space should already be nobody's, so that writing it waits for no reader."""
 
     @property
     def size(self) -> int:

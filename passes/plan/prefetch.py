@@ -47,12 +47,14 @@ def prefetch(
     ahead: bool = True,
     horizon: int = FAR,
     tight: bool = False,
+    clear: bool = False,
 ) -> Cost:
     """Give every transfer its position (the item before which it stands) and every room its address.
 
     ``transfers`` come in order of need. Rooms that transfers fill start to live at their first transfer. With
     ``ahead`` false a load waits until its layer begins; none stands more than ``horizon`` items before its first
     reader, which keeps SRAM free of what is not needed soon. ``tight`` finds addresses at the end (see ``Tally``).
+    ``clear`` keeps what the vector unit writes off the space that the layer before it still reads.
     Raises DoesNotFit, naming the item and the rooms alive there, when a load that is due finds no room.
     """
     capacity = machine.sram.bytes
@@ -60,6 +62,10 @@ def prefetch(
     for item in items:
         for room in rooms_of(item):
             rooms[room.root] = None
+    for room in rooms:
+        room.clear = 0
+    if clear:
+        _keep_clear(items)
     space = Tally(capacity, len(items), list(rooms)) if tight else Space(capacity, len(rooms))
     lost = space.from_above([room for room in rooms if not room.loaded])
     if lost is not None:
@@ -98,6 +104,18 @@ def prefetch(
             "them all. A machine with more SRAM, or a smaller input, would help."
         )
     return Cost(pace.finished, pace.moved, pace.streamed, waited)
+
+
+def _keep_clear(items: Sequence[Item]) -> None:
+    """Reserve the room of a vector layer's result from the beginning of the layer before it."""
+    begins = 0
+    for position, item in enumerate(items):
+        if position and item.layer != items[position - 1].layer:
+            previous, begins = begins, position
+            if item.kind == "vector":
+                room = item.operands["output"].root
+                if room.first == position:
+                    room.clear = position - previous
 
 
 def _does_not_fit(

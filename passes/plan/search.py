@@ -9,6 +9,7 @@ one that is kept is known to fit, and its expected cycles are those of its own t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from passes.plan.candidates import conv_shape
 from passes.plan.configure import choose
@@ -23,8 +24,25 @@ from sim.machine import Configuration, Machine
 ROOMY = 35
 """Per cent of SRAM: activations that never take more leave enough for prefetch, and nothing is fused."""
 
-HORIZONS = ((FAR, False), (64, True), (12, True), (2, True))
-"""How many items ahead loads may come, and whether addresses are found at the end, for plans that are tight."""
+
+@dataclass(frozen=True)
+class Effort:
+    """How a partition is laid out: how many items ahead loads may come, whether addresses are found at the end, and
+    whether the vector unit's results keep clear of what is still read."""
+
+    horizon: int
+    tight: bool
+    clear: bool
+
+
+EFFORTS = (
+    Effort(FAR, tight=False, clear=True),
+    Effort(FAR, tight=False, clear=False),
+    Effort(64, tight=True, clear=False),
+    Effort(12, tight=True, clear=False),
+    Effort(2, tight=True, clear=False),
+)
+"""In the order in which they are tried; far prefetch can leave SRAM in pieces, then a nearer one may fit."""
 
 BUDGETS = (85, 70, 55, 100)
 """Per cent of SRAM that activations and the weights of fused layers may take, tried in turn."""
@@ -85,22 +103,29 @@ def plan(machine: Machine, network: Network, chosen: dict[Layer, Configuration],
         if best is not None and (options.level < 2 or 0 < options.trials <= len(seen)):
             break
         seen.add(partition)
-        # A nearer horizon is slower: it is tried only while nothing fits.
-        for horizon, tight in HORIZONS:
+        for effort in EFFORTS:
             try:
                 schedule = Schedule(usable, network, chosen, partition.groups, partition.spilled)
                 cost = prefetch(
-                    usable, schedule.items, schedule.pending, ahead=options.ahead, horizon=horizon, tight=tight
+                    usable,
+                    schedule.items,
+                    schedule.pending,
+                    ahead=options.ahead,
+                    horizon=effort.horizon,
+                    tight=effort.tight,
+                    clear=effort.clear,
                 )
             except ReconError as error:
                 failure = failure or error
-                if best is None:
+                if best is None or effort.clear:
                     continue
                 break
             key = _key(cost, usable, options.objective)
             if best is None or key < best[0]:
                 best = key, schedule
-            break
+            # Keeping clear is worth it where it costs no prefetch; a nearer horizon only while nothing fits.
+            if not (effort.clear and cost.crowded):
+                break
     if best is None:
         assert failure is not None
         raise failure

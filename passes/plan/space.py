@@ -52,7 +52,7 @@ class Space:
         room.address = address
         n = self.count
         self.starts[n], self.ends[n] = address, address + room.bytes
-        self.births[n], self.deaths[n] = room.first, room.last
+        self.births[n], self.deaths[n] = room.first - room.clear, room.last
         self.count += 1
 
     def gaps(self, first: int, last: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -76,7 +76,7 @@ class Space:
         return failed
 
     def _high(self, room: Room) -> bool:
-        lower, upper = self.gaps(room.first, room.last)
+        lower, upper = self.gaps(room.first - room.clear, room.last)
         fitting = np.flatnonzero(upper - lower >= room.bytes)
         if not len(fitting):
             return False
