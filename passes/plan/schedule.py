@@ -575,7 +575,8 @@ class Schedule:
             out: Slice = item.options["out"]
             (fy, _), (top, _, _, _), (sy, _), (dy, _) = item.options["window"].values
             end = (out.offsets[0].constant + out.sizes[0] - 1) * sy - top + (fy - 1) * dy + 1
-            if end > first:
+            # A tile beside the image reads nothing, but names the room.
+            if max(1, end) > first:
                 return position
         return positions[-1]
 
