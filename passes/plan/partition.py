@@ -177,6 +177,17 @@ class Partitioner:
             self.known_cycles[layer, stripes] = found
         return self.known_cycles[layer, stripes]
 
+    def large_inputs(self) -> frozenset[Buffer]:
+        """Inputs that take a good part of SRAM: a group can read them row by row as they come, at no cost."""
+        return frozenset(
+            buffer
+            for buffer in self.life
+            if any(t.is_input for t in buffer.tensors)
+            and buffer.height > 1
+            and all((t.height, t.width) == (buffer.height, buffer.width) for t in buffer.tensors)
+            and buffer.bytes * 16 > self.machine.sram.bytes
+        )
+
     def long_skips(self) -> frozenset[Buffer]:
         """Buffers that lie idle for long: SRAM they take could hold weights instead, for two transfers of theirs."""
         found: set[Buffer] = set()

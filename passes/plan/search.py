@@ -70,12 +70,13 @@ def partitions(
         return
     yield alone(network)
     crowded = max(partitioner.live(), default=0) > machine.sram.bytes * ROOMY // 100
+    streamed = partitioner.large_inputs() if crowded else frozenset[Buffer]()
     if crowded:
         for budget in BUDGETS:
-            yield _attempt(partitioner, budget, frozenset())
+            yield _attempt(partitioner, budget, streamed)
     if skips := partitioner.long_skips():
         for budget in (100, *(BUDGETS if crowded else ())):
-            yield _attempt(partitioner, budget, skips)
+            yield _attempt(partitioner, budget, skips | streamed)
 
 
 def _attempt(partitioner: Partitioner, budget: int, spilled: frozenset[Buffer]) -> Partition | ReconError:
