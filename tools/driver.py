@@ -142,7 +142,8 @@ def compile_model(
     if machine is not None:
         check_planned_machine(module, machine, str(path))
     check_unplanned(module, options, str(path))
-    if LEVELS.index(level_of(module)) < LEVELS.index("tile"):
+    start = level_of(module)
+    if LEVELS.index(start) < LEVELS.index("tile"):
         machine = machine or DEFAULT_MACHINE
     lower(
         module,
@@ -159,6 +160,10 @@ def compile_model(
     from backend.emit import emit
 
     program = emit(module)
+    if start == "accel":  # no pass ran, so nothing has proven it yet
+        from passes.check_hazards import check_program
+
+        check_program(program)
     if validator is not None:
         validator.program("emit", lambda inputs: run_program(program, inputs).outputs)
     return dataclasses.replace(program, image=dict(image)) if image else program

@@ -89,3 +89,15 @@ def test_recorded_scale_and_mean(recon: Tool, tmp_path: Path) -> None:
     outcome = recon("compile", MODEL, "-o", tmp_path / "m.rbin", "--scale", "0.5,1,1", "--mean", "3", "-q")
     assert (outcome.code, outcome.err) == (0, "")
     assert load(tmp_path / "m.rbin").image == {"scale": [0.5, 1.0, 1.0], "mean": [3.0]}
+
+
+def test_instructions_written_by_hand_are_proven(recon: Tool, tmp_path: Path) -> None:
+    """Text of the accel level passes no pass, and is proven all the same; nothing is written."""
+    output = tmp_path / "race.rbin"
+    result = recon("compile", ROOT / "tests" / "filecheck" / "accel" / "race.mlir", "-o", output)
+    assert result.code == 1
+    assert result.err == (
+        "error: The program has a race: instruction 0 (load, layer in) writes and instruction 1 (store, layer out) "
+        "reads byte 0x10 of SRAM (they meet between 0x10 and 0x3f), and no chain of waits orders the two.\n"
+    )
+    assert not output.exists()
