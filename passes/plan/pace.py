@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from dialects.tile import Slice
-from passes.plan.blocks import Item, Room, Transfer
+from passes.plan.blocks import Constant, Item, Room, Source, Transfer
+from passes.plan.network import Tensor
 from sim import laws
 from sim.machine import Machine
 
@@ -62,7 +63,8 @@ def busy_cycles(machine: Machine, items: Sequence[Item]) -> tuple[list[int], int
             direct = channel_cycles(machine, machine.configuration.image_bytes)
             cycles[position] = machine.configuration.sram_load if "copy" in item.operands else direct
         elif item.kind == "store":
-            cycles[position] = channel_cycles(machine, math.prod(options["sizes"]))
+            shape = dram_shape(options["target"])
+            cycles[position] = strided_cycles(machine, shape, options["target_offset"], options["sizes"])
         else:
             cycles[position] = vector_cycles(machine, item)
     if convolutions:
@@ -108,6 +110,24 @@ def channel_cycles(machine: Machine, size: int) -> int:
     return int(laws.channel(machine, 1, laws.ceil_div(size, machine.dram.burst)))
 
 
+def dram_shape(source: Source) -> tuple[int, ...]:
+    """The shape in DRAM of what a transfer reads or a store writes."""
+    if isinstance(source, Constant):
+        return source.shape
+    return source.type.dims[1:] if isinstance(source, Tensor) else (source.height, source.width, source.channels)
+
+
+def strided_cycles(machine: Machine, shape: tuple[int, ...], origin: tuple[int, ...], sizes: tuple[int, ...]) -> int:
+    """Cycles the DRAM channel needs for a box of an array: every run touches whole bursts."""
+    if sizes[1:] == shape[1:]:
+        return channel_cycles(machine, math.prod(sizes))
+    *outer, inner, run = sizes
+    *_, columns, row = shape
+    *_, column, first = origin
+    moved = laws.transfer(machine.dram.burst, column * row + first, run, inner, row, math.prod(outer), row * columns)
+    return int(laws.channel(machine, moved.runs, moved.bursts))
+
+
 class Pace:
     """The engines' clocks while a plan is read from top to bottom."""
 
@@ -132,7 +152,8 @@ class Pace:
         """A load that may start when ``ready``."""
         size = math.prod(transfer.sizes)
         self.moved += size
-        self.channel = max(self.channel, ready) + channel_cycles(self.machine, size)
+        shape = dram_shape(transfer.source)
+        self.channel = max(self.channel, ready) + strided_cycles(self.machine, shape, transfer.origin, transfer.sizes)
         first = transfer.target[0]
         when = self.channel + self.machine.dram.latency
         self.arrived.setdefault(transfer.room.root, []).append((first, first + transfer.sizes[0], when))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from passes.plan.candidates import ConvShape, chunk_bytes, conv_shape, evaluate
-from passes.plan.network import Buffer, Layer, Network
+from passes.plan.network import Buffer, Layer, Network, Tensor
 from passes.plan.stripes import Group, leaves, progress, rings
 from sim import laws
 from sim.errors import ReconError
@@ -147,11 +147,18 @@ class Partitioner:
         """Channel cycles of the spilled tensors a layer of a group loads and stores, at their share of the total."""
         moved = 0
         if layer.output.buffer in self.spilled and leaves(layer, inside):
-            moved += layer.output.height * layer.output.width * layer.output.channels
+            moved += self.moved(layer.output)
         for tensor in layer.inputs:
             if tensor.buffer in self.spilled and tensor.producer not in inside:
-                moved += tensor.height * tensor.width * tensor.channels
+                moved += self.moved(tensor)
         return float(moved / self.machine.dram_rate) / 2
+
+    def moved(self, tensor: Tensor) -> int:
+        """Bytes the channel is busy with for a tensor of a spilled buffer: channels of a pixel are whole bursts."""
+        if tensor.channels == tensor.buffer.channels:
+            return tensor.height * tensor.width * tensor.channels
+        burst = self.machine.dram.burst
+        return tensor.height * tensor.width * -(-(tensor.channels + burst // 2) // burst) * burst
 
     def ring_bytes(self, first: int, last: int, stripes: int) -> int:
         """Bytes of the rings of layers first … last in so many stripes."""
