@@ -190,8 +190,7 @@ class Partitioner:
             buffer
             for buffer in self.life
             if any(t.is_input for t in buffer.tensors)
-            and buffer.height > 1
-            and all((t.height, t.width) == (buffer.height, buffer.width) for t in buffer.tensors)
+            and buffer.can_spill
             and buffer.bytes * 16 > self.machine.sram.bytes
         )
 
