@@ -44,6 +44,9 @@ EFFORTS = (
 )
 """In the order in which they are tried; far prefetch can leave SRAM in pieces, then a nearer one may fit."""
 
+DOUBT = 3
+"""Per cent: the plan's clock does not see every wait inside a buffer, and the simpler partition is tried first."""
+
 BUDGETS = (85, 70, 55, 100)
 """Per cent of SRAM that activations and the weights of fused layers may take, tried in turn."""
 
@@ -95,6 +98,7 @@ def plan(machine: Machine, network: Network, chosen: dict[Layer, Configuration],
     best: tuple[tuple[int, ...], Schedule] | None = None
     failure: ReconError | None = None
     seen: set[Partition] = set()
+    found: Partition | None = None
     for partition in partitions(usable, network, chosen, options):
         if isinstance(partition, ReconError):
             failure = failure or partition
@@ -122,8 +126,8 @@ def plan(machine: Machine, network: Network, chosen: dict[Layer, Configuration],
                     continue
                 break
             key = _key(cost, usable, options.objective)
-            if best is None or key < best[0]:
-                best = key, schedule
+            if best is None or _clearly_less(key, best[0], first=partition is found):
+                best, found = (key, schedule), partition
             # Keeping clear is worth it where it costs no prefetch; a nearer horizon only while nothing fits.
             if not (effort.clear and cost.crowded):
                 break
@@ -131,6 +135,11 @@ def plan(machine: Machine, network: Network, chosen: dict[Layer, Configuration],
         assert failure is not None
         raise failure
     return best[1]
+
+
+def _clearly_less(key: tuple[int, ...], best: tuple[int, ...], first: bool) -> bool:
+    """Whether a plan is better; another partition than the best one's must be so by more than the clock's error."""
+    return key < best if first else key[0] * 100 < best[0] * (100 - DOUBT)
 
 
 def _key(cost: Cost, machine: Machine, objective: str) -> tuple[int, ...]:
