@@ -105,16 +105,7 @@ class ConvertCnnToTilePass(ModulePass):
         target: Machine,
         options: Options,
     ) -> None:
-        inside = set(ops)
-        inputs = list(
-            dict.fromkeys(
-                operand
-                for op in ops
-                for operand in op.operands
-                if not (isinstance(operand, OpResult) and operand.op in inside)
-            )
-        )
-        outputs = [r for op in ops for r in op.results if any(use.operation not in inside for use in r.uses)]
+        inputs, outputs = boundary(ops)
         net = network(ops, inputs, outputs)
         chosen = configured(target, net, pinned(net), options)
         schedule = tile.ScheduleOp(
@@ -162,6 +153,14 @@ def segments(function: func.FuncOp) -> list[list[Operation]]:
         if not on_host:
             found.setdefault(level, []).append(op)
     return [found[level] for level in sorted(found)]
+
+
+def boundary(ops: Sequence[Operation]) -> tuple[list[SSAValue], list[OpResult]]:
+    """The values that a machine segment takes and gives."""
+    inside = set(ops)
+    taken = [o for op in ops for o in op.operands if not (isinstance(o, OpResult) and o.op in inside)]
+    given = [r for op in ops for r in op.results if any(use.operation not in inside for use in r.uses)]
+    return list(dict.fromkeys(taken)), given
 
 
 def pinned(net: Network) -> dict[str, Configuration]:

@@ -58,6 +58,7 @@ PIPELINE: tuple[Entry, ...] = (
     Entry("cnn", "passes.fuse_residual"),
     Entry("cnn", "passes.fold_pads"),
     Entry("cnn", "passes.legalize"),
+    Entry("tile", "passes.order_layers"),
     Entry("tile", "passes.select_configuration"),
     Entry("tile", "passes.convert_cnn_to_tile"),
     Entry("tile", "passes.elide_configuration"),

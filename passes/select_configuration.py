@@ -22,11 +22,10 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import OpResult
 from xdsl.passes import ModulePass
 
 from dialects.tile import ConfigurationAttr
-from passes.convert_cnn_to_tile import CONFIGURATION, pinned, segments
+from passes.convert_cnn_to_tile import CONFIGURATION, boundary, pinned, segments
 from passes.plan.network import network
 from passes.plan.options import Options
 from passes.plan.search import configured
@@ -53,12 +52,7 @@ class SelectConfigurationPass(ModulePass):
         there: dict[str, None] = {}
         for function in [f for f in op.body.block.ops if isinstance(f, func.FuncOp)]:
             for ops in segments(function):
-                inside = set(ops)
-                inputs = list(
-                    dict.fromkeys(
-                        o for inner in ops for o in inner.operands if not (isinstance(o, OpResult) and o.op in inside)
-                    )
-                )
+                inputs, _ = boundary(ops)
                 net = network(ops, inputs, [])
                 for layer in [layer for layer in net.layers if layer.is_conv]:
                     there[layer.name] = None

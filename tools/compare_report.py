@@ -28,6 +28,7 @@ ABLATIONS = {
     "prefetch": "no prefetch",
     "residency": "no residency",
     "fusion": "no fusion",
+    "order": "model's order",
 }
 """How the report calls a plan without a freedom."""
 

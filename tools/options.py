@@ -41,6 +41,7 @@ FREEDOMS: Mapping[str, Mapping[str, bool]] = {
     "prefetch": {"prefetch": False},
     "residency": {"residency": False},
     "fusion": {"fusion": False},
+    "order": {"order": False},
 }
 """Freedoms of the planner that can be taken away, each with the option that does it."""
 

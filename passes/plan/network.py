@@ -17,6 +17,9 @@ from xdsl.ir import Operation, SSAValue
 from dialects import cnn
 from sim.errors import ReconError
 
+IDLE = 8
+"""A tensor that waits for so many layers waits long."""
+
 
 @dataclass(eq=False)
 class Buffer:
@@ -149,6 +152,23 @@ class Layer:
         """Rows [from, to) of input ``which`` that output rows [first, end) read, clipped to the tensor."""
         m, d, o, e, height = self.reach[which]
         return max(0, first * m // d - o), max(1, min(height, (end - 1) * m // d - o + e))
+
+    @functools.cached_property
+    def in_place(self) -> Tensor | None:
+        """The input whose memory the result may take: added element by element, and read by nobody later."""
+        operands = self.inputs[1:] if self.is_conv else self.inputs if self.kind == "add" else []
+        for tensor in operands:
+            if (
+                tensor.type.dims == self.output.type.dims
+                and self.output.buffer.tensors == [self.output]
+                and tensor.buffer.tensors == [tensor]
+                and not tensor.is_given
+                and not tensor.is_output
+                and self.inputs.count(tensor) == 1
+                and all(reader.index <= self.index for reader in tensor.consumers)
+            ):
+                return tensor
+        return None
 
     @property
     def window_of_pad(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -288,9 +308,10 @@ class _Builder:
                 self.parents[whole] = (root, first)
                 continue
             offset = 0
+            late = self.early_parts(parts)
             for number, part in enumerate(parts):
-                if part in self.parents:
-                    part = parts[number] = self.copy(part)
+                if part in self.parents or part in late:
+                    part = parts[number] = self.copy(part, late.get(part))
                 self.parents[part] = (whole, offset)
                 offset += part.channels
         for seen, source in self.views:
@@ -308,16 +329,35 @@ class _Builder:
     def everything(self) -> list[Tensor]:
         return list(dict.fromkeys([*self.tensors.values(), *self.parents, *(p for p, _ in self.parents.values())]))
 
-    def copy(self, source: Tensor) -> Tensor:
-        """Another tensor with the same content, made by the vector unit right behind its producer."""
+    def copy(self, source: Tensor, before: Layer | None = None) -> Tensor:
+        """Another tensor with the same content, made by the vector unit right behind its producer, or later."""
         twin = self.tensor(source.type, self.unique(source.name + "_copy"))
         layer = Layer(0, twin.name, "copy", None, [source], twin)
         twin.producer = layer
         source.consumers.append(layer)
-        made = self.made_by(source)
-        position = max((self.layers.index(maker) + 1 for maker in made), default=0)
+        if before is not None:
+            position = self.layers.index(before)
+        else:
+            position = max((self.layers.index(maker) + 1 for maker in self.made_by(source)), default=0)
         self.layers.insert(position, layer)
         return twin
+
+    def early_parts(self, parts: list[Tensor]) -> dict[Tensor, Layer]:
+        """Parts of a join that would keep room for the others long before these are made, and who makes the next.
+
+        Such a part waits in a buffer of its own and is copied when the others come.
+        """
+        found: dict[Tensor, Layer] = {}
+        made = {part: [self.layers.index(maker) for maker in self.made_by(part)] for part in parts}
+        for part in parts:
+            others = [index for other in parts if other is not part for index in made[other]]
+            later = [index for index in others if not made[part] or index > max(made[part])]
+            joins = sum(part in joined for _, joined in self.joins)
+            if len(later) < len(others) or not later or joins > 1 or part.is_output or not made[part]:
+                continue
+            if min(later) - max(made[part]) >= IDLE:
+                found[part] = self.layers[min(later)]
+        return found
 
     def made_by(self, tensor: Tensor) -> list[Layer]:
         """The layers that write a tensor: its own producer, or those of what it is joined or seen from."""

@@ -32,6 +32,7 @@ class Options:
     prefetch: bool = True
     residency: bool = True
     fusion: bool = True
+    order: bool = True
 
     def __post_init__(self) -> None:
         if self.level not in (0, 1, 2):
@@ -44,6 +45,11 @@ class Options:
     @property
     def one_configuration(self) -> bool:
         return self.single or self.level == 0
+
+    @property
+    def orders(self) -> bool:
+        """Whether branches may change places: only where loads come ahead does it matter when a layer runs."""
+        return self.order and self.ahead
 
     @property
     def ahead(self) -> bool:

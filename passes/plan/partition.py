@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from passes.plan.candidates import ConvShape, chunk_bytes, conv_shape, evaluate
-from passes.plan.network import Buffer, Layer, Network, Tensor
+from passes.plan.network import IDLE, Buffer, Layer, Network, Tensor
 from passes.plan.stripes import Group, leaves, progress, rings
 from sim import laws
 from sim.errors import ReconError
@@ -24,8 +24,14 @@ from sim.machine import Configuration, Machine
 STRIPES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Numbers of stripes that are tried."""
 
-IDLE = 8
-"""A tensor that waits for so many layers waits long."""
+MOST_SKIPS = 3
+"""Sets of long skips that are tried in DRAM."""
+
+MOST_OPENING = 6
+"""Layers that may be fused to hide the arrival of the inputs."""
+
+OPENING_GAIN = 500
+"""Cycles that must be hidden to be worth the instructions."""
 
 LONGEST = 28
 """Most layers of a group."""
@@ -116,7 +122,7 @@ class Partitioner:
         if first == last:
             layer = layers[0]
             touched = {t.buffer for t in (*layer.inputs, layer.output)} & self.spilled
-            own = self.inner(first, last) + sum(buffer.bytes for buffer in touched)
+            own = self.inner(first, last) + sum(buffer.bytes for buffer in touched) - self.shared(layer)
             if resident + own + self.least_weights(layer) <= budget:
                 return self.cycles(layer, 1) + self.traffic(layer, {layer}), Group(layers, 1)
             if not self.can_stripe(layer):
@@ -138,6 +144,25 @@ class Partitioner:
         inside = set(layers)
         traffic = sum(self.traffic(layer, inside) for layer in layers)
         return traffic + sum(self.cycles(layer, tried[high]) for layer in layers), Group(layers, tried[high])
+
+    def shared(self, layer: Layer) -> int:
+        """Bytes that a layer's result takes over from an input."""
+        old = layer.in_place
+        return (
+            layer.output.buffer.bytes if old is not None and not {old.buffer, layer.output.buffer} & self.spilled else 0
+        )
+
+    def needs(self, group: Group, spilled: frozenset[Buffer]) -> int:
+        """Bytes of SRAM while a group of several layers runs: rings, all its weights, and the whole buffers alive."""
+        first, last = group.layers[0].index, group.layers[-1].index
+        stored = rings(group, progress(group, self.configurations), spilled)
+        whole = sum(
+            buffer.bytes
+            for buffer, (birth, death) in self.life.items()
+            if birth <= last and death >= first and buffer not in spilled and buffer not in stored
+        )
+        weights = sum(self.weights(layer) for layer in group.layers)
+        return whole + weights + sum(rows * b.width * b.channels for b, rows in stored.items())
 
     def inner(self, first: int, last: int) -> int:
         """Bytes of whole buffers born at layer ``first`` that live only until layer ``last``, all inside."""
@@ -194,15 +219,55 @@ class Partitioner:
             and buffer.bytes * 16 > self.machine.sram.bytes
         )
 
-    def long_skips(self) -> frozenset[Buffer]:
-        """Buffers that lie idle for long: SRAM they take could hold weights instead, for two transfers of theirs."""
-        found: set[Buffer] = set()
+    def long_skips(self) -> list[frozenset[Buffer]]:
+        """Buffers that lie idle for long: SRAM they take could hold weights instead, for two transfers of theirs.
+
+        The first alone that waits longest for its size, then the first two, and so on, at most MOST_SKIPS sets.
+        """
+        found: list[tuple[int, Buffer]] = []
         for buffer in self.life:
             people = sorted({p.index for t in buffer.tensors for p in (t.producer, *t.consumers) if p is not None})
             idle = max((b - a for a, b in itertools.pairwise(people)), default=0)
             if idle >= IDLE and buffer.can_spill and buffer.bytes * 100 > self.machine.sram.bytes:
-                found.add(buffer)
-        return frozenset(found)
+                found.append((idle * buffer.bytes, buffer))
+        found.sort(key=lambda pair: (-pair[0], pair[1].name))
+        sizes = {-(-len(found) * n // MOST_SKIPS) for n in range(1, MOST_SKIPS + 1)} - {0}
+        return [frozenset(buffer for _, buffer in found[:size]) for size in sorted(sizes)]
+
+    def opened(self, partition: Partition, budget: int) -> Partition:
+        """The same with its first layers fused over stripes, where that hides more of the inputs' arrival.
+
+        Layer after layer the array waits for the whole input; in stripes later layers work while it comes.
+        """
+        if self.longest == 1:
+            return partition
+        arriving = sum(t.buffer.bytes for t in self.network.inputs) / float(self.machine.dram_rate)
+        most = float(OPENING_GAIN)
+        best: Group | None = None
+        layers: tuple[Layer, ...] = ()
+        for group in partition.groups[:MOST_OPENING]:
+            layers = (*layers, group.layers[0])
+            touched = {tensor.buffer for tensor in (*layers[-1].inputs, layers[-1].output)}
+            single = len(group.layers) == 1 and group.stripes == 1
+            if not single or not self.can_stripe(layers[-1]) or touched & partition.spilled:
+                break
+            alone = max(arriving, self.cycles(layers[0], 1)) + sum(self.cycles(layer, 1) for layer in layers[1:])
+            changes = sum(
+                self.configurations[a] != self.configurations[b]
+                for a, b in itertools.pairwise(layer for layer in (*layers, layers[0]) if layer.is_conv)
+            )
+            for stripes in STRIPES:
+                if len(layers) < 2 or 2 * stripes > min(layer.output.height for layer in layers):
+                    break
+                busy = sum(self.cycles(layer, stripes) for layer in layers)
+                busy += changes * stripes * laws.configure(self.machine)
+                gain = alone - max(arriving / stripes + busy, arriving + busy / stripes)
+                opening = Group(layers, stripes)
+                if gain > most and self.needs(opening, partition.spilled) <= budget:
+                    most, best = gain, opening
+        if best is None:
+            return partition
+        return Partition((best, *partition.groups[len(best.layers) :]), partition.spilled)
 
     def spillable(self) -> frozenset[Buffer]:
         """Buffers between layers that DRAM could hold: all but inputs, outputs, and those seen in another shape."""
@@ -223,7 +288,7 @@ class Partitioner:
         while True:
             found = self._cut(budget, tally, best, back)
             if isinstance(found, Partition):
-                return found
+                return self.opened(found, budget)
             alive = [
                 b
                 for b, (birth, death) in self.life.items()

@@ -86,7 +86,7 @@ def prefetch(
             room = transfer.room.root
             if room not in placed:
                 room.first = position
-                free = space.place(room, pace.finished_at)
+                free = space.place(room, pace.finished_at, pace.channel)
                 if free < 0:
                     if due:
                         raise _does_not_fit(items, rooms, placed, room, position, capacity)

@@ -37,6 +37,24 @@ def cuts(begin: int, stop: int, pieces: int, multiple: int = 1) -> list[tuple[in
     return [(first, min(first + size, stop)) for first in range(begin, stop, size)]
 
 
+def finished_rows(work: Sequence[Item]) -> list[tuple[int, int] | None]:
+    """For each item of a layer the output rows that it completes: those that no later item writes."""
+    found: list[tuple[int, int] | None] = []
+    low, high = 0, 0
+    for item in reversed(work):
+        rows: tuple[int, int] | None = None
+        if "out" in item.options:
+            out: Slice = item.options["out"]
+            first, end = out.offsets[0].constant, out.offsets[0].constant + out.sizes[0]
+            if low == high:
+                low = high = end
+            # Items go from top to bottom, so what is written later reaches from some row to the last.
+            if first < low:
+                rows, low = (first, min(end, low)), first
+        found.append(rows)
+    return found[::-1]
+
+
 class Schedule:
     """Builds the items of a network in order; ``items`` and ``transfers`` are the result."""
 
@@ -94,9 +112,14 @@ class Schedule:
             start = len(self.items)
             arriving = self.stream_in(group, step, loaded)
             for layer, first, end in step:
-                for item in self.convolution(layer, first, end) if layer.is_conv else self.vector(layer, first, end):
+                old = layer.in_place
+                if len(steps) == 1 and old is not None and old.buffer in self.rooms:
+                    self.rooms.setdefault(layer.output.buffer, self.rooms[old.buffer])
+                work = list(self.convolution(layer, first, end) if layer.is_conv else self.vector(layer, first, end))
+                for item, finished in zip(work, finished_rows(work), strict=True):
                     self.items.append(item)
-                self.store(group, layer, first, end)
+                    if finished is not None:
+                        self.store(group, layer, *finished)
             opening = self.items[start]
             for transfer in arriving:
                 transfer.need_item = opening
@@ -157,7 +180,7 @@ class Schedule:
 
     def load_input(self, tensor: Tensor) -> None:
         """The network's input, first rows first, so that the array starts early."""
-        pieces = max(1, min(MAX_TILES, tensor.buffer.bytes // (16 * 1024)))
+        pieces = max(1, min(4 * MAX_TILES, tensor.buffer.bytes // (16 * 1024)))
         for first, end in cuts(0, tensor.height, pieces):
             self.pending.append(self.load_rows(tensor, tensor, first, end))
 
@@ -220,7 +243,8 @@ class Schedule:
                 inner = [(first, end)]
                 if tiled and (number == 0 or number == len(blocks) - 1):
                     busy = self.busy(layer, groups, outputs, inputs) * (end - first) // shape.oy
-                    inner = cuts(first, end, min(MAX_TILES, max(1, busy // TILE_CYCLES)), multiple)
+                    most = -(-MAX_TILES * (end - first) // shape.oy)
+                    inner = cuts(first, end, min(most, max(1, busy // TILE_CYCLES)), multiple)
                 for top, bottom in inner:
                     yield self.conv_item(
                         layer,

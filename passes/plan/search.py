@@ -8,7 +8,7 @@ one that is kept is known to fit, and its expected cycles are those of its own t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from passes.plan.candidates import conv_shape
@@ -44,8 +44,12 @@ EFFORTS = (
 )
 """In the order in which they are tried; far prefetch can leave SRAM in pieces, then a nearer one may fit."""
 
-DOUBT = 3
-"""Per cent: the plan's clock does not see every wait inside a buffer, and the simpler partition is tried first."""
+DOUBT = 30
+"""Thousandths by which other groups must be faster: the plan's clock does not see every wait inside a ring buffer, and
+the simpler partition is tried first."""
+
+SKIP_DOUBT = 3
+"""Thousandths by which a plan must be faster for long skips in DRAM."""
 
 BUDGETS = (85, 70, 55, 100)
 """Per cent of SRAM that activations and the weights of fused layers may take, tried in turn."""
@@ -63,30 +67,63 @@ def configured(
     return dict(zip(convolutions, found, strict=True))
 
 
-def partitions(
-    machine: Machine, network: Network, chosen: dict[Layer, Configuration], options: Options
-) -> Iterator[Partition | ReconError]:
-    """Candidates in the order in which they are tried; an error where a budget admits none."""
-    partitioner = Partitioner(machine, network, chosen, LONGEST if options.fusion else 1)
-    if not options.residency:
-        yield _attempt(partitioner, 100, partitioner.spillable())
-        return
-    yield alone(network)
-    crowded = max(partitioner.live(), default=0) > machine.sram.bytes * ROOMY // 100
-    streamed = partitioner.large_inputs() if crowded else frozenset[Buffer]()
-    if crowded:
-        for budget in BUDGETS:
-            yield _attempt(partitioner, budget, streamed)
-    if skips := partitioner.long_skips():
-        for budget in (100, *(BUDGETS if crowded else ())):
-            yield _attempt(partitioner, budget, skips | streamed)
+class _Search:
+    """The best schedule found so far, and what was tried."""
 
+    def __init__(self, machine: Machine, network: Network, chosen: dict[Layer, Configuration], options: Options):
+        self.machine = machine
+        self.network = network
+        self.chosen = chosen
+        self.options = options
+        self.best: tuple[tuple[int, ...], Schedule] | None = None
+        self.failure: ReconError | None = None
+        self.seen: set[Partition] = set()
 
-def _attempt(partitioner: Partitioner, budget: int, spilled: frozenset[Buffer]) -> Partition | ReconError:
-    try:
-        return partitioner.cut(partitioner.machine.sram.bytes * budget // 100, spilled)
-    except ReconError as error:
-        return error
+    @property
+    def is_over(self) -> bool:
+        """Whether a schedule is found and no more are wanted."""
+        return self.best is not None and (self.options.level < 2 or 0 < self.options.trials <= len(self.seen))
+
+    def attempt(self, make: Callable[[], Partition], doubt: int) -> bool:
+        """Lay out a partition; whether it is the best so far, by more than ``doubt`` thousandths."""
+        if self.is_over:
+            return False
+        try:
+            partition = make()
+        except ReconError as error:
+            self.failure = self.failure or error
+            return False
+        if partition in self.seen:
+            return False
+        self.seen.add(partition)
+        found: tuple[tuple[int, ...], Schedule] | None = None
+        for effort in EFFORTS:
+            try:
+                schedule = Schedule(self.machine, self.network, self.chosen, partition.groups, partition.spilled)
+                cost = prefetch(
+                    self.machine,
+                    schedule.items,
+                    schedule.pending,
+                    ahead=self.options.ahead,
+                    horizon=effort.horizon,
+                    tight=effort.tight,
+                    clear=effort.clear,
+                )
+            except ReconError as error:
+                self.failure = self.failure or error
+                if self.best is None or effort.clear:
+                    continue
+                break
+            key = _key(cost, self.machine, self.options.objective)
+            if found is None or key < found[0]:
+                found = key, schedule
+            # Keeping clear is worth it where it costs no prefetch; a nearer horizon only while nothing fits.
+            if not (effort.clear and cost.crowded):
+                break
+        if found is None or (self.best is not None and found[0][0] * 1000 >= self.best[0][0] * (1000 - doubt)):
+            return False
+        self.best = found
+        return True
 
 
 def plan(machine: Machine, network: Network, chosen: dict[Layer, Configuration], options: Options) -> Schedule:
@@ -95,51 +132,29 @@ def plan(machine: Machine, network: Network, chosen: dict[Layer, Configuration],
     Raises ReconError when the network does not fit in SRAM.
     """
     usable = options.machine(machine)
-    best: tuple[tuple[int, ...], Schedule] | None = None
-    failure: ReconError | None = None
-    seen: set[Partition] = set()
-    found: Partition | None = None
-    for partition in partitions(usable, network, chosen, options):
-        if isinstance(partition, ReconError):
-            failure = failure or partition
-            continue
-        if partition in seen:
-            continue
-        if best is not None and (options.level < 2 or 0 < options.trials <= len(seen)):
-            break
-        seen.add(partition)
-        for effort in EFFORTS:
-            try:
-                schedule = Schedule(usable, network, chosen, partition.groups, partition.spilled)
-                cost = prefetch(
-                    usable,
-                    schedule.items,
-                    schedule.pending,
-                    ahead=options.ahead,
-                    horizon=effort.horizon,
-                    tight=effort.tight,
-                    clear=effort.clear,
-                )
-            except ReconError as error:
-                failure = failure or error
-                if best is None or effort.clear:
-                    continue
-                break
-            key = _key(cost, usable, options.objective)
-            if best is None or _clearly_less(key, best[0], first=partition is found):
-                best, found = (key, schedule), partition
-            # Keeping clear is worth it where it costs no prefetch; a nearer horizon only while nothing fits.
-            if not (effort.clear and cost.crowded):
-                break
-    if best is None:
-        assert failure is not None
-        raise failure
-    return best[1]
+    partitioner = Partitioner(usable, network, chosen, LONGEST if options.fusion else 1)
+    search = _Search(usable, network, chosen, options)
+    capacity = usable.sram.bytes
 
+    def cut(budget: int, spilled: frozenset[Buffer]) -> Callable[[], Partition]:
+        return lambda: partitioner.cut(capacity * budget // 100, spilled)
 
-def _clearly_less(key: tuple[int, ...], best: tuple[int, ...], first: bool) -> bool:
-    """Whether a plan is better; another partition than the best one's must be so by more than the clock's error."""
-    return key < best if first else key[0] * 100 < best[0] * (100 - DOUBT)
+    if not options.residency:
+        search.attempt(cut(100, partitioner.spillable()), 0)
+    else:
+        crowded = max(partitioner.live(), default=0) > capacity * ROOMY // 100
+        streamed = partitioner.large_inputs() if crowded else frozenset[Buffer]()
+        search.attempt(lambda: partitioner.opened(alone(network), capacity), 0)
+        kept = 100
+        for budget in BUDGETS if crowded else ():
+            if search.attempt(cut(budget, streamed), DOUBT):
+                kept = budget
+        for skips in partitioner.long_skips():
+            search.attempt(cut(kept, skips | streamed), SKIP_DOUBT)
+    if search.best is None:
+        assert search.failure is not None
+        raise search.failure
+    return search.best[1]
 
 
 def _key(cost: Cost, machine: Machine, objective: str) -> tuple[int, ...]:

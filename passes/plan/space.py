@@ -83,14 +83,16 @@ class Space:
         self._put(room, (int(upper[fitting[-1]]) - room.bytes) // ALIGNMENT * ALIGNMENT)
         return True
 
-    def place(self, room: Room, finished: npt.NDArray[np.int64]) -> int:
+    def place(self, room: Room, finished: npt.NDArray[np.int64], now: int = 0) -> int:
         """Place a room that is loaded where it may be overwritten soonest; -1 if there is no gap over its whole life.
 
         ``finished`` holds the cycle at which each item so far completes: a room's space is free when the last item that
-        used it has. Gives the cycle from which on the load may write. Among places free equally soon the one behind the
-        last load is taken, then the tightest gap.
+        used it has. ``now`` is the cycle from which on the channel could load. Gives the cycle from which on the load
+        may write. Among places free equally soon the next one behind the last load is taken: what is loaded first is
+        used first, so the free space stays in one piece.
         """
         lower, upper = self.gaps(room.first, room.last)
+        small = room.bytes * SMALL < self.capacity
         fitting = np.flatnonzero(upper - lower >= room.bytes)
         if not len(fitting):
             return -1
@@ -103,14 +105,15 @@ class Space:
             places[:, None] < self.ends[before][None, :]
         )
         free = np.where(meets, finished[self.deaths[before]][None, :], 0).max(axis=1, initial=0)
+        free = np.maximum(free, now)
         slack = np.tile(upper - lower - room.bytes, 3)
-        if room.bytes * SMALL < self.capacity:
-            choice = int(np.lexsort((-places, slack, free))[0])
+        if small:
+            choice = int(np.lexsort((places, slack, free))[0])
         else:
-            choice = int(np.lexsort((places, slack, places != self.rover, free))[0])
+            choice = int(np.lexsort((slack, (places - self.rover) % self.capacity, free))[0])
         address = int(places[choice]) // ALIGNMENT * ALIGNMENT
         self._put(room, address)
-        if room.bytes * SMALL >= self.capacity:
+        if not small:
             self.rover = address + room.bytes
         return int(free[choice])
 
@@ -141,7 +144,7 @@ class Tally(Space):
     def from_above(self, rooms: Sequence[Room]) -> Room | None:
         return next((room for room in sorted(rooms, key=_area) if not self._fits(room)), None)
 
-    def place(self, room: Room, finished: npt.NDArray[np.int64]) -> int:
+    def place(self, room: Room, finished: npt.NDArray[np.int64], now: int = 0) -> int:
         return int(finished[max(0, room.first - 1)]) if self._fits(room) else -1
 
     def settle(self) -> bool:

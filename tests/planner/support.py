@@ -21,6 +21,7 @@ from dialects.meaning import tile as tile_meaning
 from dialects.meaning.export import main_function, strings_of
 from passes.convert_cnn_to_tile import ConvertCnnToTilePass
 from passes.elide_configuration import ElideConfigurationPass
+from passes.order_layers import OrderLayersPass
 from passes.select_configuration import SelectConfigurationPass
 from sim.machine import Machine, load
 from sim.program import Program
@@ -95,9 +96,9 @@ def random_inputs(module: ModuleOp, seed: int) -> dict[str, Array]:
 def planned(module: ModuleOp, machine: str, **options: Any) -> ModuleOp:
     """A module's plan, as tile IR; ReconError where there is none."""
     plan = module.clone()
-    shared = {key: value for key, value in options.items() if key in ("level", "winograd", "single")}
-    run_pass(SelectConfigurationPass(machine=machine, **shared), plan)
-    run_pass(ConvertCnnToTilePass(machine=machine, **options), plan)
+    for step in (OrderLayersPass, SelectConfigurationPass, ConvertCnnToTilePass):
+        known = {field.name for field in dataclasses.fields(step)}
+        run_pass(step(machine=machine, **{key: value for key, value in options.items() if key in known}), plan)
     run_pass(ElideConfigurationPass(), plan)
     return plan
 

@@ -87,6 +87,28 @@ def long_skip(n: Net) -> Sequence[Value]:
     return (n.conv(y, 16, (3, 3), SAME, residual=first),)
 
 
+def joined_late(n: Net) -> Sequence[Value]:
+    """A route over many layers into a concat waits in a buffer of its own; a part that others join may not."""
+    x = n.input(16, 16, 8, Q)
+    y = route = n.table(n.conv(x, 8, (3, 3), SAME), Q)
+    shared = n.table(route, Q)
+    for _ in range(9):
+        y = n.conv(y, 8, (3, 3), SAME)
+    end = n.table(y, Q)
+    return n.conv(n.concat(end, route), 8), n.conv(n.concat(shared, end), 4), n.conv(n.concat(shared, route), 4)
+
+
+def in_place(n: Net) -> Sequence[Value]:
+    """Sums take the memory of an operand that nobody reads later, and no other's."""
+    x = n.input(12, 12, 16, Q)
+    y = n.table(x, Q)
+    for _ in range(3):
+        y = n.conv(n.conv(y, 16, (3, 3), SAME), 16, (3, 3), SAME, residual=y)
+    z = n.binary(cnn.AddOp, n.conv(y, 16, (3, 3), SAME), y)
+    kept = n.binary(cnn.AddOp, z, n.conv(z, 16, (1, 1)))
+    return n.binary(cnn.AddOp, kept, kept), n.binary(cnn.AddOp, x, kept), n.conv(z, 4)
+
+
 def padded_with_a_value(n: Net) -> Sequence[Value]:
     """A pad's value need not be the zero point, and its windows may lie beside the image."""
     x = n.input(9, 9, 4, Q)
@@ -125,7 +147,7 @@ def same_names(n: Net) -> Sequence[Value]:
 
 CASES: tuple[Callable[[Net], Sequence[Value]], ...] = (
     outputs_of_inputs, input_in_a_concat, shared_part, dense_block, shape_of_a_slice, shape_of_a_concat, constants,
-    large_outputs, long_skip, padded_with_a_value, gates, deep_reduction, groups, same_names,
+    large_outputs, long_skip, joined_late, in_place, padded_with_a_value, gates, deep_reduction, groups, same_names,
 )  # fmt: skip
 
 SMALL = altered(
@@ -151,6 +173,40 @@ def test_joining_and_slicing_cost_nothing() -> None:
     module = net.module([net.conv(net.slice(net.concat(a, b), 4, 8), 4)])
     kinds = [op.kind.data for op in planned(module, "edge4k").walk() if isinstance(op, tile.VectorOp)]
     assert kinds == ["table", "table"]
+
+
+def test_a_route_waits_in_a_buffer_of_its_own() -> None:
+    """Until the others come, it does not keep their room too."""
+    net = Net(11)
+    x = net.input(16, 16, 8, Q)
+    y = route = net.table(net.conv(x, 8, (3, 3), SAME), Q)
+    for _ in range(9):
+        y = net.conv(y, 8, (3, 3), SAME)
+    plan = planned(net.module([net.conv(net.concat(net.table(y, Q), route), 8)]), "edge4k")
+    work = [op for op in plan.walk() if isinstance(op, tile.ConvOp | tile.VectorOp)]
+    made = [op.kind.data if isinstance(op, tile.VectorOp) else "conv" for op in work]
+    assert made == ["conv", "table", *["conv"] * 9, "copy", "table", "conv"]
+
+
+def test_sums_share_the_memory_of_an_operand() -> None:
+    net = Net(11)
+    y = net.table(net.input(12, 12, 16, Q), Q)
+    for _ in range(3):
+        y = net.conv(net.conv(y, 16, (3, 3), SAME), 16, (3, 3), SAME, residual=y)
+    plan = planned(net.module([net.mean(y)]), "edge4k")
+    images = [op for op in plan.walk() if isinstance(op, tile.AllocOp) and "12x12x16" in str(op.output.type)]
+    # The input, what all three sums live in, and one inside each block.
+    assert len(images) == 5
+
+
+def test_outputs_leave_as_they_are_made() -> None:
+    net = Net(11)
+    x = net.input(64, 64, 16, Q)
+    plan = planned(net.module([net.conv(net.conv(x, 64, (3, 3), SAME), 64, (3, 3), SAME)]), "edge1k")
+    work = [op for op in plan.walk() if isinstance(op, tile.ConvOp | tile.StoreOp)]
+    stores = [place for place, op in enumerate(work) if isinstance(op, tile.StoreOp)]
+    assert len(stores) > 2
+    assert all(isinstance(work[place - 1], tile.ConvOp) for place in stores)
 
 
 def test_an_input_that_does_not_fit_is_streamed(tmp_path: Path) -> None:

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dialects.tile import Slice
 from passes import placement
 from passes.convert_cnn_to_tile import segments
-from passes.plan.blocks import Room, rooms_of
+from passes.plan.blocks import Item, Room, rooms_of
 from passes.plan.candidates import NEVER, ConvShape, configurations, evaluate
 from passes.plan.configure import choose
 from passes.plan.network import Layer, Network, network
 from passes.plan.options import Options
 from passes.plan.partition import Partition, Partitioner, alone
 from passes.plan.prefetch import prefetch
-from passes.plan.schedule import Schedule
+from passes.plan.schedule import Schedule, finished_rows
 from passes.plan.search import configured
 from passes.plan.space import Space
 from passes.plan.stripes import Group, progress, rings
@@ -237,7 +238,7 @@ def test_cuts_respect_their_budget(cuts: list[Planned]) -> None:
             first, last = group.layers[0].index, group.layers[-1].index
             inside = rings(group, progress(group, planned.chosen), planned.partition.spilled)
             if group.stripes == 1 and len(group.layers) == 1:
-                weights = cutter.least_weights(group.layers[0])
+                weights = cutter.least_weights(group.layers[0]) - cutter.shared(group.layers[0])
             else:
                 weights = sum(cutter.weights(layer) for layer in group.layers)
             whole = sum(
@@ -246,6 +247,39 @@ def test_cuts_respect_their_budget(cuts: list[Planned]) -> None:
                 if birth <= last and death >= first and buffer not in planned.partition.spilled and buffer not in inside
             )
             assert whole + weights + sum(n * b.width * b.channels for b, n in inside.items()) <= planned.budget
+
+
+def test_first_layers_work_while_a_large_input_comes() -> None:
+    """Only where stripes gain, and only within the budget."""
+    net = Net(5)
+    x = net.input(160, 160, 16, Q)
+    y = net.conv(net.conv(x, 32, (3, 3), (1, 1, 1, 1)), 32, (3, 3), (1, 1, 1, 1))
+    found = network([op for op in net.block.ops], [x], [y])
+    machine = load("edge4k")
+    cutter = Partitioner(machine, found, configured(machine, found, {}, Options()))
+    whole = alone(found)
+    opened = cutter.opened(whole, machine.sram.bytes)
+    assert [len(group.layers) for group in opened.groups] == [2]
+    assert opened.groups[0].stripes > 1
+    needed = cutter.needs(opened.groups[0], frozenset())
+    assert all(
+        cutter.needs(group, frozenset()) <= needed - 1
+        for group in cutter.opened(whole, needed - 1).groups
+        if group.stripes > 1
+    )
+    assert cutter.opened(whole, 0) == whole
+    assert Partitioner(machine, found, cutter.configurations, longest=1).opened(whole, machine.sram.bytes) == whole
+
+
+def test_rows_are_finished_by_the_last_item_that_writes_them() -> None:
+    def item(first: int, rows: int) -> Item:
+        return Item("conv", "c", options={"out": Slice.of((first, 0, 0), (rows, 4, 4))})
+
+    fill = Item("fill", "c")
+    assert finished_rows([fill, item(0, 8), fill, item(0, 3), item(3, 5)]) == [None, None, None, (0, 3), (3, 8)]
+    assert finished_rows([item(0, 4), item(4, 4)]) == [(0, 4), (4, 8)]
+    assert finished_rows([item(0, 6), item(4, 4)]) == [(0, 4), (4, 8)]
+    assert finished_rows([]) == []
 
 
 def test_rooms_that_live_together_lie_apart() -> None:

@@ -27,7 +27,7 @@ OPTIONS = {
     "limit": Planning(sram_limit=64 * 1024),
     "budget": Planning(time_budget=0.1),
     **{f"without-{name}": planning(without=[name]) for name in FREEDOMS},
-    "without-all": Planning(winograd=False, single=True, prefetch=False, residency=False, fusion=False),
+    "without-all": Planning(winograd=False, single=True, prefetch=False, residency=False, fusion=False, order=False),
     "everything": Planning(level=1, objective="dram", sram_limit=80 * 1024, winograd=False, time_budget=2.0),
 }
 
@@ -123,7 +123,10 @@ def refused(outcome: Outcome, message: str) -> None:
         (["--objective", "speed"], "--objective speed: there are cycles, dram, energy."),
         (["--time-budget", "0"], "--time-budget 0: give a number of seconds above 0."),
         (["--time-budget", "nan"], "--time-budget nan: give a number of seconds above 0."),
-        (["--without", "luck"], "--without luck: there are winograd, reconfiguration, prefetch, residency, fusion."),
+        (
+            ["--without", "luck"],
+            "--without luck: there are winograd, reconfiguration, prefetch, residency, fusion, order.",
+        ),
         (
             ["--sram-limit", "13MiB", "--machine", "edge4k"],
             "The SRAM limit of 13,631,488 bytes is more than the 12,582,912 that edge4k has.",

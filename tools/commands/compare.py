@@ -35,7 +35,7 @@ def compare_command(
     """Plan a model for several machines and compare what it costs.
 
     Also plans it for the first machine without Winograd, with one configuration for all layers, without prefetch,
-    residency and fusion, each alone.
+    residency and fusion, and in the model's order of layers, each alone.
 
     \b
     recon compare model.onnx
