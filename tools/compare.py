@@ -81,7 +81,7 @@ class Comparison:
     """Plans of one model: one per machine, in the order asked for, and ablations on the first."""
 
     model: str
-    level: int
+    options: Planning
     machines: tuple[Plan, ...]
     ablations: tuple[Plan, ...]
 
@@ -99,7 +99,9 @@ class Comparison:
         """Plain data; ``statistics`` as ``recon run --stats`` writes them."""
         return {
             "model": self.model,
-            "level": self.level,
+            "level": self.options.level,
+            "objective": self.options.objective,
+            "sram_limit_bytes": self.options.sram_limit or None,
             "depthwise_layers": self.depthwise,
             "machines": [plan.to_json() for plan in self.machines],
             "ablations": [plan.to_json() for plan in self.ablations],
@@ -111,13 +113,13 @@ def compare(
     machines: Sequence[str],
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     assume_int8: bool = False,
-    level: int = 2,
+    options: Planning | None = None,
     report: Report | None = None,
 ) -> Comparison:
     """Plan a model for every machine, and for the first one without each freedom.
 
-    Raises ReconError for a model or machine that cannot be read and where the first machine cannot run the model; any
-    other plan that does not exist is part of the result.
+    ``options`` hold for all plans. Raises ReconError for a model or machine that cannot be read and where the first
+    machine cannot run the model; any other plan that does not exist is part of the result.
     """
     if not machines:
         raise ReconError("Name at least one machine to compare on.")
@@ -132,7 +134,7 @@ def compare(
 
     tell("reading the model")
     study = Study(path, input_shapes, assume_int8, report)
-    options = Planning(level=level)
+    options = options or Planning()
     tell(f"planning for {machines[0]}")
     plans = [Plan(machines[0], "", _cost(study, machines[0], options))]
     for machine in machines[1:]:
@@ -142,7 +144,7 @@ def compare(
     for name, fields in FREEDOMS.items():
         tell(f"planning for {machines[0]} without {name}")
         ablations.append(_try(study, machines[0], name, dataclasses.replace(options, **fields)))
-    return Comparison(plans[0].cost.model, level, tuple(plans), tuple(ablations))
+    return Comparison(plans[0].cost.model, options, tuple(plans), tuple(ablations))
 
 
 def _cost(study: Study, machine: str, options: Planning) -> Statistics:

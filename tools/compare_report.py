@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from passes.plan.options import OBJECTIVES
 from sim.clock import TERMS
 from sim.machine import load
 from sim.statistics import LayerStatistics, Statistics
@@ -54,7 +55,11 @@ def report(comparison: Comparison) -> str:
 
 def _machines(comparison: Comparison) -> str:
     rows = [[plan.machine, *_costs(plan, comparison.first)] for plan in comparison.machines]
-    return grid(f"{comparison.model} at -O{comparison.level}", ("machine", *_COSTS), rows)
+    options = comparison.options
+    title = f"{comparison.model} at -O{options.level}"
+    title += f" for {options.objective}" if options.objective != OBJECTIVES[0] else ""
+    title += f" within {options.sram_limit:,} bytes of SRAM" if options.sram_limit else ""
+    return grid(title, ("machine", *_COSTS), rows)
 
 
 _COSTS = ("cycles", "ratio", "÷ bound", "÷ bound2", "used", "DRAM MB", "reconfig")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -70,6 +71,7 @@ def main(args: Sequence[str] | None = None, *, exits: bool = True) -> None:
     With ``exits`` false it returns when all went well.
     """
     arguments = list(sys.argv[1:] if args is None else args)
+    gc.set_threshold(100_000, 50, 100)  # IR is many small objects that live to the end
     try:
         app(arguments, standalone_mode=exits)
     except (ReconError, OSError) as error:

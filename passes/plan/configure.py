@@ -49,12 +49,14 @@ def choose(
     every = list(configurations(machine))
     every += [c for c in dict.fromkeys(pinned.values()) if c not in every]
     costs = np.stack([evaluate(machine, shape, tuple(every)).cycles for _, shape in shapes])
-    for row, (name, _) in zip(costs, shapes, strict=True):
+    for row, (name, shape) in zip(costs, shapes, strict=True):
         if name in pinned:
             keep = every.index(pinned[name])
             fixed = row[keep]
             if fixed >= NEVER:
-                raise ReconError(f"Layer {name} cannot run in {pinned[name]} on {machine.name}.")
+                raise ReconError(
+                    f"Layer {name} cannot run in {pinned[name]} on {machine.name}: {_why_never(shape, pinned[name])}."
+                )
             row[:] = NEVER
             row[keep] = fixed
         elif row.min() >= NEVER:
@@ -80,6 +82,16 @@ def choose(
         return (float(cycles) ** SHARPNESS + moved**SHARPNESS) ** (1 / SHARPNESS), path
 
     return [every[wanted[i]] for i in min((_shrink(costs, total), _grow(costs, total)), key=lambda found: found[0])[1]]
+
+
+def _why_never(shape: ConvShape, configuration: Configuration) -> str:
+    """Why a convolution cannot run in a configuration of the machine."""
+    if configuration.algorithm == "winograd" and not shape.winograd:
+        plain = (shape.fy, shape.fx, shape.sy, shape.sx, shape.dy, shape.dx) == (3, 3, 1, 1, 1, 1)
+        if plain:
+            return "four times its sums could overflow int32, or its weights have a zero point"
+        return "Winograd is for 3×3 kernels with stride and dilation 1"
+    return "its kernel takes more words of L1, or its rows more accumulators, than there are"
 
 
 Total = Callable[[list[int]], tuple[float, list[int]]]

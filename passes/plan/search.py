@@ -132,7 +132,7 @@ def plan(machine: Machine, network: Network, chosen: dict[Layer, Configuration],
     Raises ReconError when the network does not fit in SRAM.
     """
     usable = options.machine(machine)
-    partitioner = Partitioner(usable, network, chosen, LONGEST if options.fusion else 1)
+    partitioner = Partitioner(usable, network, chosen, LONGEST if options.fusion and options.residency else 1)
     search = _Search(usable, network, chosen, options)
     capacity = usable.sram.bytes
 

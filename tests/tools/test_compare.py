@@ -124,3 +124,12 @@ def test_long_names_are_cut_and_numbers_are_not() -> None:
     text = grid("title", ("layer", "operator", "cycles"), [["a" * 90, "b" * 90, "1,234,567,890"]], texts=2)
     assert max(map(len, text.splitlines())) == 100
     assert "1,234,567,890" in text
+
+
+def test_a_limit_and_an_objective_hold_for_all_plans(recon: Tool, tmp_path: Path) -> None:
+    options = ["--sram-limit", "64KiB", "--objective", "dram"]
+    outcome = recon("compare", RESNET8, "--machines", "edge1k", *options, "--json", tmp_path / "c.json", "-q")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith("resnet8_cifar10_int8 at -O2 for dram within 65,536 bytes of SRAM\n")
+    data = json.loads((tmp_path / "c.json").read_text())
+    assert (data["level"], data["objective"], data["sram_limit_bytes"]) == (2, "dram", 65536)

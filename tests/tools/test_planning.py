@@ -159,7 +159,8 @@ def refused(outcome: Outcome, message: str) -> None:
         ),
         (
             ["--pin", "dense=winograd g1 k64 r16 p4"],
-            "Layer dense cannot run in winograd g1 k64 r16 p4 on edge4k.",
+            "Layer dense cannot run in winograd g1 k64 r16 p4 on edge4k: Winograd is for 3×3 kernels with stride and "
+            "dilation 1.",
         ),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tools.console import Debug, Level, Quiet, Talk, Verbose
+from tools.console import Debug, Level, Objective, Quiet, SramLimit, Talk, Verbose
 
 
 def compare_command(
@@ -17,6 +17,8 @@ def compare_command(
         str, typer.Option(metavar="NAME|FILE[,…]", help="Machines; the first is what the others are compared with.")
     ] = "edge4k,edge4k-fixed",
     level: Level = None,
+    objective: Objective = None,
+    sram_limit: SramLimit = None,
     input_shape: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input that the model leaves open; repeatable."),
@@ -45,9 +47,10 @@ def compare_command(
     from sim.program import write_whole
     from tools.compare import compare
     from tools.compare_report import report
-    from tools.options import input_shapes
+    from tools.options import input_shapes, planning
 
     talk = Talk(quiet, verbose)
+    asked = planning(level, objective, sram_limit)
     names = [name.strip() for name in machines.split(",") if name.strip()]
     with talk.progress("comparing") as progress:
 
@@ -56,7 +59,7 @@ def compare_command(
             if " " in text:  # what is planned, not each pass of it
                 progress.doing(text)
 
-        found = compare(model, names, input_shapes(input_shape or []), assume_int8, 2 if level is None else level, step)
+        found = compare(model, names, input_shapes(input_shape or []), assume_int8, asked, step)
     if as_json is not None:
         write_whole(as_json, (json.dumps(found.to_json(), indent=1) + "\n").encode())
         talk.detail(f"wrote {as_json}")
