@@ -20,7 +20,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.utils.exceptions import DiagnosticException, ParseError
 
-from passes.pipeline import LEVELS, level_of, passes_between
+from passes.pipeline import LEVELS, PIPELINE, level_of, passes_between
 from passes.verify_structure import verify_structure
 from sim.errors import ReconError
 from sim.machine import load as load_machine
@@ -89,7 +89,7 @@ def lower(
     validator: Validator | None = None,
     options: Planning | None = None,
 ) -> None:
-    """Take the module down to a level in place, verifying after every pass.
+    """Take the module down to a level in place, verifying at each level, and with a validator after every pass.
 
     ``machine`` is for passes above ``tile``; a plan names its own; ``options`` are the planner's. ``validator`` checks
     each pass. ReconError says which pass failed, and on what.
@@ -101,8 +101,12 @@ def lower(
     if machine is not None:
         given["machine"] = machine
 
+    level_made = {entry.name: entry.level for entry in PIPELINE}
+
     def between(before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
-        diagnostics.verify(module, before)
+        ends = before is None or after is None or level_made[before.name] != level_made[after.name]
+        if ends or validator is not None:
+            diagnostics.verify(module, before)
         if validator is not None:
             validator.between(before, module)
         if report is not None and after is not None:
