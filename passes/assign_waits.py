@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
@@ -62,6 +63,25 @@ class _Place:
     latest: list[int] = field(default_factory=lambda: [-1] * len(QUEUES))
 
 
+class _Entered:
+    """Places in the order in which they were touched first, with their addresses in bulk."""
+
+    def __init__(self) -> None:
+        self.places: list[_Place] = []
+        self.spans = np.zeros((2, 64), np.int64)
+
+    def add(self, place: _Place) -> list[_Place]:
+        """Enter a place; gives the earlier ones at the same addresses."""
+        count = len(self.places)
+        if count == self.spans.shape[1]:
+            self.spans = np.concatenate((self.spans, np.zeros_like(self.spans)), axis=1)
+        starts, ends = self.spans[:, :count]
+        found = [self.places[i] for i in np.flatnonzero((starts < place.end) & (ends > place.start))]
+        self.spans[:, count] = place.start, place.end
+        self.places.append(place)
+        return found
+
+
 def assign(program: accel.ProgramOp) -> None:
     """Order one program; ModelError when it has more instructions than a wait can count."""
     instructions = list(program.instructions)
@@ -74,7 +94,7 @@ class _Assigner:
         self.instructions = instructions
         self.image_bytes = image_bytes
         self.places: dict[object, _Place] = {}
-        self.placed: dict[type[accel.MemoryOp], list[_Place]] = {accel.BufferOp: [], accel.DramOp: []}
+        self.placed: dict[type[accel.MemoryOp], _Entered] = {accel.BufferOp: _Entered(), accel.DramOp: _Entered()}
         self.members: list[list[int]] = [[] for _ in _QUEUES]
         self.clocks: list[list[int]] = []
         self.last_use: dict[object, int] = {}
@@ -153,13 +173,10 @@ class _Assigner:
         """A buffer or region is touched for the first time: find the earlier ones at the same addresses."""
         place = _Place(owner.at, owner.at + owner.nbytes, self.last_use[owner])
         self.places[owner] = place
-        earlier = self.placed[type(owner)]
-        for other in earlier:
-            if other.start < place.end and place.start < other.end:
-                for queue in _QUEUES:
-                    place.neighbours[queue].append(other)
-                    other.neighbours[queue].append(place)
-        earlier.append(place)
+        for other in self.placed[type(owner)].add(place):
+            for queue in _QUEUES:
+                place.neighbours[queue].append(other)
+                other.neighbours[queue].append(place)
         return place
 
     def search(self, place: _Place, queue: int, write: bool, box: Box, needs: list[int], index: int) -> None:

@@ -95,10 +95,10 @@ def best_order(tasks: Sequence[Task], rate: float, sram: int) -> list[int]:
         for source in task.reads:
             readers[source].append(index)
     best = fluid_cycles(tasks, order, rate, sram)
+    place = {index: index for index in order}
     for _ in range(ROUNDS):
         before = best
         for tip in range(len(tasks)):
-            place = {index: position for position, index in enumerate(order)}
             limit = min((place[reader] for reader in readers[tip]), default=len(order))
             if limit <= place[tip] + 1:
                 continue
@@ -112,6 +112,7 @@ def best_order(tasks: Sequence[Task], rate: float, sram: int) -> list[int]:
             cycles, trial = min(trials, key=lambda found: found[0])
             if cycles < best * (1 - GAIN):
                 best, order = cycles, trial
+                place = {index: position for position, index in enumerate(order)}
         if best == before:
             break
     return order
