@@ -46,17 +46,18 @@ def choose(
     pinned = pinned or {}
     if not shapes:
         return []
+    if all(name in pinned for name, _ in shapes):
+        for name, shape in shapes:
+            _check(machine, name, shape, pinned[name])
+        return [pinned[name] for name, _ in shapes]
     every = list(configurations(machine))
     every += [c for c in dict.fromkeys(pinned.values()) if c not in every]
     costs = np.stack([evaluate(machine, shape, tuple(every)).cycles for _, shape in shapes])
     for row, (name, shape) in zip(costs, shapes, strict=True):
         if name in pinned:
+            _check(machine, name, shape, pinned[name])
             keep = every.index(pinned[name])
             fixed = row[keep]
-            if fixed >= NEVER:
-                raise ReconError(
-                    f"Layer {name} cannot run in {pinned[name]} on {machine.name}: {_why_never(shape, pinned[name])}."
-                )
             row[:] = NEVER
             row[keep] = fixed
         elif row.min() >= NEVER:
@@ -82,6 +83,14 @@ def choose(
         return (float(cycles) ** SHARPNESS + moved**SHARPNESS) ** (1 / SHARPNESS), path
 
     return [every[wanted[i]] for i in min((_shrink(costs, total), _grow(costs, total)), key=lambda found: found[0])[1]]
+
+
+def _check(machine: Machine, name: str, shape: ConvShape, configuration: Configuration) -> None:
+    """ReconError if a layer cannot run in a configuration."""
+    if evaluate(machine, shape, (configuration,)).cycles[0] >= NEVER:
+        raise ReconError(
+            f"Layer {name} cannot run in {configuration} on {machine.name}: {_why_never(shape, configuration)}."
+        )
 
 
 def _why_never(shape: ConvShape, configuration: Configuration) -> str:

@@ -30,7 +30,7 @@ MOST_SKIPS = 3
 MOST_OPENING = 6
 """Layers that may be fused to hide the arrival of the inputs."""
 
-OPENING_GAIN = 500
+OPENING_GAIN = 100
 """Cycles that must be hidden to be worth the instructions."""
 
 LONGEST = 28
@@ -288,7 +288,7 @@ class Partitioner:
         while True:
             found = self._cut(budget, tally, best, back)
             if isinstance(found, Partition):
-                return self.opened(found, budget)
+                return found
             alive = [
                 b
                 for b, (birth, death) in self.life.items()

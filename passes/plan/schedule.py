@@ -30,6 +30,10 @@ TILE_CYCLES = 1200
 MAX_TILES = 8
 
 
+Layout = tuple[dict[Room, tuple[int, int]], list[int]]
+"""First items and addresses of rooms, positions of transfers."""
+
+
 def cuts(begin: int, stop: int, pieces: int, multiple: int = 1) -> list[tuple[int, int]]:
     """[first, end) of about equal pieces of begin … stop, each but the last a multiple of ``multiple`` long."""
     size = max(1, -(-(stop - begin) // max(1, pieces)))
@@ -584,6 +588,19 @@ class Schedule:
             if not transfer.layer and len(transfer.sizes) == 3:
                 transfer.layer = self.items[transfer.need].layer
         self.pending.sort(key=lambda t: t.need)
+
+    def layout(self) -> Layout:
+        """Where everything is now, to come back to it."""
+        rooms = dict.fromkeys(room.root for item in self.items for room in rooms_of(item))
+        return {room: (room.first, room.address) for room in rooms}, [t.position for t in self.pending]
+
+    def restore(self, layout: Layout) -> None:
+        """Put everything back where it was."""
+        rooms, positions = layout
+        for room, (first, address) in rooms.items():
+            room.first, room.address = first, address
+        for transfer, position in zip(self.pending, positions, strict=True):
+            transfer.position = position
 
     def first_reader(self, transfer: Transfer, positions: list[int]) -> int:
         """The first item that reads any row of the transfer; −1 if none does."""

@@ -1,9 +1,10 @@
 """The search: a few partitions of the network, each planned to the end, the best by the objective.
 
-The space is small on purpose. Where all activations leave room (ROOMY), every layer alone is a partition whose loads
-are never late, and nothing else is tried. Where they crowd SRAM, layers are fused within each of a few budgets, with
-long skips on chip or in DRAM. Every candidate is laid out with real addresses and paced by the machine's laws, so the
-one that is kept is known to fit, and its expected cycles are those of its own text but for waits inside a buffer.
+The space is small on purpose. Every layer alone comes first, then the same with the first layers fused over stripes,
+which hides the arrival of a large input. Where activations crowd SRAM beyond ROOMY, layers are fused within each of a
+few budgets. Last, long skips go to DRAM, the one that waits longest for its size first. Every candidate is laid out
+with real addresses and paced by the machine's laws, so the one that is kept is known to fit, and its expected cycles
+are those of its own text but for waits inside a buffer.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from passes.plan.network import Buffer, Layer, Network
 from passes.plan.options import Options
 from passes.plan.partition import LONGEST, Partition, Partitioner, alone
 from passes.plan.prefetch import FAR, Cost, prefetch
-from passes.plan.schedule import Schedule
+from passes.plan.schedule import Layout, Schedule
 from sim.errors import ReconError
 from sim.machine import Configuration, Machine
 
 ROOMY = 35
-"""Per cent of SRAM: activations that never take more leave enough for prefetch, and nothing is fused."""
+"""Per cent of SRAM: activations that never take more leave enough for prefetch, and only first layers are fused."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ EFFORTS = (
 DOUBT = 30
 """Thousandths by which other groups must be faster: the plan's clock does not see every wait inside a ring buffer, and
 the simpler partition is tried first."""
+
+OPENING_DOUBT = 1
+"""Thousandths by which a plan must be faster for stripes at the network's start."""
 
 SKIP_DOUBT = 3
 """Thousandths by which a plan must be faster for long skips in DRAM."""
@@ -96,10 +100,12 @@ class _Search:
         if partition in self.seen:
             return False
         self.seen.add(partition)
-        found: tuple[tuple[int, ...], Schedule] | None = None
+        schedule = Schedule(self.machine, self.network, self.chosen, partition.groups, partition.spilled)
+        fresh = schedule.layout()
+        found: tuple[tuple[int, ...], Layout] | None = None
         for effort in EFFORTS:
+            schedule.restore(fresh)
             try:
-                schedule = Schedule(self.machine, self.network, self.chosen, partition.groups, partition.spilled)
                 cost = prefetch(
                     self.machine,
                     schedule.items,
@@ -116,13 +122,14 @@ class _Search:
                 break
             key = _key(cost, self.machine, self.options.objective)
             if found is None or key < found[0]:
-                found = key, schedule
+                found = key, schedule.layout()
             # Keeping clear is worth it where it costs no prefetch; a nearer horizon only while nothing fits.
             if not (effort.clear and cost.crowded):
                 break
         if found is None or (self.best is not None and found[0][0] * 1000 >= self.best[0][0] * (1000 - doubt)):
             return False
-        self.best = found
+        schedule.restore(found[1])
+        self.best = found[0], schedule
         return True
 
 
@@ -136,15 +143,22 @@ def plan(machine: Machine, network: Network, chosen: dict[Layer, Configuration],
     search = _Search(usable, network, chosen, options)
     capacity = usable.sram.bytes
 
+    opens = False
+
     def cut(budget: int, spilled: frozenset[Buffer]) -> Callable[[], Partition]:
-        return lambda: partitioner.cut(capacity * budget // 100, spilled)
+        def made() -> Partition:
+            found = partitioner.cut(capacity * budget // 100, spilled)
+            return partitioner.opened(found, capacity * budget // 100) if opens else found
+
+        return made
 
     if not options.residency:
         search.attempt(cut(100, partitioner.spillable()), 0)
     else:
         crowded = max(partitioner.live(), default=0) > capacity * ROOMY // 100
         streamed = partitioner.large_inputs() if crowded else frozenset[Buffer]()
-        search.attempt(lambda: partitioner.opened(alone(network), capacity), 0)
+        search.attempt(lambda: alone(network), 0)
+        opens = search.attempt(lambda: partitioner.opened(alone(network), capacity), OPENING_DOUBT)
         kept = 100
         for budget in BUDGETS if crowded else ():
             if search.attempt(cut(budget, streamed), DOUBT):
