@@ -43,11 +43,23 @@ class Touched:
 
     def common(self, a: int, b: int) -> int | None:
         """The lowest byte two blocks share, or None."""
+        if self._beside(a, b):
+            return None
         low = int(max(self.start[a], self.start[b]))
         high = int(min(self.end[a], self.end[b]))
         bytes_a, bytes_b = (self.covers(i, low, high) for i in (a, b))
         both = np.flatnonzero(bytes_a & bytes_b)
         return low + int(both[0]) if len(both) else None
+
+    def _beside(self, a: int, b: int) -> bool:
+        """Whether two blocks are other channels of the same pixels, as passes and vector tiles leave many."""
+        pixel = int(self.column_stride[a])
+        if pixel <= 0 or pixel != self.column_stride[b]:
+            return False
+        if any(self.rows[i] > 1 and self.row_stride[i] % pixel for i in (a, b)):
+            return False
+        shift = int(self.start[b] - self.start[a]) % pixel
+        return bool(self.run[a] <= shift and shift + self.run[b] <= pixel)
 
     def covers(self, at: int, low: int, high: int) -> npt.NDArray[np.bool_]:
         """bool[high − low]: which bytes of an interval a block covers."""

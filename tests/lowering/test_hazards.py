@@ -18,6 +18,7 @@ from dialects import accel
 from passes.assign_waits import assign
 from passes.check_hazards import check, check_program
 from passes.hazards import HazardError, Memory, prove
+from passes.touched import Touched
 from sim.encoding import Stream, decode, encode
 from sim.errors import Fault
 from sim.isa import QUEUES
@@ -229,3 +230,28 @@ def test_thousands_of_instructions_are_ordered_and_proven_quickly() -> None:
     last = list(program.instructions)[-3:]
     counts = [dict(zip(QUEUES, op.wait_counts, strict=True)) for op in last]
     assert [counts[0]["vector"], counts[1]["load"], counts[1]["store"], counts[2]["vector"]] == [1292, 1300, 1292, 1300]
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_common_bytes_of_two_blocks(seed: int) -> None:
+    """Rows × columns of runs that start near each other, often with the same pixel stride: as sets of bytes."""
+    dice = random.Random(seed)
+    pixel = dice.choice([1, 4, 6, 16])
+    blocks: list[list[int]] = []
+    for _ in range(2):
+        stride = pixel if dice.random() < 0.8 else dice.choice([0, 3, 5])
+        row = dice.choice([0, pixel * dice.randrange(1, 9), dice.randrange(1, 60)])
+        blocks.append(
+            [dice.randrange(90), dice.randrange(1, 5), row, dice.randrange(1, 6), stride, dice.randrange(1, 9)]
+        )
+    blocks[1][0] = blocks[0][0] + dice.randrange(max(1, pixel, blocks[0][-1]))  # they meet somewhere
+    start, rows, row_stride, columns, column_stride, run = np.array(blocks, np.int64).T
+    end = start + (rows - 1) * row_stride + (columns - 1) * column_stride + run
+    zeros = np.zeros(2, np.int64)
+    if start[1] >= end[0]:
+        return
+    touched = Touched(zeros, zeros, zeros > 0, start, rows, row_stride, columns, column_stride, run, end)
+    sets = [
+        {s + y * rs + x * cs + i for y in range(r) for x in range(c) for i in range(n)} for s, r, rs, c, cs, n in blocks
+    ]
+    assert touched.common(0, 1) == min(sets[0] & sets[1], default=None)
