@@ -16,6 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from backend.bounds import bounds
 from backend.segments import Segments, attribute_text, attribute_texts, find_segments, image_of
+from backend.sram import sram_use
 from dialects import accel
 from dialects.recon import LayerOp
 from sim import clock, configuration_image
@@ -71,6 +72,7 @@ def emit(module: ModuleOp) -> Program:
         constants=_constants(programs.values(), machine),
         dram_bytes=_end(region for program in programs.values() for region in program.regions_in_dram),
         bounds=bounds(table.compute, table.weight_bytes, _port_bytes(found), machine),
+        sram=sram_use(programs.values(), machine.sram.bytes),
         predicted_cycles=cycles,
         producer=PRODUCER,
         notes=tuple(attribute_texts(module, "recon.notes")),

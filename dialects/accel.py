@@ -106,6 +106,17 @@ class ProgramOp(IRDLOperation):
     def buffers(self) -> list[BufferOp]:
         return [op for op in self.body.block.ops if isinstance(op, BufferOp)]
 
+    def lifetimes(self) -> dict[BufferOp, tuple[int, int]]:
+        """The buffers that are used, each with the positions of the first and the last instruction that does."""
+        first: dict[BufferOp, int] = {}
+        last: dict[BufferOp, int] = {}
+        for index, op in enumerate(self.instructions):
+            for value in op.memory:
+                if isinstance(value.owner, BufferOp):
+                    first.setdefault(value.owner, index)
+                    last[value.owner] = index
+        return {buffer: (start, last[buffer]) for buffer, start in first.items()}
+
     @property
     def regions_in_dram(self) -> list[DramOp]:
         return [op for op in self.body.block.ops if isinstance(op, DramOp)]

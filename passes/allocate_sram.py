@@ -64,21 +64,8 @@ class Lifetimes:
 
 def lifetimes(program: accel.ProgramOp) -> Lifetimes:
     """First and last use of every buffer, as positions among the instructions."""
-    first: dict[accel.BufferOp, int] = {}
-    last: dict[accel.BufferOp, int] = {}
-    for index, op in enumerate(program.instructions):
-        for value in op.memory:
-            if isinstance(value.owner, accel.BufferOp):
-                first.setdefault(value.owner, index)
-                last[value.owner] = index
-    return Lifetimes(list(first), list(first.values()), [last[buffer] for buffer in first])
-
-
-def usage(program: accel.ProgramOp) -> tuple[int, int]:
-    """(peak live bytes, bytes up to the highest buffer) of a placed program; their difference is fragmentation."""
-    live = lifetimes(program)
-    peak, _ = placement.peak(live.sizes, live.births, live.deaths)
-    return peak, placement.span(live.sizes, [buffer.at for buffer in live.buffers])
+    lives = program.lifetimes()
+    return Lifetimes(list(lives), [first for first, _ in lives.values()], [last for _, last in lives.values()])
 
 
 def allocate(program: accel.ProgramOp, machine: Machine, capacity: int) -> None:

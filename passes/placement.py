@@ -38,11 +38,6 @@ def peak(sizes: Sequence[int] | Ints, births: Sequence[int] | Ints, deaths: Sequ
     return int(demand[tightest]), int(times[order][tightest])
 
 
-def span(sizes: Sequence[int], addresses: Sequence[int]) -> int:
-    """Bytes from 0 to the end of the highest buffer."""
-    return max((a + s for a, s in zip(addresses, sizes, strict=True)), default=0)
-
-
 def place(
     sizes: Sequence[int], births: Sequence[int], deaths: Sequence[int], capacity: int, *, effort: int = 0
 ) -> list[int] | None:

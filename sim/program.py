@@ -25,7 +25,7 @@ import safetensors.numpy
 from sim.errors import ProgramError
 from sim.machine import Machine, from_mapping
 
-FORMAT = 1
+FORMAT = 2
 """Version of the program file; a reader refuses any other."""
 
 
@@ -103,6 +103,20 @@ class Bounds:
     bound2: int
 
 
+@dataclass(frozen=True)
+class SramUse:
+    """The moment at which most bytes of SRAM are taken: how many are, are free, and are free in one piece."""
+
+    peak_bytes: int
+    free_bytes: int
+    largest_free_bytes: int
+
+    @property
+    def fragmentation(self) -> float:
+        """The part of what is free that does not lie in the largest piece; 0 if nothing is free."""
+        return 1 - self.largest_free_bytes / self.free_bytes if self.free_bytes else 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """A compiled model. ``segments`` run in order, passing tensors by name; ``notes`` are for the user."""
@@ -116,6 +130,7 @@ class Program:
     constants: npt.NDArray[np.uint8]
     dram_bytes: int
     bounds: Bounds
+    sram: SramUse
     predicted_cycles: int
     producer: str
     notes: tuple[str, ...] = ()
@@ -169,6 +184,7 @@ class Program:
             "layers": [dataclasses.asdict(layer) for layer in self.layers],
             "dram_bytes": self.dram_bytes,
             "bounds": dataclasses.asdict(self.bounds),
+            "sram": dataclasses.asdict(self.sram),
             "predicted_cycles": self.predicted_cycles,
             "notes": list(self.notes),
             "image": dict(self.image),
@@ -261,6 +277,7 @@ def from_bytes(data: bytes, where: str = "program") -> Program:
             constants=tensors["constants"],
             dram_bytes=head["dram_bytes"],
             bounds=Bounds(**head["bounds"]),
+            sram=SramUse(**head["sram"]),
             predicted_cycles=head["predicted_cycles"],
             producer=head["producer"],
             notes=tuple(head["notes"]),

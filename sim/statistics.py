@@ -20,7 +20,7 @@ from sim.machine import Machine
 from sim.program import Program
 from sim.simulator import Run, SegmentRun
 
-VERSION = 1
+VERSION = 2
 """Version of the statistics' schema; it grows with every change a reader could notice."""
 
 HIDDEN = "hidden"
@@ -97,6 +97,9 @@ class Statistics:
     configuration_bytes: int = field(
         metadata=doc("bytes of configuration images loaded from DRAM, part of dram_read_bytes")
     )
+    sram_peak_bytes: int = field(metadata=doc("bytes of SRAM taken at the fullest moment"))
+    sram_free_bytes: int = field(metadata=doc("bytes of SRAM free at that moment"))
+    sram_fragmentation: float = field(metadata=doc("part of those that does not lie in the largest free piece"))
     program_bytes: int = field(metadata=doc("bytes of instructions, loaded with the model and not per inference"))
     instructions: int = field(metadata=doc("instructions executed"))
     reconfigurations: int = field(metadata=doc("configure instructions executed"))
@@ -199,6 +202,9 @@ def collect(program: Program, run: Run) -> Statistics:
         configuration_bytes=sum(
             _of(segment, "load_config", segment.timeline.costs.dram_bytes) for segment in run.segments
         ),
+        sram_peak_bytes=program.sram.peak_bytes,
+        sram_free_bytes=program.sram.free_bytes,
+        sram_fragmentation=program.sram.fragmentation,
         program_bytes=program.code_bytes,
         instructions=sum(len(segment.stream) for segment in run.segments),
         reconfigurations=sum(len(segment.stream.indices(BY_NAME["configure"].opcode)) for segment in run.segments),

@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from sim.encoding import encode
 from sim.machine import load as load_machine
-from sim.program import Bounds, Layer, MachineSegment, Port, Program, Region
+from sim.program import Bounds, Layer, MachineSegment, Port, Program, Region, SramUse
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -89,6 +89,7 @@ def adder() -> Program:
         constants=np.zeros(16, np.uint8),
         dram_bytes=176,
         bounds=Bounds(compute=0, dram=9, bound=9, bound2=9),
+        sram=SramUse(112, 12582800, 12582800),
         predicted_cycles=0,
         producer="by hand",
     )

@@ -24,12 +24,18 @@ def totals(statistics: Statistics, machine: Machine) -> str:
         ("time", f"{_time(s.seconds)} at {s.clock_hz / 1e6:,.0f} MHz{frames}"),
         ("MACs", f"{s.macs:,}{used}"),
         ("DRAM", f"{s.dram_read_bytes:,} bytes read  {s.dram_write_bytes:,} written"),
+        ("SRAM", _sram(s, machine)),
         ("reconfigured", f"{s.reconfigurations} times  {s.configuration_bytes:,} bytes of images"),
         ("program", f"{s.instructions:,} instructions  {s.program_bytes:,} bytes, loaded once"),
         ("host", f"{s.host_ops} operators{': ' if s.host_ops else ''}{', '.join(s.host_operators)}"),
         ("energy", f"{s.energy.total_joules * 1e6:,.1f} µJ, an estimate from unit energies"),
     ]
     return "\n".join(shorten(f"{name:<13} {text}", WIDTH) for name, text in rows)
+
+
+def _sram(s: Statistics, machine: Machine) -> str:
+    fullest = f"{s.sram_peak_bytes:,} of {machine.sram.bytes:,} bytes at the fullest"
+    return f"{fullest}  {100 * s.sram_fragmentation:.0f} % of the free ones outside the largest piece"
 
 
 def _bound(s: Statistics) -> str:

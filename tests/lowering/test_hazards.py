@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from xdsl.dialects.builtin import ModuleOp
 
 from backend.emit import emit
+from backend.sram import sram_use
 from dialects import accel
 from passes.assign_waits import assign
 from passes.check_hazards import check, check_program
@@ -72,9 +73,8 @@ def stream_of(program: Program) -> Stream:
 def test_every_single_wait_is_needed_and_its_loss_is_found(seed: int, tight: bool) -> None:
     module = lower(parse(random_plan(seed)))
     if tight:
-        from passes.allocate_sram import usage
-
-        module = lower(parse(random_plan(seed)), usage(accel.programs(module)[0])[0] * 5 // 4 + 4096)
+        peak = sram_use(accel.programs(module), MACHINE.sram.bytes).peak_bytes
+        module = lower(parse(random_plan(seed)), peak * 5 // 4 + 4096)
     program = emit(module)
     memory = memory_of(program)
     check_program(program)

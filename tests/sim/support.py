@@ -12,7 +12,7 @@ from sim import assembly, configuration_image, encoding, machine
 from sim.engine import Engine
 from sim.machine import Configuration, Machine
 from sim.memory import Memory
-from sim.program import Bounds, Layer, MachineSegment, Program, Region
+from sim.program import Bounds, Layer, MachineSegment, Program, Region, SramUse
 
 EDGE = machine.load("edge4k")
 
@@ -74,6 +74,7 @@ def program(
         constants=np.zeros(0, np.uint8) if constants is None else constants,
         dram_bytes=dram_bytes,
         bounds=Bounds(1, 1, 1, 1),
+        sram=SramUse(0, target.sram.bytes, target.sram.bytes),
         predicted_cycles=0,
         producer="tests",
     )
