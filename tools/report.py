@@ -35,7 +35,7 @@ def totals(statistics: Statistics, machine: Machine) -> str:
 
 def _sram(s: Statistics, machine: Machine) -> str:
     fullest = f"{s.sram_peak_bytes:,} of {machine.sram.bytes:,} bytes at the fullest"
-    return f"{fullest}  {100 * s.sram_fragmentation:.0f} % of the free ones outside the largest piece"
+    return f"{fullest}  fragmentation of the rest {100 * s.sram_fragmentation:.0f} %"
 
 
 def _bound(s: Statistics) -> str:
