@@ -82,6 +82,7 @@ class _Search:
         self.best: tuple[tuple[int, ...], Schedule] | None = None
         self.failure: ReconError | None = None
         self.seen: set[Partition] = set()
+        self.clear_pays: bool | None = None
 
     @property
     def is_over(self) -> bool:
@@ -104,6 +105,8 @@ class _Search:
         fresh = schedule.layout()
         found: tuple[tuple[int, ...], Layout] | None = None
         for effort in EFFORTS:
+            if effort.clear and self.clear_pays is False:
+                continue
             schedule.restore(fresh)
             try:
                 cost = prefetch(
@@ -121,10 +124,13 @@ class _Search:
                     continue
                 break
             key = _key(cost, self.machine, self.options.objective)
+            if found is not None:
+                self.clear_pays = found[0] <= key
             if found is None or key < found[0]:
                 found = key, schedule.layout()
-            # Keeping clear is worth it where it costs no prefetch; a nearer horizon only while nothing fits.
-            if not (effort.clear and cost.crowded):
+            # Keeping clear is worth it where it costs no prefetch, and the first crowded plan shows whether it does; a
+            # nearer horizon only while nothing fits.
+            if not (effort.clear and cost.crowded) or self.clear_pays:
                 break
         if found is None or (self.best is not None and found[0][0] * 1000 >= self.best[0][0] * (1000 - doubt)):
             return False
