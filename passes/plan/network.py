@@ -8,6 +8,7 @@ that would have to be in two places at once is copied by the vector unit, and th
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -155,8 +156,8 @@ class Layer:
 
     @functools.cached_property
     def in_place(self) -> Tensor | None:
-        """The input whose memory the result may take: added element by element, and read by nobody later."""
-        operands = self.inputs[1:] if self.is_conv else self.inputs if self.kind == "add" else []
+        """The input whose memory the result may take: worked on element by element, and read by nobody later."""
+        operands = self.inputs[1:] if self.is_conv else self.inputs if self.kind in _ELEMENTWISE else []
         for tensor in operands:
             if (
                 tensor.type.dims == self.output.type.dims
@@ -188,6 +189,9 @@ class Network:
     tensors: list[Tensor]
     buffers: list[Buffer]
 
+
+_ELEMENTWISE = frozenset(("add", "sub", "mul", "table", "affine"))
+"""Kinds of layers whose elements depend on the operands' elements at their own place only."""
 
 _VECTOR_KINDS = frozenset(
     op.name
@@ -300,6 +304,8 @@ class _Builder:
             if part not in shaped and source in shaped:
                 # Channels are counted in the shape of the buffer, so what is seen in another one is copied first.
                 self.parents[part] = (self.copy(source), offset)
+        joined = Counter(part for _, parts in self.joins for part in dict.fromkeys(parts))
+        shared = {part for part, count in joined.items() if count > 1}
         for whole, parts in reversed(self.joins):
             places = [self.place(part) for part in parts]
             root, first = places[0]
@@ -308,7 +314,7 @@ class _Builder:
                 self.parents[whole] = (root, first)
                 continue
             offset = 0
-            late = self.early_parts(parts)
+            late = self.early_parts(parts, shared)
             for number, part in enumerate(parts):
                 if part in self.parents or part in late:
                     part = parts[number] = self.copy(part, late.get(part))
@@ -342,18 +348,18 @@ class _Builder:
         self.layers.insert(position, layer)
         return twin
 
-    def early_parts(self, parts: list[Tensor]) -> dict[Tensor, Layer]:
+    def early_parts(self, parts: list[Tensor], shared: set[Tensor]) -> dict[Tensor, Layer]:
         """Parts of a join that would keep room for the others long before these are made, and who makes the next.
 
-        Such a part waits in a buffer of its own and is copied when the others come.
+        Such a part waits in a buffer of its own and is copied when the others come; not so the ``shared`` ones, which
+        several joins have.
         """
         found: dict[Tensor, Layer] = {}
         made = {part: [self.layers.index(maker) for maker in self.made_by(part)] for part in parts}
         for part in parts:
             others = [index for other in parts if other is not part for index in made[other]]
             later = [index for index in others if not made[part] or index > max(made[part])]
-            joins = sum(part in joined for _, joined in self.joins)
-            if len(later) < len(others) or not later or joins > 1 or part.is_output or not made[part]:
+            if len(later) < len(others) or not later or part in shared or part.is_output or not made[part]:
                 continue
             if min(later) - max(made[part]) >= IDLE:
                 found[part] = self.layers[min(later)]

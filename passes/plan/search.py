@@ -124,8 +124,8 @@ class _Search:
                     continue
                 break
             key = _key(cost, self.machine, self.options.objective)
-            if found is not None:
-                self.clear_pays = found[0] <= key
+            if found is not None and found[0] != key:
+                self.clear_pays = found[0] < key
             if found is None or key < found[0]:
                 found = key, schedule.layout()
             # Keeping clear is worth it where it costs no prefetch, and the first crowded plan shows whether it does; a
