@@ -124,7 +124,7 @@ class _Search:
                     continue
                 break
             key = _key(cost, self.machine, self.options.objective)
-            if found is not None and found[0] != key:
+            if found is not None:
                 self.clear_pays = found[0] < key
             if found is None or key < found[0]:
                 found = key, schedule.layout()
