@@ -16,6 +16,7 @@ from dialects.tile import Affine, Slice
 from passes.plan import numbers
 from passes.plan.blocks import Constant, Item, Room, Transfer, rooms_of
 from passes.plan.candidates import Blocking, ConvShape, chunk_bytes, conv_shape, evaluate
+from passes.plan.images import with_images
 from passes.plan.network import Buffer, Layer, Network, Tensor
 from passes.plan.stripes import Group, Step, progress, read_outside, rings, row_multiple
 from sim import laws
@@ -98,7 +99,8 @@ class Schedule:
                 self.items.append(self.store_item("", tensor, tensor, (0, tensor.height), (0, tensor.channels)))
         for group in groups:
             self.run(group)
-        self.add_configurations()
+        self.items, copies = with_images(machine, self.items)
+        self.pending += copies
         self.settle()
 
     def run(self, group: Group) -> None:
@@ -521,51 +523,6 @@ class Schedule:
             "sizes": (rows[1] - rows[0], tensor.width, channels[1] - channels[0]),
         }
         return Item("store", name, {"source": self.room(tensor)}, options)
-
-    # ----------------------------------------------------------------------------------------------- configurations
-
-    def add_configurations(self) -> None:
-        """Insert uses and image loads: a swap where the configuration changes, a load where no slot holds it.
-
-        An image goes into the shadow slot right behind the swap before; an image needed more than once has a copy in
-        SRAM, so that only the first load takes the channel.
-        """
-        loads: dict[Configuration, int] = {}
-        plan: list[tuple[int, Configuration, bool]] = []
-        active: Configuration | None = None
-        shadow: Configuration | None = None
-        for position, item in enumerate(self.items):
-            if item.kind != "conv":
-                continue
-            wanted = item.operands["half"].options["configuration"]
-            if wanted == active:
-                continue
-            fresh = wanted != shadow
-            plan.append((position, wanted, fresh))
-            loads[wanted] = loads.get(wanted, 0) + fresh
-            active, shadow = wanted, active
-        copies: dict[Configuration, Room] = {}
-        for wanted, count in loads.items():
-            if count > 1:
-                size = self.machine.configuration.image_bytes
-                room = Room(f"image_{str(wanted).replace(' ', '_')}", (size,), loaded=True)
-                copies[wanted] = room
-                self.pending.append(Transfer(room, (0,), Constant(wanted, (size,)), (0,), (size,), ""))
-        items: list[Item] = []
-        inserts: dict[int, list[Item]] = {}
-        previous = 0
-        for position, wanted, fresh in plan:
-            name = self.items[position].layer
-            if fresh:
-                operands = {"copy": copies[wanted]} if wanted in copies else {}
-                load = Item("load_config", name, operands, {"configuration": wanted})
-                inserts.setdefault(previous, []).append(load)
-            inserts.setdefault(position, []).append(Item("use", name, {}, {"configuration": wanted}))
-            previous = position
-        for position, item in enumerate(self.items):
-            items += inserts.get(position, [])
-            items.append(item)
-        self.items = items
 
     # ------------------------------------------------------------------------------------------------------- lives
 
