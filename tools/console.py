@@ -22,6 +22,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the answer.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More about what happens.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.", hidden=True)]
 
+InputShape = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input that the model leaves open; repeatable."),
+]
+AssumeInt8 = Annotated[
+    bool,
+    typer.Option("--assume-int8", help="Quantise a float model with made-up scales, to learn what it would cost."),
+]
 Level = Annotated[
     int | None, typer.Option("-O", metavar="0|1|2", help=f"Effort: {LEVELS_OF_EFFORT}.  [default: 2]", min=0, max=2)
 ]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tools.console import Debug, Quiet, Talk, Verbose
+from tools.console import Debug, InputShape, Quiet, Talk, Verbose
 
 
 def bisect_command(
@@ -29,10 +29,7 @@ def bisect_command(
         str | None,
         typer.Option(metavar="NAME|FILE", help="A machine of 'recon machines' or a TOML file.  [default: edge4k]"),
     ] = None,
-    input_shape: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input that the model leaves open; repeatable."),
-    ] = None,
+    input_shape: InputShape = None,
     scale: Annotated[
         str | None, typer.Option(metavar="NUMBER[,…]", help="Pictures become (pixel - mean) * scale.")
     ] = None,

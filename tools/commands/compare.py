@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tools.console import Debug, Level, Objective, Quiet, SramLimit, Talk, Verbose
+from tools.console import AssumeInt8, Debug, InputShape, Level, Objective, Quiet, SramLimit, Talk, Verbose
 
 
 def compare_command(
@@ -19,14 +19,8 @@ def compare_command(
     level: Level = None,
     objective: Objective = None,
     sram_limit: SramLimit = None,
-    input_shape: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input that the model leaves open; repeatable."),
-    ] = None,
-    assume_int8: Annotated[
-        bool,
-        typer.Option("--assume-int8", help="Quantise a float model with made-up scales, to learn what it would cost."),
-    ] = False,
+    input_shape: InputShape = None,
+    assume_int8: AssumeInt8 = False,
     as_json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all statistics of every plan as JSON.")
     ] = None,

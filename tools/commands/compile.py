@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from tools.console import (
+    AssumeInt8,
     Debug,
+    InputShape,
     Level,
     Objective,
     Pin,
@@ -29,14 +31,8 @@ def compile_command(
         str | None,
         typer.Option(metavar="NAME|FILE", help="A machine of 'recon machines' or a TOML file.  [default: edge4k]"),
     ] = None,
-    input_shape: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input that the model leaves open; repeatable."),
-    ] = None,
-    assume_int8: Annotated[
-        bool,
-        typer.Option("--assume-int8", help="Quantise a float model with made-up scales, to learn what it would cost."),
-    ] = False,
+    input_shape: InputShape = None,
+    assume_int8: AssumeInt8 = False,
     level: Level = None,
     objective: Objective = None,
     sram_limit: SramLimit = None,
