@@ -16,9 +16,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from sim.laws import ceil_div
-from sim.machine import Machine
-from sim.program import Bounds
+from sim.machine.description import Machine
+from sim.machine.laws import ceil_div
+from sim.machine.program import Bounds
 
 
 def bounds(compute: Sequence[int], weight_bytes: Sequence[int], port_bytes: int, machine: Machine) -> Bounds:

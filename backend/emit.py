@@ -19,13 +19,13 @@ from backend.segments import Segments, attribute_text, attribute_texts, find_seg
 from backend.sram import sram_use
 from dialects import accel
 from dialects.recon import LayerOp
-from sim import clock, configuration_image
-from sim import machine as machines
-from sim.encoding import decode, encode
-from sim.errors import ReconError
-from sim.isa import BY_OPCODE
-from sim.machine import ALGORITHMS, Configuration, Machine
-from sim.program import HostSegment, Layer, MachineSegment, Program, Segment
+from sim.machine import clock, configuration_image
+from sim.machine import description as machines
+from sim.machine.description import ALGORITHMS, Configuration, Machine
+from sim.machine.encoding import decode, encode
+from sim.machine.errors import ReconError
+from sim.machine.isa import BY_OPCODE
+from sim.machine.program import HostSegment, Layer, MachineSegment, Program, Segment
 
 PRODUCER = "recon 0.1"
 """Who made a program, as the program says."""

@@ -17,8 +17,8 @@ from xdsl.ir import Attribute, SSAValue
 
 from dialects import accel, cnn
 from dialects.recon import CallOp
-from sim.errors import ReconError
-from sim.program import HostSegment, Port, Region
+from sim.machine.errors import ReconError
+from sim.machine.program import HostSegment, Port, Region
 
 _DTYPES = {
     "f32": "float32",
@@ -167,7 +167,7 @@ class _Main:
         return tuple(regions)
 
     def host(self, op: cnn.HostOp, number: int) -> HostSegment:
-        from dialects.meaning.export import export_block, opsets_of
+        from dialects.onnx_export import export_block, opsets_of
 
         inputs = tuple(self.name(value) for value in op.inputs)
         outputs = tuple(self.name(value) for value in op.outputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dialects import accel
-from sim.program import SramUse
+from sim.machine.program import SramUse
 
 
 def sram_use(programs: Iterable[accel.ProgramOp], capacity: int) -> SramUse:

@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # the sibling scripts,
 from cost import Cost, measure
 from networks import cached
 
-from sim.clock import TERMS
-from sim.errors import ReconError
-from sim.machine import MACHINES
-from tools.compare import Study
+from sim.machine.clock import TERMS
+from sim.machine.description import MACHINES
+from sim.machine.errors import ReconError
 from tools.options import Planning
+from tools.reports.compare import Study
 from tools.runtime import run_program
 
 LIMIT = 2 * 2**20

@@ -67,8 +67,8 @@ from dialects.accel_attributes import (
 )
 from dialects.recon import BlobAttr, float32, parse_shape, print_float
 from dialects.tile import ConfigurationAttr
-from sim.isa import BY_NAME, INTEGERS, QUEUES, Instruction
-from sim.machine import Configuration
+from sim.machine.description import Configuration
+from sim.machine.isa import BY_NAME, INTEGERS, QUEUES, Instruction
 
 DRAM_KINDS = ("input", "output", "scratch", "constant", "image")
 """What a region of DRAM is for."""
@@ -407,7 +407,7 @@ class InstructionOp(IRDLOperation):
             yield name, cast(MemoryOp, value.owner), int(values[position[name]])
 
     def record(self) -> tuple[str, dict[str, Number]]:
-        """The instruction as ``sim.encoding.encode`` takes it; ValueError while an operand has no address."""
+        """The instruction as ``sim.machine.encoding.encode`` takes it; ValueError while an operand has no address."""
         fields = self.named()
         for name, memory, offset in self.operands_in_memory():
             fields[name] = memory.at + offset

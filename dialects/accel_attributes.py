@@ -16,7 +16,7 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
 from dialects.recon import print_float
-from sim.isa import BY_NAME, INTEGERS, QUEUES, VECTOR_OPS
+from sim.machine.isa import BY_NAME, INTEGERS, QUEUES, VECTOR_OPS
 
 # ------------------------------------------------------------------------------------------------ the table's fields
 
@@ -49,7 +49,7 @@ def positions(instruction: str) -> Mapping[str, int]:
 
 @functools.cache
 def defaults(instruction: str) -> Fields:
-    """The value of every field that text leaves out, as ``sim.encoding.defaults`` has it."""
+    """The value of every field that text leaves out, as ``sim.machine.encoding.defaults`` has it."""
     return tuple(0.0 if field.type == "f32" else max(0, field.low) for field in BY_NAME[instruction].fields)
 
 

@@ -55,7 +55,7 @@ from dialects.tile_attributes import (
     parse_buffer,
 )
 from dialects.tile_compute import ConvOp, FillOp, TileOp, VectorOp, layer_symbol, parse_layer
-from sim.machine import Configuration
+from sim.machine.description import Configuration
 
 __all__ = [
     "MAX_INSTRUCTIONS",

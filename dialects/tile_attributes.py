@@ -17,7 +17,7 @@ from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.recon import float32, parse_shape, print_float
-from sim.machine import Configuration
+from sim.machine.description import Configuration
 
 # ----------------------------------------------------------------------------------------------------------- types
 

@@ -45,8 +45,8 @@ from dialects.tile_attributes import (
     parse_buffer,
     parse_int,
 )
-from sim.isa import VECTOR_OPS
-from sim.machine import Configuration
+from sim.machine.description import Configuration
+from sim.machine.isa import VECTOR_OPS
 
 ORIGIN = Affine(0)
 

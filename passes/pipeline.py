@@ -13,11 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
-LEVELS = ("onnx", "cnn", "tile", "accel")
-"""The levels of the IR, top down; a module's level is the lowest whose operations it holds."""
+from passes.common.levels import LEVELS
 
 
 @dataclass(frozen=True)
@@ -49,24 +47,24 @@ class Entry:
 
 
 PIPELINE: tuple[Entry, ...] = (
-    Entry("cnn", "passes.fold_constants"),
-    Entry("cnn", "passes.canonicalize_onnx"),
-    Entry("cnn", "passes.fold_batch_norm"),
-    Entry("cnn", "passes.assume_int8", when="assume_int8"),
-    Entry("cnn", "passes.convert_onnx_to_cnn"),
-    Entry("cnn", "passes.fuse_activations"),
-    Entry("cnn", "passes.fuse_residual"),
-    Entry("cnn", "passes.fold_pads"),
-    Entry("cnn", "passes.legalize"),
-    Entry("tile", "passes.order_layers"),
-    Entry("tile", "passes.select_configuration"),
-    Entry("tile", "passes.convert_cnn_to_tile"),
-    Entry("tile", "passes.elide_configuration"),
-    Entry("accel", "passes.convert_tile_to_accel"),
-    Entry("accel", "passes.allocate_sram"),
-    Entry("accel", "passes.assign_waits"),
-    Entry("accel", "passes.check_hazards"),
-    Entry("accel", "passes.verify_structure", default=False),
+    Entry("cnn", "passes.onnx.fold_constants"),
+    Entry("cnn", "passes.onnx.canonicalize_onnx"),
+    Entry("cnn", "passes.onnx.fold_batch_norm"),
+    Entry("cnn", "passes.quantise.assume_int8", when="assume_int8"),
+    Entry("cnn", "passes.onnx_to_cnn.convert_onnx_to_cnn"),
+    Entry("cnn", "passes.cnn.fuse_activations"),
+    Entry("cnn", "passes.cnn.fuse_residual"),
+    Entry("cnn", "passes.cnn.fold_pads"),
+    Entry("cnn", "passes.cnn.legalize"),
+    Entry("tile", "passes.cnn_to_tile.order_layers"),
+    Entry("tile", "passes.cnn_to_tile.select_configuration"),
+    Entry("tile", "passes.cnn_to_tile.convert_cnn_to_tile"),
+    Entry("tile", "passes.tile.elide_configuration"),
+    Entry("accel", "passes.tile_to_accel.convert_tile_to_accel"),
+    Entry("accel", "passes.accel.allocate_sram"),
+    Entry("accel", "passes.accel.assign_waits"),
+    Entry("accel", "passes.accel.check_hazards"),
+    Entry("accel", "passes.every_level.verify_structure", default=False),
 )
 """All passes. ``recon compile`` and ``recon-opt --to LEVEL`` run the default ones in this order."""
 
@@ -74,16 +72,6 @@ PIPELINE: tuple[Entry, ...] = (
 def all_passes() -> dict[str, Callable[[], type[ModulePass]]]:
     """Every pass by name, as a factory that imports it when called."""
     return {entry.name: entry.load for entry in PIPELINE}
-
-
-def level_of(module: ModuleOp) -> str:
-    """The lowest level whose operations stand in the module, not counting those inside host regions."""
-    lowest = 0
-    for op in module.walk():
-        dialect = op.name.partition(".")[0]
-        if dialect in LEVELS:
-            lowest = max(lowest, LEVELS.index(dialect))
-    return LEVELS[lowest]
 
 
 def passes_between(start: str, end: str, options: dict[str, Any] | None = None) -> tuple[ModulePass, ...]:

@@ -13,11 +13,12 @@ from typing import Protocol
 
 import numpy as np
 
-from sim import arithmetic, configuration_image, laws, vector_unit
+from sim import arithmetic, vector_unit
 from sim.convolution import INT32, Sums, Weights, Window, convolve, narrow
-from sim.errors import Fault
-from sim.isa import BY_NAME
-from sim.machine import ALGORITHMS, Configuration, Machine
+from sim.machine import configuration_image, laws
+from sim.machine.description import ALGORITHMS, Configuration, Machine
+from sim.machine.errors import Fault
+from sim.machine.isa import BY_NAME
 from sim.memory import Block, Codes, Fields, Memory, Violation, contiguous, read_operand, slots, write_operand
 
 

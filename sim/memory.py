@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sim.errors import Fault
+from sim.machine.errors import Fault
 
 Bytes = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.int8]

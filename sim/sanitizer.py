@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.engine import Engine
-from sim.isa import BY_NAME, QUEUES
+from sim.machine.isa import BY_NAME, QUEUES
+from sim.machine.order import Order
 from sim.memory import Block, Memory, Violation
-from sim.order import Order
 
 
 @dataclass

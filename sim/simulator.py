@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sim import clock
-from sim.clock import Timeline
-from sim.encoding import Stream, decode
 from sim.engine import Engine
-from sim.errors import Fault, ProgramError, ReconError
-from sim.machine import Machine
+from sim.machine import clock
+from sim.machine.clock import Timeline
+from sim.machine.description import Machine
+from sim.machine.encoding import Stream, decode
+from sim.machine.errors import Fault, ProgramError, ReconError
+from sim.machine.order import Order, order
+from sim.machine.program import HostSegment, MachineSegment, Program, Region
 from sim.memory import Fields, Memory, Violation
-from sim.order import Order, order
-from sim.program import HostSegment, MachineSegment, Program, Region
 from sim.sanitizer import Sanitizer
 
 Codes = npt.NDArray[np.int8]

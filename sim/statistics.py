@@ -2,7 +2,7 @@
 
 The schema lives in the dataclasses below; ``schema_rows`` prints it for the manual, ``to_json`` gives plain data.
 Cycles of several machine segments follow one another; host segments take no cycles (they are counted in ``host_ops``).
-Layer cycles are shares of the critical chain as ``sim.clock`` attributes it: they add up to ``cycles`` exactly, and so
+Layer cycles are shares of the critical chain as the clock attributes it: they add up to ``cycles`` exactly, and so
 do the layers' bytes to the totals.
 """
 
@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from sim.clock import TERMS, attribute
-from sim.isa import BY_NAME
-from sim.machine import Machine
-from sim.program import Program
+from sim.machine.clock import TERMS, attribute
+from sim.machine.description import Machine
+from sim.machine.isa import BY_NAME
+from sim.machine.program import Program
 from sim.simulator import Run, SegmentRun
 
 VERSION = 2

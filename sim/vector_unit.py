@@ -13,7 +13,7 @@ import numpy as np
 
 from sim import arithmetic
 from sim.convolution import Window, taps
-from sim.isa import VECTOR_OPS
+from sim.machine.isa import VECTOR_OPS
 from sim.memory import Codes, Fields, Memory, Violation, contiguous, read_operand, write_operand
 
 Operation = Callable[[Memory, Fields], Codes]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from sim.encoding import encode
-from sim.machine import load as load_machine
-from sim.program import Bounds, Layer, MachineSegment, Port, Program, Region, SramUse
+from sim.machine.description import load as load_machine
+from sim.machine.encoding import encode
+from sim.machine.program import Bounds, Layer, MachineSegment, Port, Program, Region, SramUse
 
 ROOT = Path(__file__).resolve().parent.parent
 

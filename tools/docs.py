@@ -27,7 +27,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def machines() -> str:
     """The machines that come with the project, side by side: the keys in which they differ."""
-    from sim.machine import load, names, schema_rows
+    from sim.machine.description import load, names, schema_rows
 
     loaded = [load(name) for name in names()]
     rows: list[list[str]] = []
@@ -53,15 +53,15 @@ def _value(value: object) -> str:
 
 def machine_keys() -> str:
     """Every key of a machine file."""
-    from sim.machine import schema_rows
+    from sim.machine.description import schema_rows
 
     return _table(["key", "type", "meaning"], [[f"`{key}`", kind, doc] for key, kind, doc in schema_rows()])
 
 
 def isa() -> str:
     """Every instruction with its fields."""
-    from sim.encoding import layout
-    from sim.isa import INSTRUCTIONS, documentation
+    from sim.machine.encoding import layout
+    from sim.machine.isa import INSTRUCTIONS, documentation
 
     parts: list[str] = []
     for row in INSTRUCTIONS:

@@ -20,19 +20,20 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.utils.exceptions import DiagnosticException, ParseError
 
-from passes.pipeline import LEVELS, PIPELINE, level_of, passes_between
-from passes.verify_structure import verify_structure
-from sim.errors import ReconError
-from sim.machine import load as load_machine
-from sim.program import Program
-from tools import diagnostics
-from tools.constants import read as read_constants
+from passes.common.levels import LEVELS, level_of
+from passes.every_level.verify_structure import verify_structure
+from passes.pipeline import PIPELINE, passes_between
+from sim.machine.description import load as load_machine
+from sim.machine.errors import ReconError
+from sim.machine.program import Program
+from tools.files.constants import read as read_constants
 from tools.options import Planning, check_planned_machine, check_unplanned
 from tools.registry import get_all_dialects
 from tools.runtime import Result, run_program
+from tools.terminal import diagnostics
 
 if TYPE_CHECKING:
-    from tools.validate import Validator
+    from tools.validation.validate import Validator
 
 __all__ = ["DEFAULT_MACHINE", "Result", "compile_model", "lower", "make_context", "read_module", "run_program"]
 
@@ -59,7 +60,7 @@ def read_module(
     """
     path = Path(path)
     if path.suffix != ".mlir":
-        from passes.import_onnx import import_model
+        from passes.onnx.import_onnx import import_model
 
         return import_model(path, input_shapes)
     try:
@@ -165,7 +166,7 @@ def compile_model(
 
     program = emit(module)
     if start == "accel":  # no pass ran, so nothing has proven it yet
-        from passes.check_hazards import check_program
+        from passes.accel.check_hazards import check_program
 
         check_program(program)
     if validator is not None:

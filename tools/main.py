@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from sim.errors import ReconError
+from sim.machine.errors import ReconError
 from tools import VERSION
 from tools.commands.assemble import assemble_command
 from tools.commands.bisect import bisect_command
@@ -82,7 +82,7 @@ def main(args: Sequence[str] | None = None, *, exits: bool = True) -> None:
     except MemoryError:
         _fail(arguments, "there is not enough memory for this.")
     except Exception as error:
-        from tools.diagnostics import describe_unexpected
+        from tools.terminal.diagnostics import describe_unexpected
 
         _fail(arguments, describe_unexpected(error, "recon"))
 

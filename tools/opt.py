@@ -24,15 +24,17 @@ from xdsl.utils.arg_spec import parse_pipeline
 from xdsl.utils.exceptions import PassFailedException
 from xdsl.xdsl_opt_main import xDSLOptMain
 
-from passes.pipeline import LEVELS, PIPELINE, level_of, passes_between
-from passes.plan.options import OBJECTIVES
-from passes.verify_structure import verify_plans
-from sim.errors import ReconError
-from tools import CONSTANTS, VERSION, diagnostics
+from passes.common.levels import LEVELS, level_of
+from passes.every_level.verify_structure import verify_plans
+from passes.pipeline import PIPELINE, passes_between
+from passes.planner.options import OBJECTIVES
+from sim.machine.errors import ReconError
+from tools import CONSTANTS, VERSION
 from tools.options import LEVELS_OF_EFFORT, check_planned_machine, input_shapes, planning
+from tools.terminal import diagnostics
 
 if TYPE_CHECKING:
-    from tools.validate import Validator
+    from tools.validation.validate import Validator
 
 _DESCRIPTION = f"""\
 Reads an ONNX model or textual IR, runs passes, and writes IR.
@@ -133,13 +135,13 @@ class ReconOpt(xDSLOptMain):
                 raise ReconError(f"{name}: this is not a text file.") from None
             module = diagnostics.parse_module(self.ctx, text, name, not self.args.no_implicit_module, self.first_line)
             if CONSTANTS in module.attributes:
-                from tools import constants
+                from tools.files import constants
 
                 constants.read(module, Path(self.args.input_file).parent if self.args.input_file else Path())
             return module
 
         def parse_onnx(io: IO[bytes]) -> ModuleOp:
-            from passes.import_onnx import import_model
+            from passes.onnx.import_onnx import import_model
 
             source = self.args.input_file or io.read()
             return import_model(source, input_shapes(self.args.input_shape), self.get_input_name())
@@ -193,7 +195,7 @@ class ReconOpt(xDSLOptMain):
             raise ReconError(f"--validate-inputs {self.args.validate_inputs}: give a whole number of at least 1.")
         if not self.args.validate_each and self.args.validate_inputs is None:
             return None
-        from tools.validate import DEFAULT_INPUTS, Validator
+        from tools.validation.validate import DEFAULT_INPUTS, Validator
 
         return Validator(self.args.validate_inputs or DEFAULT_INPUTS)
 
@@ -233,7 +235,7 @@ class ReconOpt(xDSLOptMain):
 
     def output_resulting_program(self, prog: ModuleOp) -> str:
         if self.args.output_file is not None:
-            from tools import constants
+            from tools.files import constants
 
             self.constants.update(constants.attach([prog], self.args.output_file))
         return super().output_resulting_program(prog)
@@ -242,8 +244,8 @@ class ReconOpt(xDSLOptMain):
         """Do it all; the output files appear only when everything went well."""
         super().run()
         if self.output is not None:
-            from sim.program import write_whole
-            from tools import constants
+            from sim.machine.program import write_whole
+            from tools.files import constants
 
             constants.write(self.constants, self.args.output_file)
             write_whole(self.args.output_file, self.output.content.encode())

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from passes.plan.options import OBJECTIVES, Options
-from sim.errors import ReconError
+from passes.planner.options import OBJECTIVES, Options
+from sim.machine.errors import ReconError
 
 if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
@@ -99,7 +99,7 @@ def sram_bytes(text: str) -> int:
 
 def check_unplanned(module: ModuleOp, options: Planning, where: str) -> None:
     """ReconError if the module is planned already and the options ask for a plan."""
-    from passes.pipeline import LEVELS, level_of
+    from passes.common.levels import LEVELS, level_of
 
     level = level_of(module)
     if LEVELS.index(level) < LEVELS.index("tile"):
@@ -117,7 +117,7 @@ def check_planned_machine(module: ModuleOp, machine: str, where: str) -> None:
     """ReconError if the module is already planned for another machine than the one the command line names."""
     from xdsl.dialects.builtin import StringAttr
 
-    from sim.machine import load
+    from sim.machine.description import load
 
     asked = load(machine)
     for op in module.body.block.ops:

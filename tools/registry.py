@@ -12,7 +12,8 @@ from xdsl.ir import Dialect
 from xdsl.passes import ModulePass
 from xdsl.universe import Universe
 
-from passes.pipeline import LEVELS, all_passes
+from passes.common.levels import LEVELS
+from passes.pipeline import all_passes
 
 DIALECTS = ("recon", *LEVELS)
 """Dialect ``cnn`` is ``CNN`` in ``dialects/cnn.py``, and so on."""

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sim.errors import ReconError
-from sim.program import HostSegment, Port, Program
+from sim.machine.errors import ReconError
+from sim.machine.program import HostSegment, Port, Program
 from sim.simulator import Observer, simulate
 from sim.statistics import Statistics, collect
 
@@ -60,7 +60,7 @@ def run_program(
     progress: Progress | None = None,
     observer: Observer | None = None,
 ) -> Result:
-    """Run a program on the simulator, its host segments by their meaning in ``dialects.meaning.host``.
+    """Run a program on the simulator, its host segments by their meaning in ``dialects.host``.
 
     ``timing_only`` runs the clock alone and needs no inputs; ``sanitize`` also looks for races; ``observer`` is told of
     every instruction. Raises ReconError for wrong inputs and Fault when the machine stops.
@@ -88,7 +88,7 @@ def run_host(segment: HostSegment, tensors: Mapping[str, Tensor]) -> dict[str, T
     """The outputs of a host segment by name; its model's inputs and outputs are the segment's, in order."""
     import onnx
 
-    from dialects.meaning.host import run_onnx
+    from dialects.host import run_onnx
 
     model = onnx.ModelProto.FromString(segment.model)
     feeds = {info.name: tensors[name] for info, name in zip(model.graph.input, segment.inputs, strict=True)}

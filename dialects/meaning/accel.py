@@ -18,8 +18,8 @@ from dialects import accel
 from dialects.meaning.calls import evaluate_main, main_of
 from dialects.meaning.kernels import Int8, Int64
 from dialects.meaning.steps import Chain, MeaningError, finish, sums, vector
-from sim.isa import VECTOR_OPS
-from sim.machine import ALGORITHMS, Configuration
+from sim.machine.description import ALGORITHMS, Configuration
+from sim.machine.isa import VECTOR_OPS
 
 Array = npt.NDArray[Any]
 
@@ -175,7 +175,7 @@ class _Run:
         if region.value is not None:
             return np.frombuffer(memoryview(region.value.data.buffer()), np.int8)
         if region.configuration is not None:
-            from sim.configuration_image import encode
+            from sim.machine.configuration_image import encode
 
             return np.frombuffer(encode(region.configuration.data, region.nbytes), np.int8)
         return None
@@ -200,8 +200,8 @@ class _Run:
         self.copy(f, False)
 
     def load_config(self, f: _Fields) -> None:
-        from sim import machine as machines
-        from sim.configuration_image import decode
+        from sim.machine import description as machines
+        from sim.machine.configuration_image import decode
 
         size = machines.load(self.program.machine.data).configuration.image_bytes
         memory, start = f.at("address")

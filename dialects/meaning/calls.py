@@ -12,7 +12,7 @@ from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.ir import Attribute, SSAValue
 
 from dialects import cnn
-from dialects.meaning.export import opsets_of, strings_of
+from dialects.onnx_export import opsets_of, strings_of
 from dialects.recon import CallOp
 
 Array = npt.NDArray[Any]

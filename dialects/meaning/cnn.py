@@ -17,10 +17,10 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation, SSAValue
 
 from dialects import cnn
+from dialects.blobs import to_array
+from dialects.host import run_onnx
 from dialects.meaning import kernels
-from dialects.meaning.arrays import to_array
-from dialects.meaning.export import export_block, main_function, opsets_of, strings_of
-from dialects.meaning.host import run_onnx
+from dialects.onnx_export import export_block, main_function, opsets_of, strings_of
 from dialects.recon import BlobAttr
 
 Array = npt.NDArray[Any]

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from xdsl.dialects.builtin import ModuleOp
 
-from dialects.meaning.arrays import to_array
-from dialects.meaning.export import export_module, main_function, strings_of
+from dialects.blobs import to_array
+from dialects.onnx_export import export_module, main_function, strings_of
 
 Array = npt.NDArray[Any]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dialects.meaning import kernels
 from dialects.meaning.kernels import Int8, Int64
-from sim.errors import ReconError
+from sim.machine.errors import ReconError
 
 Array = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]

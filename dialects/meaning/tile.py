@@ -19,7 +19,7 @@ from dialects import tile
 from dialects.meaning.calls import evaluate_main, main_of
 from dialects.meaning.kernels import Int8, Int64
 from dialects.meaning.steps import Chain, MeaningError, finish, sums, vector
-from sim.machine import Configuration
+from sim.machine.description import Configuration
 
 Array = npt.NDArray[Any]
 Index = Sequence[int]
@@ -167,7 +167,7 @@ class _Run:
         self.dram[op.output] = _Dram(data, np.ones(data.shape, np.bool_))
 
     def image(self, op: tile.ImageOp, _indices: Index) -> None:
-        from sim.configuration_image import encode
+        from sim.machine.configuration_image import encode
 
         data = np.frombuffer(encode(op.configuration.data, tile.buffer_type(op.output).dims[0]), np.int8)
         self.dram[op.output] = _Dram(data, np.ones(data.shape, np.bool_))
@@ -221,7 +221,7 @@ class _Run:
 
     def load_config(self, op: tile.LoadConfigOp, _indices: Index) -> None:
         if op.copy is not None:
-            from sim.configuration_image import decode
+            from sim.machine.configuration_image import decode
 
             copy = self.buffer(op.copy)
             held = decode(copy.read((0,) * len(copy.dims), copy.dims).tobytes())

@@ -11,8 +11,8 @@ import numpy as np
 
 from dialects.onnx import NodeOp
 from passes.onnx_to_cnn import scalar
+from passes.onnx_to_cnn.context import Reader, float32_vector
 from passes.onnx_to_cnn.products import Composition, channel_vector, composed, is_bias, with_bias
-from passes.onnx_to_cnn.reader import Reader, float32_vector
 from passes.onnx_to_cnn.values import (
     Affine,
     Array,

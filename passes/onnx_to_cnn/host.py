@@ -14,10 +14,10 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.rewriter import InsertPoint
 
 from dialects import cnn
-from dialects.meaning.arrays import to_blob
+from dialects.blobs import to_blob
 from dialects.onnx import ConstantOp, NodeOp, element_of, shape_of, tensor
+from passes.onnx_to_cnn.context import Port, Reader
 from passes.onnx_to_cnn.names import labels
-from passes.onnx_to_cnn.reader import Port, Reader
 from passes.onnx_to_cnn.values import Codes
 from passes.onnx_to_cnn.view import flat
 

@@ -16,7 +16,8 @@ from xdsl.ir import SSAValue
 from dialects import cnn
 from dialects.meaning import kernels
 from dialects.onnx import NodeOp, element_of, shape_of
-from passes.onnx_to_cnn.reader import Reader, Spec
+from passes.common.windows import window_of
+from passes.onnx_to_cnn.context import Reader, Spec
 from passes.onnx_to_cnn.values import (
     Codes,
     Dequantised,
@@ -33,7 +34,6 @@ from passes.onnx_to_cnn.values import (
     Unsupported,
 )
 from passes.onnx_to_cnn.view import View
-from passes.windows import window_of
 
 Make = Callable[[], SSAValue]
 

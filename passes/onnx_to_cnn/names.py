@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dialects.meaning.export import strings_of
 from dialects.onnx import NodeOp
+from dialects.onnx_export import strings_of
 
 _LONGEST = 40
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from dialects.onnx import NodeOp, element_of, shape_of
 from passes.onnx_to_cnn import elementwise, moves, products, reductions, scalar
-from passes.onnx_to_cnn.reader import Reader
+from passes.onnx_to_cnn.context import Reader
 from passes.onnx_to_cnn.settle import FULL, settle
 from passes.onnx_to_cnn.values import (
     Codes,

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dialects.onnx import NodeOp
-from passes.onnx_to_cnn.reader import Reader, float32_vector
+from passes.common.windows import window_of
+from passes.onnx_to_cnn.context import Reader, float32_vector
 from passes.onnx_to_cnn.values import Affine, Array, Codes, Known, KnownCodes, Meaning, Sums, Unsupported
 from passes.onnx_to_cnn.view import View, flat, standard
-from passes.windows import window_of
 
 Int64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]

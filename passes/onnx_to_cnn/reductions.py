@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dialects.onnx import NodeOp, shape_of
-from passes.onnx_to_cnn.reader import Reader, Spec
+from passes.common.windows import window_of
+from passes.onnx_to_cnn.context import Reader, Spec
 from passes.onnx_to_cnn.values import Meaning, Normalised, Pool, Unsupported
 from passes.onnx_to_cnn.view import View
-from passes.windows import window_of
 
 
 def read_average_pool(r: Reader, node: NodeOp) -> Meaning:

@@ -11,10 +11,10 @@ from xdsl.dialects.builtin import FloatAttr, StringAttr, f32
 from xdsl.ir import Attribute
 
 from dialects import cnn
+from dialects.blobs import to_blob
 from dialects.meaning import kernels
-from dialects.meaning.arrays import to_blob
 from passes.onnx_to_cnn import products
-from passes.onnx_to_cnn.reader import Reader, last_compute
+from passes.onnx_to_cnn.context import Reader, last_compute
 from passes.onnx_to_cnn.values import (
     Affine,
     Binary,

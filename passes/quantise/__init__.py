@@ -1,1 +1,3 @@
-"""Parts of ``assume-int8``: ``places`` where quantisers have to stand, ``calibrate`` what values are seen there."""
+"""Quantisers put into float graphs: the pass ``assume_int8``; ``places`` where they have to stand, ``calibrate`` what
+is seen there.
+"""

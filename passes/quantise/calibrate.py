@@ -16,10 +16,10 @@ from onnx import helper
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
-from dialects.meaning.arrays import DTYPE, to_array
-from dialects.meaning.export import export_module, main_function, strings_of
+from dialects.blobs import DTYPE, to_array
 from dialects.onnx import element_of, shape_of
-from passes.problems import ModelError
+from dialects.onnx_export import export_module, main_function, strings_of
+from passes.common.problems import ModelError
 
 Range = tuple[float, float]
 

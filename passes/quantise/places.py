@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from xdsl.ir import Block, SSAValue
 
 from dialects.onnx import NodeOp, constant_of, element_of, shape_of
-from passes.fold_batch_norm import linear_of
+from passes.onnx.linear import linear_of
 from passes.onnx_to_cnn.operators import reader_of
 from passes.onnx_to_cnn.scalar import function_of
 

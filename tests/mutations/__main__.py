@@ -12,7 +12,7 @@ import argparse
 import sys
 import time
 
-from sim.assembly import line
+from sim.machine.assembly import line
 from tests.mutations.table import Result, compare
 
 

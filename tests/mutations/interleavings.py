@@ -39,11 +39,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sim.encoding import Record
 from sim.engine import Engine
-from sim.isa import BY_NAME, QUEUES, VECTOR_OPS
+from sim.machine.encoding import Record
+from sim.machine.isa import BY_NAME, QUEUES, VECTOR_OPS
+from sim.machine.program import MachineSegment, Program
 from sim.memory import Memory, Violation
-from sim.program import MachineSegment, Program
 
 Codes = npt.NDArray[np.int8]
 Fields = Mapping[str, Any]

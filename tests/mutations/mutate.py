@@ -10,8 +10,8 @@ import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from sim.encoding import Record
-from sim.isa import BY_NAME, INTEGERS, QUEUES
+from sim.machine.encoding import Record
+from sim.machine.isa import BY_NAME, INTEGERS, QUEUES
 
 Records = list[tuple[str, dict[str, int | float]]]
 Mutation = Callable[[Sequence[Record], random.Random], Records | None]

@@ -17,13 +17,13 @@ from pathlib import Path
 from xdsl.dialects.builtin import ModuleOp
 
 from backend.emit import emit
-from passes.allocate_sram import AllocateSramPass
-from passes.assign_waits import AssignWaitsPass
-from passes.convert_tile_to_accel import ConvertTileToAccelPass
-from passes.problems import ModelError
-from sim.encoding import decode
-from sim.program import MachineSegment, Program
-from tests.lowering.support import context, parse
+from passes.accel.allocate_sram import AllocateSramPass
+from passes.accel.assign_waits import AssignWaitsPass
+from passes.common.problems import ModelError
+from passes.tile_to_accel.convert_tile_to_accel import ConvertTileToAccelPass
+from sim.machine.encoding import decode
+from sim.machine.program import MachineSegment, Program
+from tests.passes.tile_to_accel.support import context, parse
 
 MACHINE = Path(__file__).with_name("tiny.toml")
 LONGEST = 20

@@ -18,16 +18,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from passes.check_hazards import check_program
-from passes.hazards import HazardError
-from sim.encoding import Record, decode, encode
-from sim.errors import Fault
-from sim.program import MachineSegment, Program
+from passes.accel.check_hazards import check_program
+from passes.proof.hazards import HazardError
+from sim.machine.encoding import Record, decode, encode
+from sim.machine.errors import Fault
+from sim.machine.program import MachineSegment, Program
 from sim.simulator import simulate
-from tests.lowering.support import random_inputs
 from tests.mutations.interleavings import Case, Harm, Outputs, Verdict, judge
 from tests.mutations.mutate import KINDS
 from tests.mutations.small_programs import SmallProgram, small_program
+from tests.passes.tile_to_accel.support import random_inputs
 
 Inputs = Mapping[str, npt.NDArray[np.int8]]
 RUNS = 2

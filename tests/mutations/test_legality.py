@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from passes.check_hazards import check_program
-from passes.hazards import HazardError
+from passes.accel.check_hazards import check_program
+from passes.proof.hazards import HazardError
 from sim import simulator
-from sim.errors import Fault
-from sim.program import Region
+from sim.machine.errors import Fault
+from sim.machine.program import Region
 from tests.sim.support import image, params, program
 
 ARRAY = """

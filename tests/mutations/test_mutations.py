@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from passes.check_hazards import check_program
-from sim import assembly, encoding
+from passes.accel.check_hazards import check_program
 from sim.engine import Engine
+from sim.machine import assembly, encoding
+from sim.machine.program import MachineSegment, Program, Region
 from sim.memory import Block, Memory
-from sim.program import MachineSegment, Program, Region
 from tests.mutations import __main__ as command
 from tests.mutations.interleavings import Case, Harm, judge, outcomes, run_once, touches
 from tests.mutations.mutate import KINDS
@@ -187,8 +187,8 @@ def _never(*_: object) -> str:
 
 def test_a_blind_proof_a_blind_sanitizer_and_a_jealous_proof_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("passes.hazards._Proof.races", _nothing)
-        patch.setattr("passes.check_hazards.obeys", _nothing)
+        patch.setattr("passes.proof.hazards._Proof.races", _nothing)
+        patch.setattr("passes.accel.check_hazards.obeys", _nothing)
         patch.setattr("sim.simulator.Sanitizer", _Blind)
         missed = [who for result in compare(42, 9).missed for who in result.missed]
     assert {"proof", "sanitizer"} == set(missed)

@@ -12,7 +12,7 @@ import argparse
 import sys
 import time
 
-from sim import machine
+from sim.machine import description as machine
 from tests.second_clock.compare import Comparison, compare, compare_program
 from tests.second_clock.random_programs import odd_machine, random_program
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from sim.machine import Configuration, Machine
+from sim.machine.description import Configuration, Machine
 
 QUEUES = ("load", "store", "weights", "array", "vector")
 """The five queues; the order is that of the reports only."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim import clock as simulator_clock
-from sim import configuration_image, encoding, program
-from sim.machine import Configuration, Machine
+from sim.machine import clock as simulator_clock
+from sim.machine import configuration_image, encoding, program
+from sim.machine.description import Configuration, Machine
 from tests.second_clock import clock
 from tests.second_clock.clock import Record
 

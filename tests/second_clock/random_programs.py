@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sim.machine import Configuration, Machine
+from sim.machine.description import Configuration, Machine
 from tests.second_clock.clock import (
     DIRECT,
     GLOBAL_AVERAGE_POOL,
@@ -38,7 +38,7 @@ Values = dict[str, int | float]
 
 @dataclass
 class RandomProgram:
-    """Records as ``sim.encoding.encode`` takes them, and what each image address holds.
+    """Records as ``sim.machine.encoding.encode`` takes them, and what each image address holds.
 
     ``configurations`` is keyed by the position of each ``load_config``, ``images`` by (space, address) with space 0
     for DRAM and 1 for SRAM.

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim import clock as simulator_clock
-from sim import encoding, laws, machine
-from sim.errors import Fault
-from sim.machine import Configuration
+from sim.machine import clock as simulator_clock
+from sim.machine import description as machine
+from sim.machine import encoding, laws
+from sim.machine.description import Configuration
+from sim.machine.errors import Fault
 from tests.conftest import ROOT
 from tests.second_clock import clock
 from tests.second_clock.__main__ import main, random_comparison

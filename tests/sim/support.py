@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sim import assembly, configuration_image, encoding, machine
 from sim.engine import Engine
-from sim.machine import Configuration, Machine
+from sim.machine import assembly, configuration_image, encoding
+from sim.machine import description as machine
+from sim.machine.description import Configuration, Machine
+from sim.machine.program import Bounds, Layer, MachineSegment, Program, Region, SramUse
 from sim.memory import Memory
-from sim.program import Bounds, Layer, MachineSegment, Program, Region, SramUse
 
 EDGE = machine.load("edge4k")
 

@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim import encoding
 from sim.convolution import Weights, Window, convolve
 from sim.engine import Engine
-from sim.machine import Configuration
+from sim.machine import encoding
+from sim.machine.description import Configuration
 from tests.sim.support import SMALL, engine, params
 
 Fields = dict[str, Any]

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim import assembly, configuration_image, encoding, simulator
-from sim.encoding import Record
-from sim.errors import EncodingError, Fault, ProgramError, ReconError
-from sim.isa import VECTOR_OPS
-from sim.machine import Configuration
-from sim.program import Layer, MachineSegment, Program, Region
+from sim import simulator
+from sim.machine import assembly, configuration_image, encoding
+from sim.machine.description import Configuration
+from sim.machine.encoding import Record
+from sim.machine.errors import EncodingError, Fault, ProgramError, ReconError
+from sim.machine.isa import VECTOR_OPS
+from sim.machine.program import Layer, MachineSegment, Program, Region
 from tests.sim.support import SMALL, changed, image, params, program
 
 LAYERS = (Layer("input", "load", "", 0, 0, "", ()), Layer("stem", "conv2d", "", 0, 0, "", ()))

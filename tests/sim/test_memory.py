@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim import encoding
+from sim.machine import encoding
 from sim.memory import Block
 from tests.sim.support import engine
 

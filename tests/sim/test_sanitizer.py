@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim import assembly, encoding, order, simulator
-from sim.errors import Fault
-from sim.isa import BY_NAME, QUEUES
+from sim import simulator
+from sim.machine import assembly, encoding, order
+from sim.machine.errors import Fault
+from sim.machine.isa import BY_NAME, QUEUES
 from tests.sim.support import image, program
 
 CONSTANTS = np.concatenate([image("direct g1 k1 r1 p1"), np.zeros(4096, np.uint8)])

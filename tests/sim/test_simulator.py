@@ -9,12 +9,13 @@ import time
 import numpy as np
 import pytest
 
-from sim import assembly, simulator, statistics
-from sim import program as programs
-from sim.clock import TERMS
-from sim.errors import ReconError
-from sim.isa import BY_NAME
-from sim.program import Bounds, HostSegment, Layer, Program, Region
+from sim import simulator, statistics
+from sim.machine import assembly
+from sim.machine import program as programs
+from sim.machine.clock import TERMS
+from sim.machine.errors import ReconError
+from sim.machine.isa import BY_NAME
+from sim.machine.program import Bounds, HostSegment, Layer, Program, Region
 from sim.simulator import Tensors
 from tests.sim.support import EDGE, image, params, program
 

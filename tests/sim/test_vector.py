@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim import encoding, isa
 from sim.engine import HANDLERS
+from sim.machine import encoding, isa
 from sim.vector_unit import OPERATIONS
 from tests.sim.support import engine
 from tests.sim.test_conv import address, clamp, rne

@@ -10,8 +10,8 @@ import onnx
 import onnx.parser
 import pytest
 
-from sim.machine import MACHINES
-from sim.program import Program
+from sim.machine.description import MACHINES
+from sim.machine.program import Program
 from tests.conftest import ROOT, Outcome, Tool
 
 MODEL = ROOT / "tests" / "data" / "models" / "resnet8_cifar10_int8.onnx"

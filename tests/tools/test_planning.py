@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim.errors import ReconError
-from sim.program import load
+from sim.machine.errors import ReconError
+from sim.machine.program import load
 from tests.conftest import ROOT, Outcome, Tool
-from tools.compare import Study
 from tools.driver import compile_model, lower, run_program
+from tools.files.tensors import random_inputs
 from tools.options import FREEDOMS, Planning, planning, sram_bytes
-from tools.tensors import random_inputs
+from tools.reports.compare import Study
 
 MODELS = ROOT / "tests" / "data" / "models"
 RESNET8 = MODELS / "resnet8_cifar10_int8.onnx"

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sim.program import Port, Program, load
+from sim.machine.program import Port, Program, load
 from sim.statistics import Statistics
 from tests.conftest import ROOT, Tool
 from tools import VERSION
-from tools.console import count
-from tools.listing import BY_HAND, assemble_program, disassemble_program
-from tools.report import operator
+from tools.files.listing import BY_HAND, assemble_program, disassemble_program
+from tools.files.tensors import Picture, answer_of, random_inputs, read_picture, top_classes
+from tools.reports.report import operator
 from tools.runtime import check_inputs, from_codes, run_program, to_codes
-from tools.tensors import Picture, answer_of, random_inputs, read_picture, top_classes
+from tools.terminal.console import count
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_uint8_at_the_edge() -> None:
 
 
 def test_check_inputs(adder: Program) -> None:
-    from sim.errors import ReconError
+    from sim.machine.errors import ReconError
 
     with pytest.raises(ReconError, match=r"^The input 'x' is missing; it is int8 of shape \[1, 4, 4, 3\]\.$"):
         check_inputs(adder, {})

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from passes.pipeline import LEVELS
-from sim.program import load
+from passes.common.levels import LEVELS
+from sim.machine.program import load
 from tests.conftest import ROOT, Tool
 from tools.driver import compile_model, run_program
-from tools.listing import assemble_program, disassemble_program
+from tools.files.listing import assemble_program, disassemble_program
 
 MODEL = ROOT / "examples" / "mobilenetv1_vww_int8.onnx"
 LABELS = ROOT / "examples" / "vww_labels.txt"

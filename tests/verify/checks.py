@@ -17,23 +17,23 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import DiagnosticException, ParseError
 
 from backend.emit import emit
-from passes.import_onnx import import_model
-from passes.pipeline import level_of
-from sim.errors import ReconError
-from sim.program import Program
+from passes.common.levels import level_of
+from passes.onnx.import_onnx import import_model
+from sim.machine.errors import ReconError
+from sim.machine.program import Program
 from tests.conftest import ROOT
-from tests.frontend.graphs import CASES, case
-from tests.lowering.plans import random_plan
 from tests.mutations.table import compare as compare_mutants
 from tests.oracle.integer_oracle import run_integer
+from tests.passes.onnx_to_cnn.graphs import CASES, case
+from tests.passes.tile_to_accel.plans import random_plan
 from tests.second_clock.__main__ import random_comparison
 from tests.second_clock.compare import compare_program
 from tests.verify.lengths import Length
-from tools import diagnostics
 from tools.driver import lower, make_context, read_module
-from tools.probes import Inputs
 from tools.runtime import Result, run_program
-from tools.validate import ValidationError, Validator
+from tools.terminal import diagnostics
+from tools.validation.probes import Inputs
+from tools.validation.validate import ValidationError, Validator
 
 Say = Callable[[str], None]
 

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dialects.meaning.cnn import evaluate
-from passes.pipeline import level_of
+from passes.common.levels import level_of
 from tools.driver import compile_model, lower, make_context, read_module
-from tools.probes import entrances, probes
 from tools.runtime import run_program
+from tools.validation.probes import entrances, probes
 
 
 def fingerprint(path: Path, machine: str) -> dict[str, Any]:

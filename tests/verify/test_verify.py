@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from passes.convert_tile_to_accel import ConvertTileToAccelPass
+from passes.tile_to_accel.convert_tile_to_accel import ConvertTileToAccelPass
 from tests.verify import checks
 from tests.verify.__main__ import main
 from tests.verify.checks import Tally

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tools.console import Debug
+from tools.terminal.console import Debug
 
 
 def assemble_command(
@@ -26,9 +26,9 @@ def assemble_command(
     recon disassemble model.rbin -o model.asm
     recon assemble model.asm --base model.rbin -o same.rbin     unchanged text gives the same file
     """
-    from sim.errors import EncodingError, ProgramError
-    from sim.program import load
-    from tools.listing import assemble_program
+    from sim.machine.errors import EncodingError, ProgramError
+    from sim.machine.program import load
+    from tools.files.listing import assemble_program
 
     try:
         content = text.read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tools.console import Debug, InputShape, Quiet, Talk, Verbose
+from tools.terminal.console import Debug, InputShape, Quiet, Talk, Verbose
 
 
 def bisect_command(
@@ -50,11 +50,11 @@ def bisect_command(
     ONNX Runtime computes in float, each operator on the integers that the program made; a difference of one step
     where rounding ties is counted and is none. Against 'cnn' every byte must agree.
     """
-    from sim.program import load
-    from tools.bisect import NAMES, Looked, bisect, compile_for_bisect
+    from sim.machine.program import load
+    from tools.files.tensors import Picture, read_inputs
     from tools.options import input_shapes
-    from tools.probes import entrances, probes
-    from tools.tensors import Picture, read_inputs
+    from tools.validation.bisect import NAMES, Looked, bisect, compile_for_bisect
+    from tools.validation.probes import entrances, probes
 
     if against not in ("onnxruntime", "cnn"):
         raise typer.BadParameter("the references are onnxruntime and cnn", param_hint="--against")

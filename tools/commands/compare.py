@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tools.console import AssumeInt8, Debug, InputShape, Level, Objective, Quiet, SramLimit, Talk, Verbose
+from tools.terminal.console import AssumeInt8, Debug, InputShape, Level, Objective, Quiet, SramLimit, Talk, Verbose
 
 
 def compare_command(
@@ -38,10 +38,10 @@ def compare_command(
     recon compare model.onnx --machines edge4k,edge1k,mine.toml --json costs.json
     recon compare float_model.onnx --assume-int8 -O1
     """
-    from sim.program import write_whole
-    from tools.compare import compare
-    from tools.compare_report import report
+    from sim.machine.program import write_whole
     from tools.options import input_shapes, planning
+    from tools.reports.compare import compare
+    from tools.reports.compare_report import report
 
     talk = Talk(quiet, verbose)
     asked = planning(level, objective, sram_limit)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tools.console import (
+from tools.terminal.console import (
     AssumeInt8,
     Debug,
     InputShape,
@@ -70,10 +70,10 @@ def compile_command(
 
     A model must be int8: QDQ or QOperator form, as onnxruntime.quantization and TensorFlow Lite converters write it.
     """
-    from sim.errors import ProgramError
+    from sim.machine.errors import ProgramError
     from tools.driver import compile_model
+    from tools.files.tensors import Picture
     from tools.options import input_shapes, planning
-    from tools.tensors import Picture
 
     talk = Talk(quiet, verbose)
     if not output.parent.is_dir():
@@ -89,7 +89,7 @@ def compile_command(
 
         validator = None
         if validate or validate_inputs is not None:
-            from tools.validate import DEFAULT_INPUTS, Validator
+            from tools.validation.validate import DEFAULT_INPUTS, Validator
 
             validator = Validator(validate_inputs or DEFAULT_INPUTS, report=progress.doing)
         program = compile_model(model, machine, shapes, assume_int8, image, report, validator, options)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tools.console import Debug, Talk
+from tools.terminal.console import Debug, Talk
 
 
 def disassemble_command(
@@ -26,8 +26,8 @@ def disassemble_command(
     recon disassemble model.rbin -o model.asm      edit it, then:
     recon assemble model.asm --base model.rbin -o changed.rbin
     """
-    from sim.program import load, write_whole
-    from tools.listing import disassemble_program
+    from sim.machine.program import load, write_whole
+    from tools.files.listing import disassemble_program
 
     text = disassemble_program(load(program))
     if output is None:

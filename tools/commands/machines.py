@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tools.console import Debug, Talk, table
+from tools.terminal.console import Debug, Talk, table
 
 
 def machines_command(
@@ -23,7 +23,7 @@ def machines_command(
     recon machines edge1k
     recon machines edge4k --toml > mine.toml && recon compile model.onnx -o model.rbin --machine mine.toml
     """
-    from sim.machine import MACHINES, load, names
+    from sim.machine.description import MACHINES, load, names
 
     talk = Talk()
     if name is None:
@@ -47,7 +47,7 @@ def machines_command(
 
 
 def _show(description: dict[str, Any]) -> str:
-    from sim.machine import schema_rows
+    from sim.machine.description import schema_rows
 
     rows: list[tuple[str, str, str]] = []
     for key, _, doc in schema_rows():

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tools.console import Debug, Quiet, Talk, Verbose
+from tools.terminal.console import Debug, Quiet, Talk, Verbose
 
 TOP = 5
 """Classes shown."""
@@ -51,15 +51,23 @@ def run_command(
     Pictures are scaled to the input's height and width. Per layer, the cycles are its share of the critical path, so
     they add up to the total; a layer that hides behind others has none.
     """
-    from sim.program import load, write_whole
-    from tools.report import LEGEND, WIDTH, layers, totals
+    from sim.machine.program import load, write_whole
+    from tools.files.tensors import (
+        Picture,
+        answer_of,
+        random_inputs,
+        read_inputs,
+        read_labels,
+        top_classes,
+        write_outputs,
+    )
+    from tools.reports.report import LEGEND, WIDTH, layers, totals
     from tools.runtime import run_program
-    from tools.tensors import Picture, answer_of, random_inputs, read_inputs, read_labels, top_classes, write_outputs
 
     talk = Talk(quiet, verbose)
     loaded = load(program)
     if machine is not None:
-        from sim.machine import load as load_machine
+        from sim.machine.description import load as load_machine
         from sim.simulator import check_machine
 
         check_machine(loaded, load_machine(machine))

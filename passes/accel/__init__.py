@@ -1,0 +1,1 @@
+"""Addresses, waits, and the proof that they suffice."""

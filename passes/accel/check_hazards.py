@@ -1,0 +1,74 @@
+"""Prove the final program free of races, deadlock, reads of unwritten bytes and instructions that the machine refuses.
+
+Part of every compile; it changes nothing. The proofs themselves (``passes.proof``: ``hazards``, then ``limits``) know
+only the encoded instructions, so they serve for any program file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+
+from dialects import accel
+from passes.proof.hazards import Memory, prove
+from passes.proof.limits import images_in, obeys
+from sim.machine import description as machines
+from sim.machine.description import Configuration
+from sim.machine.encoding import decode, encode
+from sim.machine.program import MachineSegment, Program
+
+
+@dataclass(frozen=True)
+class CheckHazardsPass(ModulePass):
+    """HazardError names the instructions, their layers and the bytes in common."""
+
+    name = "check-hazards"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        programs = accel.programs(op)
+        end = max((region.at + region.nbytes for program in programs for region in program.regions_in_dram), default=0)
+        for program in programs:
+            check(program, end)
+
+
+def check_program(program: Program) -> None:
+    """Prove every machine segment of a program file; HazardError says what is wrong."""
+    for segment in program.segments:
+        if isinstance(segment, MachineSegment):
+            stream, layers = decode(segment.code), segment.layer_of.tolist()
+            inputs, outputs = (
+                [(r.address, r.address + r.bytes) for r in rs] for rs in (segment.inputs, segment.outputs)
+            )
+            memory = Memory(program.dram_bytes, [(0, len(program.constants)), *inputs], outputs)
+            names = [program.layers[layer].name for layer in layers]
+            sequence = prove(stream, program.machine, memory, names.__getitem__)
+            images = images_in(program.constants, program.machine.configuration.image_bytes)
+            obeys(stream, program.machine, images, sequence, names.__getitem__)
+
+
+def check(program: accel.ProgramOp, dram_bytes: int) -> None:
+    """Prove one placed and ordered program; HazardError says what is wrong."""
+    instructions = list(program.instructions)
+    layers = [op.layer_name for op in instructions]
+    written: list[tuple[int, int]] = []
+    outputs: list[tuple[int, int]] = []
+    images: dict[int, Configuration] = {}
+    constants = 0
+    for region in program.regions_in_dram:
+        interval = (region.at, region.at + region.nbytes)
+        if region.configuration is not None:
+            images[region.at] = region.configuration.data
+        if region.kind.data == "output":
+            outputs.append(interval)
+        elif region.kind.data != "scratch":
+            written.append(interval)
+            if region.kind.data != "input":
+                constants = max(constants, interval[1])
+    stream = decode(encode(op.record() for op in instructions))
+    memory = Memory(dram_bytes, [(0, constants), *written], outputs)
+    machine = machines.load(program.machine.data)
+    sequence = prove(stream, machine, memory, lambda index: layers[index])
+    obeys(stream, machine, images, sequence, lambda index: layers[index])

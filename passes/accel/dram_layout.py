@@ -1,0 +1,54 @@
+"""Addresses in DRAM: the program's image first (constants, each content once, then configuration images), then network
+inputs, outputs and scratch; dense, every address a multiple of 64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dialects import accel
+from passes.common.placement import ALIGNMENT
+from passes.common.problems import ModelError
+from sim.machine.description import Machine
+
+ORDER = ("constant", "image", "input", "output", "scratch")
+"""Kinds of region by address."""
+
+
+def lay_out(programs: Sequence[accel.ProgramOp], machine: Machine) -> int:
+    """Give every DRAM region of a module its address; returns the bytes used.
+
+    Constants of equal content and images of one configuration share an address, across programs too. ModelError when
+    the machine's DRAM does not hold everything.
+    """
+    regions = [region for program in programs for region in program.regions_in_dram]
+    shared: dict[object, int] = {}
+    end = 0
+    used = dict.fromkeys(ORDER, 0)
+    for kind in ORDER:
+        for region in regions:
+            if region.kind.data != kind:
+                continue
+            key = _content(region)
+            if key in shared:
+                region.put(shared[key])
+                continue
+            region.put(end)
+            shared[key] = end
+            size = -(-region.nbytes // ALIGNMENT) * ALIGNMENT
+            used[kind] += size
+            end += size
+    if end > machine.dram.bytes:
+        parts = ", ".join(f"{kind} {size:,}" for kind, size in used.items() if size)
+        raise ModelError(
+            f"The program needs {end:,} bytes of DRAM ({parts}) and {machine.name} has {machine.dram.bytes:,}: "
+            f"{end - machine.dram.bytes:,} too many; choose a machine with more DRAM or a smaller model."
+        )
+    return end
+
+
+def _content(region: accel.DramOp) -> object:
+    if region.value is not None:
+        return region.value.data.digest
+    if region.configuration is not None:
+        return region.configuration.data
+    return region

@@ -1,0 +1,1 @@
+"""What is fused on the cnn level, and whether the machine can run it at all."""

@@ -1,0 +1,1 @@
+"""Order, configurations and the plan of every machine segment, through passes.planner."""

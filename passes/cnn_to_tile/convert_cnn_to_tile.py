@@ -1,0 +1,127 @@
+"""convert-cnn-to-tile: the plan of each machine segment, as text.
+
+The choice: ops between host regions form machine segments; each is planned as a whole (``passes.planner``) and becomes
+a ``tile.schedule`` that ``recon.call`` runs where the ops stood. All decisions (order, residency, tiles, prefetch,
+configurations) are in the text this pass writes; nothing below decides anything.
+
+Before::
+
+    %1 = cnn.conv2d %0 …          // configuration chosen by select-configuration
+
+After::
+
+    %1 = recon.call @main(%0) …
+    tile.schedule @main machine "edge4k" (%in: …) -> (%out: …) { … tile.load … tile.fill … tile.conv … }
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
+from xdsl.passes import ModulePass
+
+from dialects import tile
+from dialects.recon import CallOp
+from passes.cnn_to_tile.layer_table import layer_row
+from passes.cnn_to_tile.segments import boundary, hint, pinned, segments
+from passes.common.notes import PLANNED_WITHIN, add_note
+from passes.planner.network import network
+from passes.planner.options import Options
+from passes.planner.search import configured, plan
+from passes.planner.spell import Speller
+from sim.machine import description as machines
+from sim.machine.description import Machine
+
+LAYERS_PER_SECOND = 100
+"""Layers that an ordinary core plans in a second, as a time budget counts them: no clock is read."""
+
+
+@dataclass(frozen=True)
+class ConvertCnnToTilePass(ModulePass):
+    """Plan every machine segment and spell the plan as tile IR.
+
+    ``time_budget`` seconds stand for as many trials as an ordinary core makes in them, by a fixed count of layers, so
+    that the plan depends on no clock; 0 sets no limit.
+    """
+
+    name = "convert-cnn-to-tile"
+    machine: str = "edge4k"
+    level: int = 2
+    objective: str = "cycles"
+    sram_limit: int = 0
+    trials: int = 0
+    winograd: bool = True
+    single: bool = False
+    prefetch: bool = True
+    residency: bool = True
+    fusion: bool = True
+    time_budget: float = 0.0
+
+    @property
+    def options(self) -> Options:
+        """The planner's options among the fields."""
+        return Options(
+            self.level,
+            self.objective,
+            self.sram_limit,
+            self.trials,
+            self.winograd,
+            self.single,
+            self.prefetch,
+            self.residency,
+            self.fusion,
+        )
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        target = machines.load(self.machine)
+        if 0 < self.sram_limit < target.sram.bytes:
+            add_note(op, PLANNED_WITHIN.format(self.sram_limit))
+        found = [(f, segments(f)) for f in op.body.block.ops if isinstance(f, func.FuncOp)]
+        options = self.options
+        if self.time_budget > 0:
+            layers = sum(len(ops) for _, parts in found for ops in parts)
+            trials = max(1, int(self.time_budget * LAYERS_PER_SECOND) // max(1, layers))
+            options = dataclasses.replace(options, trials=min(trials, options.trials or trials))
+        for function, parts in found:
+            for number, ops in enumerate(parts):
+                self.convert(op, function, ops, f"segment{number}" if number else "main_segment", target, options)
+
+    def convert(
+        self,
+        module: ModuleOp,
+        function: func.FuncOp,
+        ops: Sequence[Operation],
+        name: str,
+        target: Machine,
+        options: Options,
+    ) -> None:
+        inputs, outputs = boundary(ops)
+        net = network(ops, inputs, outputs)
+        chosen = configured(target, net, pinned(net), options)
+        schedule = tile.ScheduleOp(
+            name,
+            self.machine,
+            [tile.DramType.of(t.type.dims[1:]) for t in net.inputs],
+            [tile.DramType.of(t.type.dims[1:]) for t in net.outputs],
+        )
+        for argument, tensor in zip(schedule.body.block.args, [*net.inputs, *net.outputs], strict=True):
+            argument.name_hint = hint(tensor.name)
+        found = plan(target, net, chosen, options)
+        Speller(net, schedule).write(found.items, found.pending)
+        call = CallOp(name, inputs, [value.type for value in outputs])
+        block = function.body.block
+        block.insert_op_before(call, ops[-1])
+        for old, new in zip(outputs, call.outputs, strict=True):
+            new.name_hint = old.name_hint
+            old.replace_all_uses_with(new)
+        for op in reversed(ops):
+            op.detach()
+            op.erase(safe_erase=False)
+        layers = [layer_row(layer, target) for layer in net.layers]
+        module.body.block.insert_ops_before([*layers, schedule], function)

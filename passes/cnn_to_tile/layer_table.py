@@ -1,0 +1,43 @@
+"""Rows of the layer table: what a layer is, for people and for the bound."""
+
+from __future__ import annotations
+
+from dialects.recon import LayerOp
+from passes.planner.candidates import conv_shape
+from passes.planner.network import Layer
+from sim.machine.description import Machine
+from sim.machine.laws import ceil_div
+
+
+def layer_row(layer: Layer, target: Machine) -> LayerOp:
+    """The layer's row of the layer table."""
+    source, output = layer.inputs[0], layer.output
+    macs = compute = 0
+    weight_bytes = 0
+    if layer.is_conv:
+        shape = conv_shape(layer)
+        _, (top, _, left, _), _, _ = layer.window.values
+        macs = shape.macs(source.height, source.width, top, left)
+        fast = shape.winograd and target.array.winograd != "none"
+        compute = ceil_div(4 * macs, 9 * target.array.lanes) if fast else ceil_div(macs, target.array.lanes)
+        weight_bytes = shape.weight_bytes + 8 * output.channels + (256 if layer.conv.table is not None else 0)
+    elif layer.kind == "affine":
+        weight_bytes = 8 * output.channels
+    elif layer.kind == "table":
+        weight_bytes = 256
+    activations = sum(t.height * t.width * t.channels for t in (*layer.inputs, output))
+    return LayerOp(layer.name, layer.kind, describe(layer), macs, int(compute), weight_bytes, activations, layer.nodes)
+
+
+def describe(layer: Layer) -> str:
+    """A layer's shape for people: ``56x56x64 -> 56x56x256 1x1``."""
+    source, output = layer.inputs[0], layer.output
+    text = f"{source.height}x{source.width}x{source.channels} -> {output.height}x{output.width}x{output.channels}"
+    (fy, fx), _, (sy, sx), (dy, dx) = layer.window.values
+    if (fy, fx) != (1, 1) or layer.is_conv:
+        text += f" {fy}x{fx}"
+    if (sy, sx) != (1, 1):
+        text += f"/{sy}" if sy == sx else f"/{sy},{sx}"
+    if (dy, dx) != (1, 1):
+        text += f" dilated {dy}" if dy == dx else f" dilated {dy},{dx}"
+    return text + (f" in {layer.groups} groups" if layer.groups > 1 else "")

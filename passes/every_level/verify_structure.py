@@ -1,0 +1,106 @@
+"""What xDSL's verifier leaves out: definitions come before uses, symbols exist, and no higher level survives.
+
+All problems are reported together, with their places in the text where they were read from text. Values are visible to
+the ops after them in their block and to the regions nested in those ops, unless a region is isolated from above.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, StringAttr, SymbolRefAttr
+from xdsl.ir import Block, Operation, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.traits import IsolatedFromAbove
+
+from passes.common.levels import LEVELS
+from passes.common.problems import Problems, place_in_text
+
+_STAYS = ("cnn.host", "cnn.yield")
+"""Host regions and their terminators may stay to the end."""
+
+
+@dataclass(frozen=True)
+class VerifyStructurePass(ModulePass):
+    """Check dominance and symbols, and with ``level`` that no op of a level above it is left. ModelError lists all.
+
+    At level ``tile`` also that the machine can do what the plans say: trip counts, live halves of L1, its limits.
+    """
+
+    name = "verify-structure"
+    level: str = ""
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        verify_structure(op, self.level)
+        if self.level == "tile":
+            verify_plans(op)
+
+
+def verify_structure(module: ModuleOp, level: str = "") -> None:
+    """ModelError naming every value used before its definition, symbol that does not exist, and op above ``level``."""
+    problems = Problems("The module")
+    _Checker(module, level, problems).block(module.body.block, set(), False)
+    problems.raise_if_any()
+
+
+def verify_plans(module: ModuleOp) -> None:
+    """ModelError lists what the machine cannot do of each ``tile.schedule``, as its lowering finds it; changes nothing.
+
+    Programs are checked by ``check-hazards``, whatever they were made from.
+    """
+    from dialects.tile import ScheduleOp
+    from passes.tile_to_accel.lowering import lower
+
+    for op in module.body.block.ops:
+        if isinstance(op, ScheduleOp):
+            lower(op)
+
+
+class _Checker:
+    def __init__(self, module: ModuleOp, level: str, problems: Problems):
+        self.problems = problems
+        self.above = LEVELS[: LEVELS.index(level)] if level else ()
+        self.level = level
+        self.symbols: set[str] = set()
+        for op in module.body.block.ops:
+            name = op.properties.get("sym_name")
+            if isinstance(name, StringAttr):
+                if name.data in self.symbols:
+                    problems.add(f"@{name.data}", "this symbol is defined twice.")
+                self.symbols.add(name.data)
+
+    def block(self, block: Block, seen: set[SSAValue], on_host: bool) -> None:
+        """Check a block in which the values ``seen`` are visible; those it adds are removed again."""
+        added: list[SSAValue] = [*block.args]
+        seen.update(block.args)
+        for op in block.ops:
+            for number, operand in enumerate(op.operands):
+                if operand not in seen:
+                    hint = f"%{operand.name_hint}" if operand.name_hint else f"operand {number}"
+                    self.problems.add(
+                        _where(op), f"it uses {hint} before its definition, or from a region that does not see it."
+                    )
+            self.op(op, on_host)
+            for region in op.regions:
+                visible = set[SSAValue]() if op.has_trait(IsolatedFromAbove) else seen
+                for inner in region.blocks:
+                    self.block(inner, visible, on_host or op.name == "cnn.host")
+            seen.update(op.results)
+            added.extend(op.results)
+        seen.difference_update(added)
+
+    def op(self, op: Operation, on_host: bool) -> None:
+        """Check an op's level and symbols."""
+        dialect = op.name.partition(".")[0]
+        if dialect in self.above and not on_host and op.name not in _STAYS:
+            self.problems.add(_where(op), f"{op.name} is left at level {self.level}; its lowering has not run.")
+        for name, attribute in op.properties.items():
+            if isinstance(attribute, SymbolRefAttr) and attribute.root_reference.data not in self.symbols:
+                self.problems.add(_where(op), f"its {name} @{attribute.root_reference.data} is not defined.")
+
+
+def _where(op: Operation) -> str:
+    result = op.results[0].name_hint if op.results else None
+    place = place_in_text(op)
+    return (f"{place}, " if place else "") + (f"{op.name} %{result}" if result else op.name)

@@ -1,0 +1,1 @@
+"""From a file to the onnx level, and what is simplified there."""

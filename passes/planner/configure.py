@@ -1,0 +1,154 @@
+"""One configuration per convolution, chosen over the whole network.
+
+A shortest path: the nodes are (layer, configuration), a step costs the layer's cycles and, where the configuration
+changes, the swap. Each distinct configuration also costs the transfer of its image once (images used again are kept in
+SRAM), so configurations are dropped as long as the total falls. Greedy choice per layer would pay a swap at almost
+every layer; the path pays only where the layer gains more than it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from passes.planner.candidates import NEVER, ConvShape, configurations, evaluate
+from sim.machine import laws
+from sim.machine.description import Configuration, Machine
+from sim.machine.errors import ReconError
+
+SHARPNESS = 6.0
+"""Exponent of the soft maximum of array and channel time."""
+
+PROMISING = 6
+"""Configurations that are weighed exactly when one is to be added, and how many there may be in the end."""
+
+MOST = 24
+
+FAVOURITES = 4
+"""Best configurations of each layer that enter the path."""
+
+
+def choose(
+    machine: Machine,
+    shapes: Sequence[tuple[str, ConvShape]],
+    pinned: Mapping[str, Configuration] | None = None,
+    dram_bytes: int = 0,
+    single: bool = False,
+) -> list[Configuration]:
+    """A configuration for each convolution (name, shape), in network order.
+
+    ``pinned`` fixes some by name; ``dram_bytes`` is what the network moves anyway: where the channel is the bottleneck
+    an image costs more than the cycles it saves. ``single`` asks for one configuration for all. Raises ReconError for
+    a layer that no configuration of the machine can run.
+    """
+    pinned = pinned or {}
+    if not shapes:
+        return []
+    if all(name in pinned for name, _ in shapes):
+        for name, shape in shapes:
+            _check(machine, name, shape, pinned[name])
+        return [pinned[name] for name, _ in shapes]
+    every = list(configurations(machine))
+    every += [c for c in dict.fromkeys(pinned.values()) if c not in every]
+    costs = np.stack([evaluate(machine, shape, tuple(every)).cycles for _, shape in shapes])
+    for row, (name, shape) in zip(costs, shapes, strict=True):
+        if name in pinned:
+            _check(machine, name, shape, pinned[name])
+            keep = every.index(pinned[name])
+            fixed = row[keep]
+            row[:] = NEVER
+            row[keep] = fixed
+        elif row.min() >= NEVER:
+            raise ReconError(f"Layer {name} fits no configuration of {machine.name}: its kernel is too large for L1.")
+    if single:
+        sums = np.where((costs >= NEVER).any(axis=0), NEVER, costs.sum(axis=0))
+        if sums.min() >= NEVER:
+            raise ReconError(f"No single configuration of {machine.name} runs every convolution of this network.")
+        return [every[int(sums.argmin())]] * len(shapes)
+    best = np.argsort(costs, axis=1, kind="stable")[:, :FAVOURITES]
+    wanted = sorted({int(i) for row, order in zip(costs, best, strict=True) for i in order if row[i] < NEVER})
+    costs = costs[:, wanted]
+    swap = laws.configure(machine) + machine.configuration.sram_load
+    image = int(laws.channel(machine, 1, machine.configuration.image_bytes // machine.dram.burst))
+    channel = float(dram_bytes / machine.dram_rate)
+
+    def total(chosen: list[int]) -> tuple[float, list[int]]:
+        """A soft maximum of array and channel (the two overlap, but never quite), and the path behind it."""
+        if (costs[:, chosen].min(axis=1) >= NEVER).any():
+            return float("inf"), []
+        path, cycles = _path(costs, swap, chosen)
+        moved = channel + image * len(set(path))
+        return (float(cycles) ** SHARPNESS + moved**SHARPNESS) ** (1 / SHARPNESS), path
+
+    return [every[wanted[i]] for i in min((_shrink(costs, total), _grow(costs, total)), key=lambda found: found[0])[1]]
+
+
+def _check(machine: Machine, name: str, shape: ConvShape, configuration: Configuration) -> None:
+    """ReconError if a layer cannot run in a configuration."""
+    if evaluate(machine, shape, (configuration,)).cycles[0] >= NEVER:
+        raise ReconError(
+            f"Layer {name} cannot run in {configuration} on {machine.name}: {_why_never(shape, configuration)}."
+        )
+
+
+def _why_never(shape: ConvShape, configuration: Configuration) -> str:
+    """Why a convolution cannot run in a configuration of the machine."""
+    if configuration.algorithm == "winograd" and not shape.winograd:
+        plain = (shape.fy, shape.fx, shape.sy, shape.sx, shape.dy, shape.dx) == (3, 3, 1, 1, 1, 1)
+        if plain:
+            return "four times its sums could overflow int32, or its weights have a zero point"
+        return "Winograd is for 3×3 kernels with stride and dilation 1"
+    return "its kernel takes more words of L1, or its rows more accumulators, than there are"
+
+
+Total = Callable[[list[int]], tuple[float, list[int]]]
+
+
+def _shrink(costs: npt.NDArray[np.int64], total: Total) -> tuple[float, list[int]]:
+    """From the best path over all configurations, drop one after the other while the total falls."""
+    best, path = total(list(range(costs.shape[1])))
+    while True:
+        used = sorted(set(path))
+        trials = [total([c for c in used if c != dropped]) for dropped in used if len(used) > 1]
+        least = min(trials, key=lambda found: found[0], default=(best, path))
+        if least[0] >= best:
+            return best, path
+        best, path = least
+
+
+def _grow(costs: npt.NDArray[np.int64], total: Total) -> tuple[float, list[int]]:
+    """From the best single configuration, add one after the other while the total falls."""
+    best, path, chosen = float("inf"), list[int](), list[int]()
+    while True:
+        now = costs[:, chosen].min(axis=1) if chosen else np.full(len(costs), NEVER)
+        gains = np.minimum(now[:, None], costs).sum(axis=0)
+        promising = [int(i) for i in np.argsort(gains, kind="stable") if int(i) not in chosen][:PROMISING]
+        trials = [(*total([*chosen, i]), i) for i in promising]
+        least = min(trials, key=lambda found: found[0], default=(best, path, 0))
+        if least[0] >= best and chosen:
+            return best, path
+        if not trials:
+            return best, path
+        best, path = least[0], least[1]
+        chosen.append(least[2])
+        if len(chosen) > MOST:
+            return best, path
+
+
+def _path(costs: npt.NDArray[np.int64], swap: int, chosen: list[int]) -> tuple[list[int], int]:
+    """The cheapest path through the layers among the chosen configurations, and its cycles."""
+    table = costs[:, chosen]
+    best = table[0].copy()
+    came = np.zeros(table.shape, np.int64)
+    own = np.arange(len(chosen))
+    for layer in range(1, len(table)):
+        cheapest = int(best.argmin())
+        changed = best[cheapest] + swap
+        came[layer] = np.where(best <= changed, own, cheapest)
+        best = np.minimum(best, changed) + table[layer]
+    path = [int(best.argmin())]
+    for layer in range(len(table) - 1, 0, -1):
+        path.append(int(came[layer, path[-1]]))
+    return [chosen[i] for i in reversed(path)], int(best.min())

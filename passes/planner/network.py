@@ -1,0 +1,416 @@
+"""The network as the planner sees it: layers, tensors, and which tensors share a buffer.
+
+Concat and channel slices cost nothing: tensors that are concatenated are channel ranges of one buffer, found by walking
+the concats from the last to the first, so that the growing concats of a dense block all live in one buffer. A tensor
+that would have to be in two places at once is copied by the vector unit, and that copy is a layer like any other.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from xdsl.ir import Operation, SSAValue
+
+from dialects import cnn
+from sim.machine.errors import ReconError
+
+IDLE = 8
+"""A tensor that waits for so many layers waits long."""
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Memory for one or more tensors, height × width × channels bytes."""
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    tensors: list[Tensor] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        return self.height * self.width * self.channels
+
+    @property
+    def is_inner(self) -> bool:
+        """Whether it is between layers only: nothing in it comes from or goes to the world outside."""
+        return not any(tensor.is_given or tensor.is_output for tensor in self.tensors)
+
+    @property
+    def can_spill(self) -> bool:
+        """Whether DRAM can hold it while layers work on some of its rows; outputs must then leave as they are made."""
+        outputs = [tensor for tensor in self.tensors if tensor.is_output]
+        given = [tensor for tensor in self.tensors if tensor.is_given]
+        return (
+            self.height > 1
+            and not any(tensor.is_view for tensor in self.tensors)
+            and not any(a.overlaps(b) for a in outputs for b in given)
+        )
+
+
+@dataclass(eq=False)
+class Tensor:
+    """An int8 activation: its value in the IR, its place, who makes and who reads it."""
+
+    name: str
+    type: cnn.TensorType
+    buffer: Buffer
+    offset: int = 0
+    producer: Layer | None = None
+    consumers: list[Layer] = field(default_factory=list)
+    is_input: bool = False
+    is_output: bool = False
+    constant: cnn.ConstantOp | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it comes from DRAM as it is, no layer makes it: an input or a constant."""
+        return self.is_input or self.constant is not None
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is its buffer seen in another shape, always the whole of it."""
+        return (self.height, self.width) != (self.buffer.height, self.buffer.width)
+
+    def overlaps(self, other: Tensor) -> bool:
+        """Whether two tensors of one buffer share channels."""
+        return (
+            self.is_view
+            or other.is_view
+            or (other.offset < self.offset + self.channels and self.offset < other.offset + other.channels)
+        )
+
+    @functools.cached_property
+    def height(self) -> int:
+        return self.type.dims[1]
+
+    @functools.cached_property
+    def width(self) -> int:
+        return self.type.dims[2]
+
+    @functools.cached_property
+    def channels(self) -> int:
+        return self.type.dims[3]
+
+
+@dataclass(eq=False)
+class Layer:
+    """A unit of work: an op of the cnn dialect, or a copy the planner had to add (``op`` None)."""
+
+    index: int
+    name: str
+    kind: str
+    op: Operation | None
+    inputs: list[Tensor]
+    output: Tensor
+    nodes: tuple[str, ...] = ()
+
+    @property
+    def is_conv(self) -> bool:
+        return self.kind in ("conv2d", "fully_connected")
+
+    @property
+    def conv(self) -> cnn.Conv2dOp | cnn.FullyConnectedOp:
+        """The op of a convolution layer."""
+        if not isinstance(self.op, cnn.Conv2dOp | cnn.FullyConnectedOp):
+            raise ReconError(f"Layer {self.name} is no convolution.")
+        return self.op
+
+    @property
+    def window(self) -> cnn.WindowAttr:
+        window = getattr(self.op, "window", None)
+        return window if isinstance(window, cnn.WindowAttr) else cnn.WindowAttr.of((1, 1))
+
+    @property
+    def groups(self) -> int:
+        return self.op.groups.value.data if isinstance(self.op, cnn.Conv2dOp) else 1
+
+    @functools.cached_property
+    def reach(self) -> tuple[tuple[int, int, int, int, int], ...]:
+        """For each input (m, d, o, e, h): output row y reads e rows from y·m//d − o on, clipped to [0, h)."""
+        found: list[tuple[int, int, int, int, int]] = []
+        for which, tensor in enumerate(self.inputs):
+            height = tensor.height
+            m, d, o, e = 1, 1, 0, 1
+            if self.kind == "global_average_pool" or (self.kind == "mul" and which == 1 and height == 1):
+                m, e = 0, height
+            elif which == 0 and isinstance(self.op, cnn.ResizeOp):
+                d = self.op.factors.get_values()[0]
+            elif which == 0 and self.kind == "pad":
+                o = self.window_of_pad[1][0]
+            elif which == 0 and (self.kind in ("max_pool2d", "average_pool2d") or self.is_conv):
+                (fy, _), (top, _, _, _), (sy, _), (dy, _) = self.window.values
+                m, o, e = sy, top, (fy - 1) * dy + 1
+            found.append((m, d, o, e, height))
+        return tuple(found)
+
+    def input_rows(self, first: int, end: int, which: int = 0) -> tuple[int, int]:
+        """Rows [from, to) of input ``which`` that output rows [first, end) read, clipped to the tensor."""
+        m, d, o, e, height = self.reach[which]
+        return max(0, first * m // d - o), max(1, min(height, (end - 1) * m // d - o + e))
+
+    @functools.cached_property
+    def in_place(self) -> Tensor | None:
+        """The input whose memory the result may take: worked on element by element, and read by nobody later."""
+        operands = self.inputs[1:] if self.is_conv else self.inputs if self.kind in _ELEMENTWISE else []
+        for tensor in operands:
+            if (
+                tensor.type.dims == self.output.type.dims
+                and self.output.buffer.tensors == [self.output]
+                and tensor.buffer.tensors == [tensor]
+                and not tensor.is_given
+                and not tensor.is_output
+                and self.inputs.count(tensor) == 1
+                and all(reader.index <= self.index for reader in tensor.consumers)
+            ):
+                return tensor
+        return None
+
+    @property
+    def window_of_pad(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """For a pad: a 1×1 window and its pads (top, bottom, left, right)."""
+        pads = self.op.pads.get_values() if isinstance(self.op, cnn.PadOp) else (0, 0, 0, 0)
+        return (1, 1), tuple(pads)
+
+
+@dataclass(eq=False)
+class Network:
+    """One machine segment."""
+
+    layers: list[Layer]
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    constants: list[tuple[Tensor, cnn.ConstantOp]]
+    tensors: list[Tensor]
+    buffers: list[Buffer]
+
+
+_ELEMENTWISE = frozenset(("add", "sub", "mul", "table", "affine"))
+"""Kinds of layers whose elements depend on the operands' elements at their own place only."""
+
+_VECTOR_KINDS = frozenset(
+    op.name
+    for op in (
+        cnn.MaxPool2dOp,
+        cnn.AveragePool2dOp,
+        cnn.GlobalAveragePoolOp,
+        cnn.AddOp,
+        cnn.SubOp,
+        cnn.MulOp,
+        cnn.TableOp,
+        cnn.AffineOp,
+        cnn.LrnOp,
+        cnn.ResizeOp,
+        cnn.ChannelShuffleOp,
+        cnn.PadOp,
+    )
+)
+"""Operations of the vector unit; a layer's kind is the op's name."""
+
+
+def _type(value: SSAValue) -> cnn.TensorType:
+    if not isinstance(value.type, cnn.TensorType):
+        raise ReconError(f"A machine segment holds cnn tensors only, not {value.type}.")
+    return value.type
+
+
+class _Builder:
+    """Walks the ops of a segment once, then settles which tensors share a buffer.
+
+    Every tensor lives in at most one other (its parent) from a channel on; the roots become buffers. Who comes second
+    gets a copy.
+    """
+
+    def __init__(self) -> None:
+        self.tensors: dict[SSAValue, Tensor] = {}
+        self.layers: list[Layer] = []
+        self.constants: list[tuple[Tensor, cnn.ConstantOp]] = []
+        self.joins: list[tuple[Tensor, list[Tensor]]] = []
+        self.views: list[tuple[Tensor, Tensor]] = []
+        self.parents: dict[Tensor, tuple[Tensor, int]] = {}
+        self.names: set[str] = set()
+
+    def tensor(self, type_: cnn.TensorType, name: str) -> Tensor:
+        n, h, w, c = type_.dims
+        if n != 1:
+            raise ReconError(f"{name}: a batch of {n} was not split; the machine works on one image at a time.")
+        return Tensor(name, type_, Buffer(name, h, w, c))
+
+    def unique(self, name: str) -> str:
+        candidate, number = name, 1
+        while candidate in self.names:
+            number += 1
+            candidate = f"{name}_{number}"
+        self.names.add(candidate)
+        return candidate
+
+    def layer(
+        self,
+        kind: str,
+        op: Operation | None,
+        name: str,
+        inputs: list[Tensor],
+        output: Tensor,
+        nodes: tuple[str, ...] = (),
+    ) -> Layer:
+        layer = Layer(len(self.layers), self.unique(name), kind, op, inputs, output, nodes)
+        output.producer = layer
+        for tensor in dict.fromkeys(inputs):
+            tensor.consumers.append(layer)
+        self.layers.append(layer)
+        return layer
+
+    def add(self, op: Operation) -> None:
+        name = _name(op)
+        inputs = [self.tensors[operand] for operand in op.operands]
+        output = self.tensors[op.results[0]] = self.tensor(_type(op.results[0]), name)
+        if isinstance(op, cnn.ConstantOp):
+            output.constant = op
+            self.constants.append((output, op))
+        elif isinstance(op, cnn.ConcatOp):
+            self.joins.append((output, inputs))
+        elif isinstance(op, cnn.ReshapeOp):
+            self.views.append((output, inputs[0]))
+        elif isinstance(op, cnn.SliceOp):
+            if op.steps.get_values() != (1, 1, 1, 1) or output.type.dims[:3] != inputs[0].type.dims[:3]:
+                raise ReconError(f"Layer {name}: only slices of channels have a place in the plan yet.")
+            self.parents[output] = (inputs[0], op.offsets.get_values()[3])
+        elif isinstance(op, cnn.Conv2dOp | cnn.FullyConnectedOp):
+            self.layer(op.name.removeprefix("cnn."), op, name, inputs, output, _nodes(op))
+        elif op.name in _VECTOR_KINDS:
+            self.layer(op.name.removeprefix("cnn."), op, name, inputs, output, _nodes(op))
+        else:
+            raise ReconError(f"Layer {name}: {op.name} has no place in the plan yet.")
+
+    def place(self, tensor: Tensor) -> tuple[Tensor, int]:
+        """The root a tensor lives in and the channel it starts at."""
+        offset = 0
+        while tensor in self.parents:
+            tensor, shift = self.parents[tensor]
+            offset += shift
+        return tensor, offset
+
+    def settle(self) -> None:
+        """Give concats their parts, from the last concat to the first, and every tensor its buffer."""
+        for seen, source in self.views:
+            self.parents[seen] = (source, 0)
+        shaped = {seen for seen, _ in self.views}
+        for part, (source, offset) in list(self.parents.items()):
+            if part not in shaped and source in shaped:
+                # Channels are counted in the shape of the buffer, so what is seen in another one is copied first.
+                self.parents[part] = (self.copy(source), offset)
+        joined = Counter(part for _, parts in self.joins for part in dict.fromkeys(parts))
+        shared = {part for part, count in joined.items() if count > 1}
+        for whole, parts in reversed(self.joins):
+            places = [self.place(part) for part in parts]
+            root, first = places[0]
+            starts = [first + sum(part.channels for part in parts[:i]) for i in range(len(parts))]
+            if whole not in self.parents and places == [(root, start) for start in starts] and len(set(parts)) > 1:
+                self.parents[whole] = (root, first)
+                continue
+            offset = 0
+            late = self.early_parts(parts, shared)
+            for number, part in enumerate(parts):
+                if part in self.parents or part in late:
+                    part = parts[number] = self.copy(part, late.get(part))
+                self.parents[part] = (whole, offset)
+                offset += part.channels
+        for seen, source in self.views:
+            root, offset = self.place(source)
+            if (root.height, root.width, root.channels, offset) != (*source.type.dims[1:], 0):
+                same = self.copy(source)
+                self.parents[seen] = (same, 0)
+        for tensor in self.everything():
+            root, offset = self.place(tensor)
+            tensor.buffer, tensor.offset = root.buffer, offset
+            root.buffer.tensors.append(tensor)
+            if tensor.producer is None:
+                tensor.producer = root.producer
+
+    def everything(self) -> list[Tensor]:
+        return list(dict.fromkeys([*self.tensors.values(), *self.parents, *(p for p, _ in self.parents.values())]))
+
+    def copy(self, source: Tensor, before: Layer | None = None) -> Tensor:
+        """Another tensor with the same content, made by the vector unit right behind its producer, or later."""
+        twin = self.tensor(source.type, self.unique(source.name + "_copy"))
+        layer = Layer(0, twin.name, "copy", None, [source], twin)
+        twin.producer = layer
+        source.consumers.append(layer)
+        if before is not None:
+            position = self.layers.index(before)
+        else:
+            position = max((self.layers.index(maker) + 1 for maker in self.made_by(source)), default=0)
+        self.layers.insert(position, layer)
+        return twin
+
+    def early_parts(self, parts: list[Tensor], shared: set[Tensor]) -> dict[Tensor, Layer]:
+        """Parts of a join that would keep room for the others long before these are made, and who makes the next.
+
+        Such a part waits in a buffer of its own and is copied when the others come; not so the ``shared`` ones, which
+        several joins have.
+        """
+        found: dict[Tensor, Layer] = {}
+        made = {part: [self.layers.index(maker) for maker in self.made_by(part)] for part in parts}
+        for part in parts:
+            others = [index for other in parts if other is not part for index in made[other]]
+            later = [index for index in others if not made[part] or index > max(made[part])]
+            if len(later) < len(others) or not later or part in shared or part.is_output or not made[part]:
+                continue
+            if min(later) - max(made[part]) >= IDLE:
+                found[part] = self.layers[min(later)]
+        return found
+
+    def made_by(self, tensor: Tensor) -> list[Layer]:
+        """The layers that write a tensor: its own producer, or those of what it is joined or seen from."""
+        if tensor.producer is not None:
+            return [tensor.producer]
+        if tensor.is_given:
+            return []
+        sources = [parts for whole, parts in self.joins if whole is tensor]
+        sources += [[source] for seen, source in self.views if seen is tensor]
+        if tensor in self.parents and not sources:
+            sources = [[self.parents[tensor][0]]]
+        return [maker for parts in sources for part in parts for maker in self.made_by(part)]
+
+
+def _name(op: Operation) -> str:
+    layer: Any = op.properties.get("layer")
+    return layer.data if layer is not None else op.name.removeprefix("cnn.")
+
+
+def _nodes(op: Operation) -> tuple[str, ...]:
+    nodes: Any = op.properties.get("nodes")
+    return tuple(node.data for node in nodes.data) if nodes is not None else ()
+
+
+def network(ops: Sequence[Operation], inputs: Sequence[SSAValue], outputs: Sequence[SSAValue]) -> Network:
+    """The network of one machine segment: ``ops`` in order, the values it takes and the values it gives.
+
+    Raises ReconError, naming the layer, for what has no place in a plan.
+    """
+    builder = _Builder()
+    for number, value in enumerate(inputs):
+        tensor = builder.tensor(_type(value), value.name_hint or f"input{number}")
+        tensor.is_input = True
+        builder.tensors[value] = tensor
+    for op in ops:
+        builder.add(op)
+    for value in outputs:
+        builder.tensors[value].is_output = True
+    builder.settle()
+    for index, layer in enumerate(builder.layers):
+        layer.index = index
+    tensors = builder.everything()
+    return Network(
+        builder.layers,
+        [builder.tensors[value] for value in inputs],
+        [builder.tensors[value] for value in outputs],
+        builder.constants,
+        tensors,
+        list(dict.fromkeys(tensor.buffer for tensor in tensors)),
+    )

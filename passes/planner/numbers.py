@@ -1,0 +1,110 @@
+"""The numbers instructions carry: parameters per channel, ratios of sums, clamps. Formulas: the arithmetic page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dialects import cnn
+from dialects.recon import BlobAttr, float32
+from dialects.tile import Requantize, Sum, VectorLaw
+from passes.planner.candidates import weights_of
+
+
+def parameters(op: cnn.Conv2dOp | cnn.FullyConnectedOp, source: cnn.TensorType) -> BlobAttr:
+    """Kx8 bytes: int32 bias with the input's zero point folded in, float32 scale f32(f32(sx·sw)/sy)."""
+    count = op.weights.shape[0]
+    weights = weights_of(op).reshape(count, -1)
+    sums = weights.sum(axis=1, dtype=np.int64) - op.weight_zero.value.data * weights.shape[1]
+    bias = np.frombuffer(op.bias.data.buffer(), "<i4").astype(np.int64) - source.zero.data * sums
+    scale = np.frombuffer(op.scales.data.buffer(), "<f4")
+    scale = np.float32(np.float32(source.scale.data) * scale) / np.float32(op.quant.scale.data)
+    packed = np.empty(count, np.dtype([("bias", "<i4"), ("scale", "<f4")]))
+    packed["bias"] = bias
+    packed["scale"] = scale.astype(np.float32)
+    return BlobAttr.make((count, 8), "i8", packed.tobytes())
+
+
+def _pairs(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> BlobAttr:
+    packed = np.stack([first, second], axis=1).astype("<f4")
+    return BlobAttr.make((len(first), 8), "i8", packed.tobytes())
+
+
+def affine_parameters(op: cnn.AffineOp) -> BlobAttr:
+    """Kx8 bytes: float32 factor and offset per channel."""
+    return _pairs(np.frombuffer(op.scale.data.buffer(), "<f4"), np.frombuffer(op.offset.data.buffer(), "<f4"))
+
+
+def add_ratios(
+    a: tuple[float, int], b: tuple[float, int], c: tuple[float, int], subtract: bool = False
+) -> tuple[float, float, float]:
+    """ra, rb and fix of ``c = a + b`` (or a − b) from (scale, zero point) of each."""
+    ra = np.float32(a[0]) / np.float32(c[0])
+    rb = np.float32(b[0]) / np.float32(c[0])
+    if subtract:
+        rb = -rb
+    fix = np.float32(np.float64(c[1]) - (np.float64(ra) * a[1] + np.float64(rb) * b[1]))
+    return float(ra), float(rb), float(fix)
+
+
+def _quant(type_: cnn.TensorType | cnn.QuantAttr) -> tuple[float, int]:
+    return type_.scale.data, type_.zero.data
+
+
+def requantize(op: cnn.Conv2dOp | cnn.FullyConnectedOp) -> Requantize:
+    """Zero point and clamp of a convolution's own result."""
+    return Requantize(op.quant.zero.data, op.clamp.lo.data, op.clamp.hi.data)
+
+
+def residual_sum(op: cnn.Conv2dOp | cnn.FullyConnectedOp, residual: cnn.TensorType) -> Sum:
+    """The sum behind a convolution."""
+    assert op.sum is not None
+    own, other, result = _quant(op.quant), _quant(residual), _quant(op.sum.quant)
+    first = op.sum.position.data == "first"
+    ratios = add_ratios(other, own, result) if first else add_ratios(own, other, result)
+    return Sum(op.sum.position.data, *ratios, op.sum.clamp.lo.data, op.sum.clamp.hi.data)
+
+
+def vector_law(kind: str, op: Any, inputs: list[cnn.TensorType], output: cnn.TensorType) -> VectorLaw:
+    """The numbers of a vector operation of the cnn dialect."""
+    clamp: cnn.ClampAttr | None = getattr(op, "clamp", None)
+    lo, hi = (clamp.lo.data, clamp.hi.data) if clamp is not None else (-128, 127)
+    (sx, zx), (sy, zy) = _quant(inputs[0]), _quant(output)
+    if kind in ("add", "sub"):
+        ratios = add_ratios((sx, zx), _quant(inputs[1]), (sy, zy), kind == "sub")
+        return VectorLaw((*ratios, 0.0, 0.0, 0.0), (0, 0, 0), lo, hi)
+    if kind == "mul":
+        sb, zb = _quant(inputs[1])
+        factor = np.float32(np.float32(sx) * np.float32(sb)) / np.float32(sy)
+        return VectorLaw((float(factor), 0.0, 0.0, 0.0, 0.0, 0.0), (zx, zb, zy), lo, hi)
+    if kind in ("average_pool2d", "global_average_pool"):
+        count = getattr(op, "count_pads", None)
+        return VectorLaw(
+            (sx, sy, 0.0, 0.0, 0.0, 0.0), (zx, 0, zy), lo, hi, count.value.data if count is not None else 0
+        )
+    if kind == "pad":
+        # The mean of one pixel; what lies outside counts and is the zero point, whatever it is called.
+        value = zx if op.value is None else op.value.value.data
+        return VectorLaw((1.0, 1.0, 0.0, 0.0, 0.0, 0.0), (value, 0, value), -128, 127, 1)
+    if kind == "copy":
+        return VectorLaw((1.0, 1.0, 0.0, 0.0, 0.0, 0.0))
+    if kind == "affine":
+        return VectorLaw((0.0, 0.0, 0.0, 0.0, 0.0, 0.0), (0, 0, zy), lo, hi)
+    if kind == "lrn":
+        alpha, beta, bias = (float32(getattr(op, name).value.data) for name in ("alpha", "beta", "bias"))
+        return VectorLaw((sx, sy, 0.0, alpha, beta, bias), (zx, 0, zy), lo, hi, op.size.value.data)
+    if kind == "channel_shuffle":
+        return VectorLaw(size=op.groups.value.data)
+    return VectorLaw()
+
+
+ISA_KIND = {
+    "max_pool2d": "max_pool",
+    "average_pool2d": "average_pool",
+    "sub": "add",
+    "pad": "average_pool",
+    "channel_shuffle": "shuffle",
+}
+"""Operations of the cnn dialect whose vector operation has another name."""

@@ -1,0 +1,1 @@
+"""What the tile text says twice is said once."""

@@ -1,0 +1,1 @@
+"""The plan spelled out as instructions; nothing is decided here."""

@@ -1,0 +1,322 @@
+"""Program files: what the compiler hands to the machine, and all the machine gets.
+
+A program is one safetensors file, so reading it executes nothing. Byte tensors hold the constants (the first bytes of
+DRAM) and, per machine segment, the instruction stream and the layer of each instruction; host segments are small ONNX
+models. One JSON text under the metadata key ``recon`` holds the rest. The same program is always the same bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.numpy
+
+from sim.machine.description import Machine, from_mapping
+from sim.machine.errors import ProgramError
+
+FORMAT = 2
+"""Version of the program file; a reader refuses any other."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A tensor at the edge of the model: numpy dtype name and shape as the model states them."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A named int8 tensor in DRAM, dense in row-major order: ``address`` and product(shape) bytes."""
+
+    name: str
+    address: int
+    shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A row of the layer table: provenance and the work it stands for, whatever instructions carry it out.
+
+    ``shape`` is text for people (``"56x56x64 -> 56x56x256"``), ``macs`` counts multiply-accumulates of real inputs,
+    ``compulsory_bytes`` input + weights + output once, ``configuration`` the array's setting or ``""``.
+    """
+
+    name: str
+    op: str
+    shape: str
+    macs: int
+    compulsory_bytes: int
+    configuration: str
+    onnx: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class MachineSegment:
+    """A straight-line program of the machine: code, layer index per instruction, tensors it takes and gives."""
+
+    name: str
+    code: bytes
+    layer_of: npt.NDArray[np.uint32]
+    inputs: tuple[Region, ...]
+    outputs: tuple[Region, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class HostSegment:
+    """Operators the host runs: a serialised ONNX model over named tensors."""
+
+    name: str
+    model: bytes
+    operators: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+Segment = MachineSegment | HostSegment
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Lower bounds in cycles, by the manual's section on bounds."""
+
+    compute: int
+    dram: int
+    bound: int
+    bound2: int
+
+
+@dataclass(frozen=True)
+class SramUse:
+    """The moment at which most bytes of SRAM are taken: how many are, are free, and are free in one piece."""
+
+    peak_bytes: int
+    free_bytes: int
+    largest_free_bytes: int
+
+    @property
+    def fragmentation(self) -> float:
+        """The part of what is free that does not lie in the largest piece; 0 if nothing is free."""
+        return 1 - self.largest_free_bytes / self.free_bytes if self.free_bytes else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A compiled model. ``segments`` run in order, passing tensors by name; ``notes`` are for the user."""
+
+    model: str
+    machine: Machine
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    segments: tuple[Segment, ...]
+    layers: tuple[Layer, ...]
+    constants: npt.NDArray[np.uint8]
+    dram_bytes: int
+    bounds: Bounds
+    sram: SramUse
+    predicted_cycles: int
+    producer: str
+    notes: tuple[str, ...] = ()
+    image: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """How pictures become the input: ``{"scale": [..], "mean": [..]}``, possibly empty."""
+
+    @property
+    def code_bytes(self) -> int:
+        return sum(len(s.code) for s in self.segments if isinstance(s, MachineSegment))
+
+    @property
+    def host_operators(self) -> tuple[str, ...]:
+        return tuple(op for s in self.segments if isinstance(s, HostSegment) for op in s.operators)
+
+    def to_bytes(self) -> bytes:
+        """The file's content; equal programs give equal bytes."""
+        tensors: dict[str, npt.NDArray[Any]] = {"constants": self.constants}
+        segments: list[dict[str, Any]] = []
+        for index, segment in enumerate(self.segments):
+            if isinstance(segment, MachineSegment):
+                tensors[f"code.{index}"] = np.frombuffer(segment.code, np.uint8)
+                tensors[f"layers.{index}"] = segment.layer_of.astype(np.uint32)
+                segments.append(
+                    {
+                        "kind": "machine",
+                        "name": segment.name,
+                        "inputs": [dataclasses.asdict(r) for r in segment.inputs],
+                        "outputs": [dataclasses.asdict(r) for r in segment.outputs],
+                    }
+                )
+            else:
+                tensors[f"host.{index}"] = np.frombuffer(segment.model, np.uint8)
+                segments.append(
+                    {
+                        "kind": "host",
+                        "name": segment.name,
+                        "operators": segment.operators,
+                        "inputs": segment.inputs,
+                        "outputs": segment.outputs,
+                    }
+                )
+        head = {
+            "format": FORMAT,
+            "producer": self.producer,
+            "model": self.model,
+            "machine": self.machine.to_json(),
+            "fingerprint": self.machine.fingerprint,
+            "inputs": [dataclasses.asdict(p) for p in self.inputs],
+            "outputs": [dataclasses.asdict(p) for p in self.outputs],
+            "segments": segments,
+            "layers": [dataclasses.asdict(layer) for layer in self.layers],
+            "dram_bytes": self.dram_bytes,
+            "bounds": dataclasses.asdict(self.bounds),
+            "sram": dataclasses.asdict(self.sram),
+            "predicted_cycles": self.predicted_cycles,
+            "notes": list(self.notes),
+            "image": dict(self.image),
+            "sha256": {name: _digest(tensor) for name, tensor in sorted(tensors.items())},
+        }
+        return safetensors.numpy.save(tensors, {"recon": json.dumps(head, sort_keys=True)})
+
+    def save(self, path: str | Path) -> None:
+        """Write the file whole or not at all; ProgramError when it cannot be written."""
+        write_whole(path, self.to_bytes())
+
+
+def write_whole(path: str | Path, data: bytes) -> None:
+    """Write a file in one step: readers see the old content or the new, never a part."""
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():  # a device or a pipe takes bytes, and must not be replaced by a file
+            path.write_bytes(data)
+            return
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise ProgramError(f"{path}: cannot be written: {error.strerror}.") from None
+
+
+def _digest(tensor: npt.NDArray[Any]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(tensor).view(np.uint8).data).hexdigest()
+
+
+def load(path: str | Path) -> Program:
+    """Read a program file; ProgramError says when it is missing, foreign, truncated, damaged or of another version."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ProgramError(f"{path}: cannot be read: {error.strerror}.") from None
+    return from_bytes(data, str(path))
+
+
+def from_bytes(data: bytes, where: str = "program") -> Program:
+    """The program in these bytes; ``where`` names them in messages."""
+    head, tensors = _open(data, where)
+    if head.get("format") != FORMAT:
+        raise ProgramError(
+            f"{where}: this program has format {head.get('format')} and this version reads format {FORMAT}; "
+            "compile the model again."
+        )
+    try:
+        if set(head["sha256"]) != set(tensors):
+            raise ProgramError(f"{where}: parts of the program are missing or foreign; compile the model again.")
+        for name, tensor in tensors.items():
+            if head["sha256"][name] != _digest(tensor):
+                raise ProgramError(f"{where}: the part '{name}' is damaged (its checksum differs); compile again.")
+        machine = from_mapping(head["machine"], where)
+        segments: list[Segment] = []
+        for index, entry in enumerate(head["segments"]):
+            if entry["kind"] == "machine":
+                segments.append(
+                    MachineSegment(
+                        entry["name"],
+                        tensors[f"code.{index}"].tobytes(),
+                        tensors[f"layers.{index}"],
+                        _regions(entry["inputs"]),
+                        _regions(entry["outputs"]),
+                    )
+                )
+            else:
+                segments.append(
+                    HostSegment(
+                        entry["name"],
+                        tensors[f"host.{index}"].tobytes(),
+                        tuple(entry["operators"]),
+                        tuple(entry["inputs"]),
+                        tuple(entry["outputs"]),
+                    )
+                )
+        return Program(
+            model=head["model"],
+            machine=machine,
+            inputs=_ports(head["inputs"]),
+            outputs=_ports(head["outputs"]),
+            segments=tuple(segments),
+            layers=tuple(_layer(entry) for entry in head["layers"]),
+            constants=tensors["constants"],
+            dram_bytes=head["dram_bytes"],
+            bounds=Bounds(**head["bounds"]),
+            sram=SramUse(**head["sram"]),
+            predicted_cycles=head["predicted_cycles"],
+            producer=head["producer"],
+            notes=tuple(head["notes"]),
+            image=head["image"],
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ProgramError(f"{where}: the program's table of contents is damaged ({error!r}); compile again.") from None
+
+
+def _open(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    try:
+        size = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + size]) if 0 < size <= len(data) - 8 else {}
+        text = header.get("__metadata__", {}).get("recon") if isinstance(header, dict) else None
+        head = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, AttributeError):
+        head = None
+    if not isinstance(head, dict):
+        raise ProgramError(
+            f"{where}: this is not a recon program, or its beginning is missing; "
+            "'recon compile MODEL.onnx -o MODEL.rbin' makes one."
+        )
+    try:
+        return head, safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, ValueError, KeyError):
+        raise ProgramError(
+            f"{where}: the program is truncated: {len(data)} bytes do not hold all its parts; "
+            "copy the file again or compile again."
+        ) from None
+
+
+def _regions(entries: list[dict[str, Any]]) -> tuple[Region, ...]:
+    return tuple(Region(e["name"], int(e["address"]), tuple(int(n) for n in e["shape"])) for e in entries)
+
+
+def _layer(entry: dict[str, Any]) -> Layer:
+    fields: dict[str, Any] = {**entry, "onnx": tuple(entry["onnx"])}
+    return Layer(**fields)
+
+
+def _ports(entries: list[dict[str, Any]]) -> tuple[Port, ...]:
+    return tuple(Port(e["name"], e["dtype"], tuple(int(n) for n in e["shape"])) for e in entries)

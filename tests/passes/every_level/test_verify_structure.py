@@ -1,0 +1,88 @@
+"""What xDSL's verifier leaves out is found, with its place in the text, and nothing is printed but the one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from xdsl.utils.exceptions import VerifyException
+
+from passes.onnx_to_cnn.convert_onnx_to_cnn import ConvertOnnxToCnnPass
+from tests.conftest import ROOT, Outcome, Tool
+from tools.driver import make_context, read_module
+from tools.terminal import diagnostics
+
+MODEL = ROOT / "tests" / "data" / "models" / "dscnn_kws_int8.onnx"
+KIND = "!cnn.tensor<1x2x2x8, scale 1.0, zero 0>"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty working folder, so that messages name plain files."""
+    monkeypatch.chdir(tmp_path)
+
+
+def refused(outcome: Outcome, message: str) -> None:
+    assert (outcome.code, outcome.out, outcome.err) == (1, "", f"error: {message}\n")
+
+
+def test_places_of_several_problems(recon_opt: Tool) -> None:
+    Path("x.mlir").write_text(
+        f"func.func @main() {{\n  %a = cnn.add %b, %b : ({KIND}, {KIND}) -> {KIND}\n"
+        f'  %b = "test.op"() : () -> {KIND}\n  func.return\n}}\n    recon.call @gone() : () -> ()\n'
+    )
+    refused(
+        recon_opt("x.mlir"),
+        "The module has 2 problems:\n"
+        "  - x.mlir:2:3, cnn.add %a: it uses %b before its definition, or from a region that does not see it.\n"
+        "  - x.mlir:6:5, recon.call: its segment @gone is not defined.",
+    )
+
+
+def test_place_in_a_later_part_of_a_file(recon_opt: Tool) -> None:
+    text = f'%x = "test.op"() : () -> {KIND}\n'
+    bad = f"%y = cnn.reshape %x : ({KIND}) -> !cnn.tensor<1x2x2x7, scale 1.0, zero 0>\n"
+    Path("x.mlir").write_text(f"{text}// -----\n\n{text}  {bad}")
+    outcome = recon_opt("x.mlir", "--split-input-file")
+    lines = outcome.err.splitlines()
+    assert lines[0] == f"error: {KIND} and !cnn.tensor<1x2x2x7, scale 1.0, zero 0> do not hold as many elements"
+    assert lines[1:] == [f"  {bad.rstrip()}", "  at x.mlir:5:3"]
+
+
+PLAN = """\
+tile.schedule @plan machine "edge4k" (%in: !tile.dram<4x4x8xi8>) -> (%out: !tile.dram<4x4x8xi8>) {
+  %x = tile.alloc : !tile.sram<4x4x8xi8>
+  tile.load %x[0, 0, 0] [4, 4, 8] from %in[0, 0, 0]
+  tile.free %x : !tile.sram<4x4x8xi8>
+  tile.store %out[0, 0, 0] [4, 4, 8] from %x[0, 0, 0]
+  tile.use <direct g1 k64 r64 p1>
+}
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--to", "tile"], ["-p", "verify-structure{level=tile}"]])
+def test_plans_that_the_machine_cannot_carry_out(recon_opt: Tool, arguments: list[str]) -> None:
+    Path("plan.mlir").write_text(PLAN)
+    refused(
+        recon_opt("plan.mlir", *arguments),
+        "The plan @plan for edge4k has 2 problems:\n"
+        "  - plan.mlir:5:3, tile.store %out: it uses %x after its free; free it later.\n"
+        "  - plan.mlir:6:3, tile.use: the shadow slot is empty, not direct g1 k64 r64 p1; a load_config of it must "
+        "come before.",
+    )
+
+
+def test_a_conversion_that_leaves_something(recon_opt: Tool) -> None:
+    """After ``convert-onnx-to-cnn`` no onnx operation may be left outside host regions."""
+    outcome = recon_opt(MODEL, "--to", "cnn", "-o", "x.mlir")
+    assert outcome.code == 0
+    text = Path("x.mlir").read_text()
+    Path("x.mlir").write_text(text.replace("    func.return", "    %none = onnx.none\n    func.return"))
+    module = read_module("x.mlir", make_context())
+    diagnostics.verify(module)
+    with pytest.raises(VerifyException) as caught:
+        diagnostics.verify(module, ConvertOnnxToCnnPass())
+    line = text[: text.index("    func.return")].count("\n") + 1
+    assert str(caught.value) == (
+        f"The module: x.mlir:{line}:5, onnx.none %none: onnx.none is left at level cnn; its lowering has not run."
+    )

@@ -1,0 +1,51 @@
+"""The cnn meaning against the independent integer oracle, byte for byte: operator groups and the trained models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from xdsl.dialects.builtin import ModuleOp
+
+from dialects.meaning.cnn import evaluate
+from passes.pipeline import Entry
+from tests.oracle import run_integer
+from tests.passes.onnx_to_cnn.graphs import CASES, case, compile_to_cnn
+
+MODELS = Path(__file__).resolve().parents[2] / "data" / "models"
+TRAINED = ("mobilenetv1_vww", "resnet8_cifar10", "dscnn_kws", "mobilenetv2_kws")
+
+
+@pytest.mark.parametrize("name", [*CASES, *(f"u:{name}" for name in CASES)])
+def test_operator_group(name: str) -> None:
+    """Every pass leaves the answer alone, and it is the oracle's."""
+    graph = case(name)
+    model = graph.model()
+    wanted = run_integer(model, graph.feeds)
+
+    def check(entry: Entry, module: ModuleOp) -> None:
+        if entry.name in ("convert-onnx-to-cnn", "fuse-activations", "fuse-residual", "fold-pads"):
+            found = evaluate(module, graph.feeds)
+            for output, value in wanted.items():
+                np.testing.assert_array_equal(found[output], value, f"after {entry.name}", strict=True)
+
+    compile_to_cnn(model, after=check)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_trained_model(name: str) -> None:
+    """The vendored models on random input, logits included."""
+    path = MODELS / f"{name}_int8.onnx"
+    module = compile_to_cnn(str(path))
+    generator = np.random.default_rng(5)
+    shapes = {"mobilenetv1_vww": (1, 96, 96, 3), "resnet8_cifar10": (1, 32, 32, 3), "dscnn_kws": (1, 50, 10, 1),
+              "mobilenetv2_kws": (1, 59, 49, 1)}  # fmt: skip
+    name_of = {"mobilenetv1_vww": "input_1", "resnet8_cifar10": "input_1_int8", "dscnn_kws": "input_1",
+               "mobilenetv2_kws": "input_2_int8"}[name]  # fmt: skip
+    codes = generator.integers(-128, 128, shapes[name])
+    feeds = {name_of: codes.astype(np.int8) if name_of.endswith("int8") else (codes + 128).astype(np.float32)}
+    found, wanted = evaluate(module, feeds), run_integer(path, feeds)
+    assert found.keys() == wanted.keys()
+    for output, value in wanted.items():
+        np.testing.assert_array_equal(found[output], value, strict=True)

@@ -1,0 +1,260 @@
+"""What the lowering says, whole: every refusal names layer and op, and what to do instead."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from backend.emit import EmitError, emit
+from dialects import tile
+from passes.accel.allocate_sram import AllocateSramPass
+from passes.common.problems import ModelError
+from passes.tile_to_accel.convert_tile_to_accel import ConvertTileToAccelPass
+from sim.machine import description as machines
+from sim.machine.errors import ReconError
+from tests.passes.tile_to_accel.support import FUSED, context, lower, parse
+
+HEAD = """
+recon.layer @c "conv2d" "" macs 0 compute 0 weights 0 activations 0
+tile.schedule @main machine "edge4k" (%in: !tile.dram<8x8x16xi8>) -> (%out: !tile.dram<8x8x16xi8>) {
+  %w = tile.constant <16x3x3x16xi8, seed 1> : !tile.dram<16x3x3x16xi8>
+  %x = tile.alloc : !tile.sram<8x8x16xi8>
+  %y = tile.alloc : !tile.sram<8x8x16xi8>
+  %r = tile.alloc : !tile.sram<8x8x16xi8, ring 3>
+  %ws = tile.alloc : !tile.sram<16x3x3x16xi8>
+  %ps = tile.alloc : !tile.sram<16x8xi8>
+"""
+USE = """
+  tile.load_config <direct g1 k16 r16 p4>
+  tile.use <direct g1 k16 r16 p4>
+  %h = tile.fill half 0 %ws[0, 0, 0, 0] [16, 3, 3, 16] for <direct g1 k16 r16 p4>
+"""
+WINDOW = "window <3x3 pad 1 1 1 1>"
+LAST = "params %ps[0] requantize <zero 0 clamp -128 127>"
+START = "The plan @main for edge4k: "
+
+REFUSALS = {
+    "a use without its load": (
+        "tile.use <direct g1 k16 r16 p4> layer @c",
+        "layer c, tile.use: the shadow slot is empty, not direct g1 k16 r16 p4; a load_config of it must come before.",
+    ),
+    "a use of what is active": (
+        USE + "tile.use <direct g1 k16 r16 p4>",
+        "tile.use: the shadow slot is empty, not direct g1 k16 r16 p4; it is active already, and elide-configuration "
+        "drops this use.",
+    ),
+    "a configuration too large": (
+        "tile.load_config <direct g1 k64 r64 p2>",
+        "tile.load_config: the array cannot take this configuration: direct g1 k64 r64 p2 needs 8192 lanes and edge4k "
+        "has 4096.",
+    ),
+    "weights too large": (
+        "%h = tile.fill half 0 %ws[0, 0, 0, 0] [16, 3, 3, 16] for <direct g1 k1 r16 p4> layer @c",
+        "layer c, tile.fill %h: these weights take 144 words of every lane and half of L1 has 128: 16 too many; fill "
+        "fewer output channels, or fewer input channels and accumulate.",
+    ),
+    "winograd with a zero point": (
+        "%h = tile.fill half 0 %ws[0, 0, 0, 0] [16, 3, 3, 16] for <winograd g1 k16 r16 p4> zero 3",
+        "tile.fill %h: Winograd takes weights of zero point 0, not 3; use a direct configuration.",
+    ),
+    "winograd with another kernel": (
+        "%h = tile.fill half 0 %ws[0, 0, 0, 0] [16, 1, 3, 16] for <winograd g1 k16 r16 p4>",
+        "tile.fill %h: Winograd takes 3x3 kernels, not 1x3; use a direct configuration.",
+    ),
+    "weights that leave their buffer": (
+        "%h = tile.fill half 0 %ws[%i, 0, 0, 0] [8, 3, 3, 16] for <direct g1 k16 r16 p4>",
+        "tile.fill %h in turn 9: it takes 9 to 16 of dimension 0 of %ws, which has 16 there.",
+    ),
+    "part of a kernel": (
+        "%h = tile.fill half 0 %ws[0, 0, 0, 0] [16, 2, 2, 16] for <direct g1 k16 r16 p4>",
+        "tile.fill %h: kernel positions of a 2x2 part of %ws are not evenly spaced; take whole rows.",
+    ),
+    "another configuration active": (
+        USE + f"tile.load_config <direct g1 k16 r32 p4>\n tile.use <direct g1 k16 r32 p4>\n"
+        f"tile.conv %y[0, 0, 0] [8, 8, 16] = %x[0] [16], %h {WINDOW} {LAST} layer @c",
+        "layer c, tile.conv %y: half 0 of L1 is laid out for direct g1 k16 r16 p4 and direct g1 k16 r32 p4 is active; "
+        "use the one or fill for the other.",
+    ),
+    "a half filled again": (
+        USE + "%g = tile.fill half 0 %ws[0, 0, 0, 0] [16, 3, 3, 16] for <direct g1 k16 r16 p4> layer @c\n"
+        f"tile.conv %y[0, 0, 0] [8, 8, 16] = %x[0] [16], %h {WINDOW} {LAST}",
+        "tile.conv %y: half 0 of L1 no longer holds what it names: layer c, tile.fill %g replaced it; fill it again, or "  # noqa: E501
+        "use the other half.",
+    ),
+    "weights of another shape": (
+        USE + f"tile.conv %y[0, 0, 0] [8, 8, 8] = %x[0] [16], %h {WINDOW} {LAST}",
+        "tile.conv %y: half 0 of L1 holds weights of 1 groups of 16 output and 16 input channels, 3x3, and it asks for "
+        "1 groups of 8 output and 16 input channels, 3x3.",
+    ),
+    "nothing to accumulate on": (
+        USE + f"tile.conv %y[0, 0, 0] [8, 8, 16] = %x[0] [16], %h {WINDOW} accumulate {LAST}",
+        "tile.conv %y: it accumulates, and the pass before it in the array's order is a last one (or none); begin the "
+        "reduction with a pass that neither accumulates nor requantizes.",
+    ),
+    "another tile": (
+        USE + f"tile.conv %y[0, 0, 0] [8, 8, 16] = %x[0] [16], %h {WINDOW}\n"
+        f"tile.conv %y[0, 0, 0] [4, 8, 16] = %x[0] [16], %h {WINDOW} accumulate {LAST}",
+        "tile.conv %y: it continues a reduction of 16 channels and 8x8 pixels in direct g1 k16 r16 p4 with one of 16 "
+        "channels and 4x8 pixels in direct g1 k16 r16 p4; all passes of a reduction share one tile.",
+    ),
+    "more rows than a ring stores": (
+        USE + f"tile.conv %y[0, 0, 0] [4, 8, 16] = %r[0] [16], %h {WINDOW} {LAST}",
+        "tile.conv %y: its inputs are 5 rows of %r, whose ring stores 3; make the ring larger or the tile smaller.",
+    ),
+    "a load of more rows than a ring stores": (
+        "tile.load %r[0, 0, 0] [4, 8, 16] from %in[0, 0, 0]",
+        "tile.load %r: it moves 4 rows of %r, whose ring stores 3.",
+    ),
+    "channels that are not there": (
+        USE + f"tile.conv %y[0, 0, 0] [8, 8, 16] = %x[8] [16], %h {WINDOW} {LAST}",
+        "tile.conv %y: its inputs are channels 8 to 23 of %x, which has 16.",
+    ),
+    "parameters that are not there": (
+        USE + f"tile.conv %y[0, 0, 0] [8, 8, 16] = %x[0] [16], %h {WINDOW} {LAST.replace('%ps[0]', '%ps[4]')}",
+        "tile.conv %y: its parameters are bytes 32 to 159 of %ps, which has 128.",
+    ),
+    "a buffer after its free": (
+        "tile.free %x : !tile.sram<8x8x16xi8>\n tile.load %x[0, 0, 0] [8, 8, 16] from %in[0, 0, 0]",
+        "tile.load %x: it uses %x after its free; free it later.",
+    ),
+    "a second free": (
+        "tile.free %x : !tile.sram<8x8x16xi8>\n tile.free %x : !tile.sram<8x8x16xi8>",
+        "tile.free %x: it frees %x, which is not allocated.",
+    ),
+    "a box with too many strides": (
+        "tile.load %ws[0, 0, 0, 0] [8, 2, 2, 8] from %w[0, 0, 0, 0]",
+        "tile.load %ws: the box has more strided dimensions than a copy of the machine, which takes three with the "
+        "innermost contiguous; split it.",
+    ),
+    "a store into a constant": (
+        "tile.store %w[0, 0, 0, 0] [16, 3, 3, 16] from %ws[0, 0, 0, 0]",
+        "tile.store %w: it stores into %w, a constant; store into a tile.dram.",
+    ),
+    "a resize that begins inside a pixel": (
+        "tile.vector resize %y[%i, 0, 0] [2, 8, 16] = %x[0] window <1x1 stride 2 2>",
+        "tile.vector %y in turn 3: a resize by 2x2 begins at a whole input pixel, not at row 3, column 0.",
+    ),
+    "an image of another size": (
+        "%image = tile.image <direct g1 k16 r16 p4> : !tile.dram<64xi8>",
+        "tile.image %image: a configuration image of edge4k has 16,384 bytes, not 64.",
+    ),
+    "a field that does not hold it": (
+        USE + "tile.vector lrn %y[0, 0, 0] [8, 8, 16] = %x[0] law <floats 1.0 1.0 0.0 0.0 0.0 0.0 zeros 300 0 0 "
+        "clamp -128 127 size 5>",
+        "tile.vector %y: the field 'za' of vector holds whole numbers from -128 to 127, not 300.",
+    ),
+}  # fmt: skip
+
+
+def refusal(text: str) -> str:
+    module = parse(text)
+    with pytest.raises(ModelError) as caught:
+        ConvertTileToAccelPass().apply(context(), module)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusals(name: str) -> None:
+    body, message = REFUSALS[name]
+    if "%i" in body and "%image" not in body:
+        low = 9 if "fill" in body else 3
+        body = f"tile.for %i = {low} to {low + 1} step 1 {{\n{body}\n}}"
+    assert refusal(f"{HEAD}{body}\n}}") == START + message
+
+
+def test_all_problems_are_told_at_once() -> None:
+    text = (
+        HEAD + "tile.load_config <direct g1 k64 r64 p2>\n tile.use <direct g1 k16 r16 p4>\n"
+        "tile.for %i = 0 to 3 step 1 {\n tile.load %r[0, 0, 0] [4, 8, 16] from %in[%i, 0, 0] layer @c\n}\n}"
+    )
+    assert refusal(text) == (
+        "The plan @main for edge4k has 3 problems:\n"
+        "  - tile.load_config: the array cannot take this configuration: direct g1 k64 r64 p2 needs 8192 lanes and "
+        "edge4k has 4096.\n"
+        "  - tile.use: the shadow slot holds direct g1 k64 r64 p2, not direct g1 k16 r16 p4; a load_config of it must "
+        "come before.\n"
+        "  - layer c, tile.load %r in turn 0, layer c, tile.load %r in turn 1, layer c, tile.load %r in turn 2: it moves "  # noqa: E501
+        "4 rows of %r, whose ring stores 3."
+    )
+
+
+def test_accumulators() -> None:
+    text = """
+    tile.schedule @main machine "edge4k" () -> () {
+      %x = tile.alloc : !tile.sram<128x128x1xi8>
+      %y = tile.alloc : !tile.sram<128x128x32xi8>
+      %ws = tile.alloc : !tile.sram<32x1x1x1xi8>
+      tile.load_config <direct g1 k32 r1 p4>
+      tile.use <direct g1 k32 r1 p4>
+      %h = tile.fill half 0 %ws[0, 0, 0, 0] [32, 1, 1, 1] for <direct g1 k32 r1 p4>
+      tile.conv %y[0, 0, 0] [128, 128, 32] = %x[0] [1], %h window <1x1>
+    }"""
+    assert refusal(text) == (
+        "The plan @main for edge4k: tile.conv %y: a tile of 128x128 pixels and 32 channels takes 524,288 accumulators "
+        "and the array has 262,144: 262,144 too many; make the tile smaller."
+    )
+
+
+def test_a_plan_too_long_is_refused_before_it_is_unrolled() -> None:
+    text = HEAD + "tile.for %i = 0 to 1000000000 step 1 {\n tile.load_config <direct g1 k16 r16 p4>\n}\n}"
+    assert refusal(text) == (
+        f"The plan @main for edge4k unrolls to 1,000,000,000 instructions and at most {tile.MAX_INSTRUCTIONS:,} are "
+        "allowed; take larger tiles or fewer turns."
+    )
+
+
+def test_an_unknown_machine() -> None:
+    module = parse('tile.schedule @main machine "edge9k" () -> () {\n}')
+    with pytest.raises(ReconError, match=r"^There is no machine 'edge9k': known are "):
+        ConvertTileToAccelPass().apply(context(), module)
+
+
+def test_instruction_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = lower(parse(FUSED.read_text()))
+    machine = machines.load("edge4k")
+    memory = dataclasses.replace(machine.instruction_memory, bytes=1024)
+    monkeypatch.setattr(machines, "load", lambda _: dataclasses.replace(machine, instruction_memory=memory))
+    with pytest.raises(EmitError) as caught:
+        emit(module)
+    assert str(caught.value) == (
+        "The program's 40 instructions take 3,116 bytes and the instruction memory of edge4k has 1,024: 2,092 too many. "  # noqa: E501
+        "What helps: larger tiles (more rows per stripe, more channels per fill), or a machine with more instruction "
+        "memory."
+    )
+
+
+def test_an_unplaced_program_is_not_emitted() -> None:
+    module = parse('accel.program @main machine "edge4k" {\n%in = accel.dram input "x" 64xi8 at 0\n'
+                   "%a = accel.buffer 64\n%0 = accel.load dram(%in) sram(%a) {bytes = 64}\n}")  # fmt: skip
+    with pytest.raises(EmitError) as caught:
+        emit(module)
+    assert str(caught.value) == ("The program @main is not placed: %a has no address yet: allocate-sram gives it one.")
+    with pytest.raises(EmitError, match=r"^There is no accel\.program to emit: lower the plan with convert-tile"):
+        emit(parse("builtin.module {\n}"))
+
+
+def test_a_constant_that_is_not_at_hand() -> None:
+    text = HEAD.replace("<16x3x3x16xi8, seed 1>", '<16x3x3x16xi8, "sha256:0123456789abcdef">') + (
+        "tile.load %ws[0, 0, 0, 0] [16, 3, 3, 16] from %w[0, 0, 0, 0]\n"
+        "tile.load %x[0, 0, 0] [8, 8, 16] from %in[0, 0, 0]\n tile.store %out[0, 0, 0] [8, 8, 16] from %x[0, 0, 0]\n}"
+    )
+    with pytest.raises(EmitError) as caught:
+        emit(lower(parse(text)))
+    assert str(caught.value) == (
+        'The program cannot be emitted: the constant "sha256:0123456789ab…" is not at hand: its side file was not read.'
+    )
+
+
+def test_dram_that_is_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = machines.load("edge4k")
+    small = dataclasses.replace(machine, dram=dataclasses.replace(machine.dram, bytes=1024))
+    module = parse('accel.program @main machine "edge4k" {\n%in = accel.dram input "x" 1000xi8\n'
+                   "%c = accel.dram constant <100xi8, seed 1>\n}")  # fmt: skip
+    monkeypatch.setattr(machines, "load", lambda _: small)
+    with pytest.raises(ModelError) as caught:
+        AllocateSramPass().apply(context(), module)
+    assert str(caught.value) == (
+        "The program needs 1,152 bytes of DRAM (constant 128, input 1,024) and edge4k has 1,024: 128 too many; choose a "  # noqa: E501
+        "machine with more DRAM or a smaller model."
+    )

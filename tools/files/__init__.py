@@ -1,0 +1,1 @@
+"""What is read and written: constants beside a text, listings, tensors and pictures."""

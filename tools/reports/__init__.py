@@ -1,0 +1,1 @@
+"""Figures for people: what a run cost, and what machines and freedoms are worth."""

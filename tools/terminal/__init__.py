@@ -1,0 +1,1 @@
+"""What people see: options and tables, and messages of what went wrong."""

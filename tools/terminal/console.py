@@ -1,0 +1,154 @@
+"""How the commands talk: answers on stdout, remarks and progress on stderr, as much as -q and -v ask for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from passes.planner.options import OBJECTIVES
+from tools.options import FREEDOMS, LEVELS_OF_EFFORT
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+PATIENCE = 2.0
+"""Seconds after which a tool says what it is doing."""
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the answer.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More about what happens.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.", hidden=True)]
+
+InputShape = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input that the model leaves open; repeatable."),
+]
+AssumeInt8 = Annotated[
+    bool,
+    typer.Option("--assume-int8", help="Quantise a float model with made-up scales, to learn what it would cost."),
+]
+Level = Annotated[
+    int | None, typer.Option("-O", metavar="0|1|2", help=f"Effort: {LEVELS_OF_EFFORT}.  [default: 2]", min=0, max=2)
+]
+Objective = Annotated[
+    str | None, typer.Option(metavar="|".join(OBJECTIVES), help="What the plan should keep low.  [default: cycles]")
+]
+SramLimit = Annotated[
+    str | None, typer.Option(metavar="2MiB", help="Use no more SRAM than this: 2MiB, 2048KiB, 2MB or bytes.")
+]
+Pin = Annotated[
+    list[str] | None, typer.Option(metavar="LAYER=CONFIG", help="Fix the configuration of a layer; repeatable.")
+]
+TimeBudget = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Bound the search: by a fixed count of layers, not by a clock."),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(metavar="|".join(FREEDOMS), help="Plan without this freedom, to see what it is worth; repeatable."),
+]
+
+
+class Talk:
+    """Prints for one command."""
+
+    def __init__(self, quiet: bool = False, verbose: bool = False):
+        self.quiet = quiet
+        self.verbose = verbose and not quiet
+
+    def answer(self, text: str = "") -> None:
+        """What was asked for."""
+        typer.echo(text)
+
+    def say(self, text: str = "") -> None:
+        """What most people want to know, unless -q."""
+        if not self.quiet:
+            typer.echo(text)
+
+    def detail(self, text: str) -> None:
+        """What -v shows, on stderr."""
+        if self.verbose:
+            typer.echo(text, err=True)
+
+    def note(self, text: str) -> None:
+        """A remark on stderr, unless -q."""
+        if not self.quiet:
+            typer.echo(f"note: {text}", err=True)
+
+    @contextmanager
+    def progress(self, doing: str) -> Generator[Progress, None, None]:
+        """Shows what is being done once it takes longer than PATIENCE, if stderr is a terminal."""
+        progress = Progress(doing, self.quiet)
+        try:
+            yield progress
+        finally:
+            progress.stop()
+
+
+class Progress:
+    """A line on the terminal that appears after PATIENCE seconds and goes when all is done."""
+
+    def __init__(self, doing: str, quiet: bool):
+        self._doing = doing
+        self._status: Status | None = None
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(PATIENCE, self._show)
+        self._timer.daemon = True
+        if not quiet:
+            self._timer.start()
+
+    def _show(self) -> None:
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        with self._lock:
+            if console.is_terminal and not self._timer.finished.is_set():
+                self._status = console.status(self._doing)
+                self._status.start()
+
+    def doing(self, what: str) -> None:
+        """What is going on now."""
+        with self._lock:
+            self._doing = what
+            if self._status is not None:
+                self._status.update(what)
+
+    def done(self, what: str, part: int, whole: int) -> None:
+        """How far it has come."""
+        self.doing(f"{what} {100 * part // max(1, whole)} %")
+
+    def stop(self) -> None:
+        with self._lock:
+            self._timer.cancel()
+            if self._status is not None:
+                self._status.stop()
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()) -> str:
+    """Columns as wide as their content, two spaces apart; ``numeric`` columns are right-aligned."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    lines: list[str] = []
+    for row in (header, *rows):
+        cells = [
+            text.rjust(width) if column in numeric else text.ljust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def shorten(text: str, width: int) -> str:
+    """The text, its end cut to fit."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def count(number: float) -> str:
+    """A number people can read: ``7.4M``, ``512``, ``1.20G``."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e4)):
+        if abs(number) >= size:
+            scaled = number / (1e3 if unit == "k" else size)
+            return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 100 else 0}f}{unit}"
+    return f"{number:.0f}"

@@ -1,0 +1,1 @@
+"""Every level against every other: observing, comparing, and finding the first difference."""

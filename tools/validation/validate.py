@@ -1,0 +1,284 @@
+"""Check every pass by running the IR before and after it: the meaning of the program must not change.
+
+The reference meanings in ``dialects.meaning`` share no code with the passes. From ``cnn`` down every answer and every
+comparable layer must be the same bytes. From ``onnx`` to ``cnn`` each layer is judged by ONNX Runtime on the same
+integers, and may differ where a rounding ties; end to end such differences spread, so there outputs may differ by
+``LIMIT`` steps. ``assume-int8`` makes up scales, so it changes answers by design and is not compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+
+from passes.common.levels import level_of
+from sim.machine.errors import ReconError
+from tools.validation.observe import Layer, Observation, observe, runs
+from tools.validation.onnx_reference import OnnxReference
+from tools.validation.probes import Inputs, entrances, probes
+
+Array = npt.NDArray[Any]
+
+LIMIT = 16
+"""Steps of an output's quantisation by which it may differ end to end from the float meaning of the onnx level."""
+
+CLOSE = 1e-3
+"""Part of its range by which a float output may differ after a pass at the onnx level, or where it has no step."""
+
+DEFAULT_INPUTS = 4
+
+EXEMPT = ("assume-int8",)
+"""Passes that change answers because that is what they are for."""
+
+Report = Callable[[str], None]
+
+
+class ValidationError(ReconError):
+    """A pass changed an answer."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first element that differs: where (``layer 'conv1', …``), index, both values, and how many differ."""
+
+    where: str
+    index: tuple[int, ...]
+    before: str
+    after: str
+    wrong: int
+    elements: int
+
+    def __str__(self) -> str:
+        of = (
+            "its only element differs" if self.elements == 1 else f"{self.wrong:,} of {self.elements:,} elements differ"
+        )
+        return f"{self.where}, element {list(self.index)}: {self.before} before, {self.after} after; {of}"
+
+
+@dataclass
+class _State:
+    """The module as it was last run: per input what came out, or why nothing did."""
+
+    level: str
+    text: str
+    reference: OnnxReference | None = None
+    seen: list[Observation] = field(default_factory=list[Observation])
+    faults: list[str] = field(default_factory=list[str])
+
+
+@dataclass
+class Validator:
+    """Follows a module through a pipeline; ``start`` before the first pass, ``after`` each of them.
+
+    ``checked``, ``unchanged`` and ``skipped`` name the passes, ``inputs`` what was run.
+    """
+
+    count: int = DEFAULT_INPUTS
+    seed: int = 0
+    report: Report | None = None
+    checked: list[str] = field(default_factory=list[str])
+    unchanged: list[str] = field(default_factory=list[str])
+    skipped: dict[str, str] = field(default_factory=dict[str, str])
+    layers: int = 0
+    _inputs: list[tuple[str, Inputs]] = field(default_factory=list[tuple[str, Inputs]])
+    _state: _State | None = None
+
+    def between(self, before: ModulePass | None, module: ModuleOp, _after: ModulePass | None = None) -> None:
+        """The callback of a PassPipeline: before the first pass, between two, and after the last."""
+        if before is None:
+            self.start(module)
+        else:
+            self.after(before.name, module)
+
+    @property
+    def inputs(self) -> int:
+        """Inputs tried."""
+        return len(self._inputs)
+
+    def start(self, module: ModuleOp) -> None:
+        """Run the module that the passes are to preserve."""
+        found = entrances(module)
+        if not found:
+            raise ReconError("There is nothing to validate: the module has no @main, schedule or program with inputs.")
+        self._inputs = probes(found, self.count, self.seed)
+        self._state = self._run(module, str(module), "running the module as it is")
+
+    def after(self, name: str, module: ModuleOp) -> None:
+        """Compare with the module before; ValidationError says where the pass called ``name`` changed an answer."""
+        assert self._state is not None, "start comes first"
+        text = str(module)
+        if text == self._state.text:
+            self.unchanged.append(name)
+            return
+        if not runs(module):
+            self.skipped[name] = "part of the module is not converted, which a later pass reports"
+            return
+        state = self._run(module, text, f"checking {name}")
+        if name in EXEMPT:
+            self.skipped[name] = "it changes answers by design"
+        else:
+            self.checked.append(name)
+            for number, (label, inputs) in enumerate(self._inputs):
+                difference = self._difference(self._state, state, number, module, inputs)
+                if difference is not None:
+                    raise ValidationError(f"{name} changed an answer on {label}: {difference}.")
+        self._state = state
+
+    def program(self, name: str, run: Callable[[Inputs], Mapping[str, Array]]) -> None:
+        """Compare what the last module means with what a program made of it answers."""
+        assert self._state is not None, "start comes first"
+        self.checked.append(name)
+        for number, (label, inputs) in enumerate(self._inputs):
+            if self._state.faults[number]:
+                continue
+            outputs = run(inputs)
+            difference = _outputs(self._state.seen[number].outputs, outputs)
+            if difference is not None:
+                raise ValidationError(f"{name} changed an answer on {label}: {difference}.")
+
+    def summary(self) -> str:
+        """One line for people."""
+        return (
+            f"{len(self.checked)} passes checked on {self.inputs} inputs, {self.layers:,} layers compared; "
+            f"{len(self.unchanged)} passes changed nothing"
+        )
+
+    # ------------------------------------------------------------------------------------------------- running
+
+    def _run(self, module: ModuleOp, text: str, doing: str) -> _State:
+        state = _State(level_of(module), text)
+        if state.level == "onnx":
+            state.reference = OnnxReference(module)
+        for label, inputs in self._inputs:
+            if self.report is not None:
+                self.report(f"{doing}: {label}")
+            fault, seen = "", Observation(state.level)
+            try:
+                if state.reference is not None:
+                    seen.outputs = state.reference.run(inputs)
+                else:
+                    seen = observe(module, inputs)
+            except (ReconError, OverflowError) as error:
+                fault = str(error)
+            state.seen.append(seen)
+            state.faults.append(fault)
+        return state
+
+    def _difference(
+        self, before: _State, after: _State, number: int, module: ModuleOp, inputs: Inputs
+    ) -> Difference | str | None:
+        old, new = before.seen[number], after.seen[number]
+        if before.faults[number]:
+            return None  # the machine would stop here: there is no answer to preserve
+        if after.faults[number]:
+            overflow = before.level == "onnx" and "int32" in after.faults[number]
+            return None if overflow else f"there is none any more. {after.faults[number]}".rstrip(".")
+        if before.reference is None:
+            return self._same(old, new)
+        if after.level == "onnx":
+            return near(before.reference, old.outputs, new.outputs, LIMIT)
+        return self._judged(before.reference, old, new, module, inputs)
+
+    def _same(self, old: Observation, new: Observation) -> Difference | None:
+        for name, layer in old.layers.items():
+            if name in new.layers and comparable(layer, new.layers[name]):
+                self.layers += 1
+                if (difference := _layers(name, layer, new.layers[name])) is not None:
+                    return difference
+        return _outputs(old.outputs, new.outputs)
+
+    def _judged(
+        self, reference: OnnxReference, old: Observation, new: Observation, module: ModuleOp, inputs: Inputs
+    ) -> Difference | None:
+        values = {name: layer.value for name, layer in new.layers.items() if layer.value is not None}
+        judgements, outputs = reference.judge(reference.matches(module), inputs, values)
+        self.layers += len(judgements)
+        for found in judgements:
+            if found.wrong:
+                exact = "" if np.isnan(found.exact) else f" ({found.exact:.3f} before rounding)"
+                where = f"layer '{found.layer}', ONNX node '{found.node}'"
+                return Difference(
+                    where, found.index, f"{found.expected}{exact}", str(found.found), found.wrong, found.elements
+                )
+        local = near(reference, outputs, new.outputs, 1)
+        if local is not None or any(found.undefined for found in judgements):
+            return local  # what a quantiser makes of NaN is up to it
+        return near(reference, old.outputs, new.outputs, LIMIT)
+
+
+# --------------------------------------------------------------------------------------------------- comparing
+
+
+def comparable(old: Layer, new: Layer) -> bool:
+    """Whether two levels show the same thing under a layer's name, whole or in the same tiles."""
+    if old.mark and new.mark and old.mark != new.mark:
+        return False  # something joined the layer
+    if old.value is not None and new.value is not None:
+        return old.value.size == new.value.size
+    return bool(old.tiles) and [part.codes.shape for part in old.tiles] == [part.codes.shape for part in new.tiles]
+
+
+def _layers(name: str, old: Layer, new: Layer) -> Difference | None:
+    if old.value is not None and new.value is not None:
+        ops = old.op if old.op == new.op else f"{old.op} → {new.op}"
+        return first_difference(f"layer '{name}' ({ops})", old.value, new.value.reshape(old.value.shape))
+    for number, (one, other) in enumerate(zip(old.tiles, new.tiles, strict=True)):
+        part = f", tile {number}" if len(old.tiles) > 1 else ""
+        ops = one.op if one.op == other.op else f"{one.op} → {other.op}"
+        difference = first_difference(f"layer '{name}'{part} ({ops})", one.codes, other.codes)
+        if difference is not None:
+            return difference
+    return None
+
+
+def _outputs(old: Mapping[str, Array], new: Mapping[str, Array]) -> Difference | None:
+    for name, array in old.items():
+        if name not in new or new[name].shape != array.shape or new[name].dtype != array.dtype:
+            after = _kind(new[name]) if name in new else "missing"
+            return Difference(f"output '{name}'", (), _kind(array), after, array.size, array.size)
+        difference = first_difference(f"output '{name}'", array, new[name])
+        if difference is not None:
+            return difference
+    return None
+
+
+def _kind(array: Array) -> str:
+    return f"{array.dtype} of shape {list(array.shape)}"
+
+
+def first_difference(where: str, old: Array, new: Array) -> Difference | None:
+    """The first element whose bytes differ; NaN equals NaN."""
+    if old.tobytes() == new.tobytes():
+        return None
+    off = old != new
+    off |= np.isnan(old) != np.isnan(new) if old.dtype.kind == "f" else False
+    places = np.argwhere(off)
+    if not len(places):
+        return None
+    index = tuple(int(n) for n in places[0])
+    return Difference(where, index, str(old[index]), str(new[index]), len(places), old.size)
+
+
+def near(reference: OnnxReference, old: Mapping[str, Array], new: Mapping[str, Array], steps: int) -> Difference | None:
+    """The first element of an output that is further away than so many steps, or than CLOSE where it has no steps."""
+    for name, array in old.items():
+        if name not in new or new[name].shape != array.shape or new[name].dtype != array.dtype:
+            return _outputs({name: array}, new)
+        first, second = array.astype(np.float64), new[name].astype(np.float64)
+        reach = float(np.max(np.abs(first), initial=0.0, where=np.isfinite(first)))
+        step = 1.0 if array.dtype.kind in "iu" else reference.steps.get(name, 0.0)
+        allowed = steps * step * 1.0001 if step else CLOSE * max(reach, 1e-6)
+        off = ~((np.abs(first - second) <= allowed) | (first == second) | (np.isnan(first) & np.isnan(second)))
+        places = np.argwhere(off)
+        if len(places):
+            index = tuple(int(n) for n in places[0])
+            return Difference(
+                f"output '{name}'", index, str(array[index]), str(new[name][index]), len(places), array.size
+            )
+    return None
