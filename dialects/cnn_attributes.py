@@ -1,0 +1,284 @@
+"""Types and attributes of the cnn dialect, and the base of its operations.
+
+Quantisation belongs to the type of a value: ``!cnn.tensor<1x56x56x64, scale 0.0235, zero -128>``. Windows, clamps and
+the stages behind a convolution are attributes of their own, so that every operation says them in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, FloatData, IntAttr, IntegerAttr, StringAttr, i64
+from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue, TypeAttribute
+from xdsl.irdl import (
+    IRDLOperation,
+    irdl_attr_definition,
+    operand_def,
+    opt_prop_def,
+    param_def,
+    result_def,
+    traits_def,
+)
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+from xdsl.traits import Pure
+from xdsl.utils.exceptions import VerifyException
+
+from dialects.recon import float32, print_float
+
+
+def _parse_scale_zero(parser: AttrParser) -> tuple[FloatData, IntAttr]:
+    parser.parse_keyword("scale")
+    scale = float32(float(parser.parse_number(allow_boolean=False)))
+    parser.parse_punctuation(",")
+    parser.parse_keyword("zero")
+    return FloatData(scale), IntAttr(parser.parse_integer(allow_boolean=False))
+
+
+def _check_scale_zero(scale: float, zero: int) -> None:
+    if not scale > 0 or scale == float("inf") or float32(scale) != scale:
+        raise VerifyException(f"scale {scale} is not a positive float32")
+    if not -128 <= zero <= 127:
+        raise VerifyException(f"zero point {zero} is outside [-128, 127]")
+
+
+@irdl_attr_definition
+class TensorType(ParametrizedAttribute, TypeAttribute):
+    """An int8 activation, NHWC, meaning scale · (x − zero)."""
+
+    name = "cnn.tensor"
+    shape: ArrayAttr[IntAttr] = param_def()
+    scale: FloatData = param_def()
+    zero: IntAttr = param_def()
+
+    @classmethod
+    def of(cls, shape: Sequence[int], scale: float, zero: int) -> TensorType:
+        return cls(ArrayAttr([IntAttr(n) for n in shape]), FloatData(float32(scale)), IntAttr(zero))
+
+    @property
+    def dims(self) -> tuple[int, int, int, int]:
+        """N, H, W, C."""
+        n, h, w, c = (d.data for d in self.shape.data)
+        return n, h, w, c
+
+    @property
+    def quant(self) -> QuantAttr:
+        return QuantAttr(self.scale, self.zero)
+
+    def like(self, shape: Sequence[int]) -> TensorType:
+        """The same quantisation with another shape."""
+        return TensorType(ArrayAttr([IntAttr(n) for n in shape]), self.scale, self.zero)
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            shape = [parser.parse_shape_dimension(False)]
+            while parser.parse_optional_punctuation(",") is None:
+                parser.parse_shape_delimiter()
+                shape.append(parser.parse_shape_dimension(False))
+            return ArrayAttr([IntAttr(n) for n in shape]), *_parse_scale_zero(parser)
+
+    def print_parameters(self, printer: Printer) -> None:
+        shape = "x".join(str(d.data) for d in self.shape.data)
+        printer.print_string(f"<{shape}, scale {print_float(self.scale.data)}, zero {self.zero.data}>")
+
+    def verify(self) -> None:
+        if len(self.shape.data) != 4 or any(d.data < 1 for d in self.shape.data):
+            raise VerifyException("a cnn tensor has four dimensions N, H, W, C, each at least 1")
+        _check_scale_zero(self.scale.data, self.zero.data)
+
+
+@irdl_attr_definition
+class QuantAttr(ParametrizedAttribute):
+    """Scale and zero point of an inner stage: ``#cnn.quant<scale 0.02, zero 3>``."""
+
+    name = "cnn.quant"
+    scale: FloatData = param_def()
+    zero: IntAttr = param_def()
+
+    @classmethod
+    def of(cls, scale: float, zero: int) -> QuantAttr:
+        return cls(FloatData(float32(scale)), IntAttr(zero))
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            return _parse_scale_zero(parser)
+
+    def print_parameters(self, printer: Printer) -> None:
+        printer.print_string(f"<scale {print_float(self.scale.data)}, zero {self.zero.data}>")
+
+    def verify(self) -> None:
+        _check_scale_zero(self.scale.data, self.zero.data)
+
+
+@irdl_attr_definition
+class ClampAttr(ParametrizedAttribute):
+    """Bounds of an output, both included: ``#cnn.clamp<-128, 127>``."""
+
+    name = "cnn.clamp"
+    lo: IntAttr = param_def()
+    hi: IntAttr = param_def()
+
+    @classmethod
+    def of(cls, lo: int = -128, hi: int = 127) -> ClampAttr:
+        return cls(IntAttr(lo), IntAttr(hi))
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            lo = parser.parse_integer(allow_boolean=False)
+            parser.parse_punctuation(",")
+            return IntAttr(lo), IntAttr(parser.parse_integer(allow_boolean=False))
+
+    def print_parameters(self, printer: Printer) -> None:
+        printer.print_string(f"<{self.lo.data}, {self.hi.data}>")
+
+    def verify(self) -> None:
+        if not -128 <= self.lo.data <= self.hi.data <= 127:
+            raise VerifyException(f"clamp {self.lo.data}, {self.hi.data} is not within [-128, 127]")
+
+
+@irdl_attr_definition
+class WindowAttr(ParametrizedAttribute):
+    """A sliding window: ``#cnn.window<3x3 pad 1 1 1 1 stride 2 2 dilation 1 1>`` (pads: top bottom left right).
+
+    Parts at their default (pad 0, stride 1, dilation 1) are not printed.
+    """
+
+    name = "cnn.window"
+    kernel: ArrayAttr[IntAttr] = param_def()
+    pads: ArrayAttr[IntAttr] = param_def()
+    strides: ArrayAttr[IntAttr] = param_def()
+    dilations: ArrayAttr[IntAttr] = param_def()
+
+    @classmethod
+    def of(
+        cls,
+        kernel: Sequence[int],
+        pads: Sequence[int] = (0, 0, 0, 0),
+        strides: Sequence[int] = (1, 1),
+        dilations: Sequence[int] = (1, 1),
+    ) -> WindowAttr:
+        """kernel (rows, columns), pads (top, bottom, left, right), strides and dilations (rows, columns)."""
+        return cls(*(ArrayAttr([IntAttr(n) for n in part]) for part in (kernel, pads, strides, dilations)))
+
+    @property
+    def values(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        """kernel, pads, strides, dilations as plain numbers."""
+        k, p, s, d = (tuple(n.data for n in a.data) for a in (self.kernel, self.pads, self.strides, self.dilations))
+        return k, p, s, d
+
+    def output(self, height: int, width: int) -> tuple[int, int]:
+        """Output rows and columns over an input of height × width."""
+        (fy, fx), (top, bottom, left, right), (sy, sx), (dy, dx) = self.values
+        return (
+            (height + top + bottom - (fy - 1) * dy - 1) // sy + 1,
+            (width + left + right - (fx - 1) * dx - 1) // sx + 1,
+        )
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            fy = parser.parse_shape_dimension(False)
+            parser.parse_shape_delimiter()
+            fx = parser.parse_shape_dimension(False)
+            parts: dict[str, tuple[int, ...]] = {"pad": (0, 0, 0, 0), "stride": (1, 1), "dilation": (1, 1)}
+            for keyword, default in parts.items():
+                if parser.parse_optional_keyword(keyword) is not None:
+                    parts[keyword] = tuple(parser.parse_integer(allow_boolean=False) for _ in default)
+        window = cls.of((fy, fx), parts["pad"], parts["stride"], parts["dilation"])
+        return window.parameters
+
+    def print_parameters(self, printer: Printer) -> None:
+        kernel, pads, strides, dilations = self.values
+        text = f"{kernel[0]}x{kernel[1]}"
+        for keyword, part, default in (("pad", pads, 0), ("stride", strides, 1), ("dilation", dilations, 1)):
+            if any(n != default for n in part):
+                text += f" {keyword} {' '.join(map(str, part))}"
+        printer.print_string(f"<{text}>")
+
+    def verify(self) -> None:
+        kernel, pads, strides, dilations = self.values
+        if (len(kernel), len(pads), len(strides), len(dilations)) != (2, 4, 2, 2):
+            raise VerifyException("a window has 2 kernel sizes, 4 pads, 2 strides and 2 dilations")
+        if min((*kernel, *strides, *dilations)) < 1 or min(pads) < 0:
+            raise VerifyException("kernel sizes, strides and dilations are at least 1 and pads at least 0")
+
+
+@irdl_attr_definition
+class SumAttr(ParametrizedAttribute):
+    """A residual sum behind a convolution: ``#cnn.sum<second, quant, clamp>``.
+
+    ``position`` says which operand of the original sum the residual is (``first`` or ``second``): the law of ``add``
+    is not symmetric in rounding. Quantisation and clamp are those of the sum's result.
+    """
+
+    name = "cnn.sum"
+    position: StringAttr = param_def()
+    quant: QuantAttr = param_def()
+    clamp: ClampAttr = param_def()
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            position = parser.parse_identifier()
+            parser.parse_punctuation(",")
+            quant = parser.parse_attribute()
+            parser.parse_punctuation(",")
+            return StringAttr(position), quant, parser.parse_attribute()
+
+    def print_parameters(self, printer: Printer) -> None:
+        printer.print_string(f"<{self.position.data}, ")
+        printer.print_attribute(self.quant)
+        printer.print_string(", ")
+        printer.print_attribute(self.clamp)
+        printer.print_string(">")
+
+    def verify(self) -> None:
+        if self.position.data not in ("first", "second"):
+            raise VerifyException(f"the residual is the sum's first or second operand, not '{self.position.data}'")
+
+
+def integer(value: int) -> IntegerAttr:
+    """A whole number as the ops of this dialect hold it."""
+    return IntegerAttr(value, i64)
+
+
+def integers(values: Sequence[int]) -> DenseArrayBase:
+    """Whole numbers as the ops of this dialect hold them."""
+    return DenseArrayBase.from_list(i64, list(values))
+
+
+def tensor_of(value: SSAValue) -> TensorType:
+    if not isinstance(value.type, TensorType):
+        raise VerifyException(f"expected a cnn tensor, got {value.type}")
+    return value.type
+
+
+class CnnOp(IRDLOperation):
+    """Base of all cnn ops: ``layer`` names the layer, ``nodes`` the ONNX nodes it stands for."""
+
+    layer = opt_prop_def(StringAttr)
+    nodes = opt_prop_def(ArrayAttr[StringAttr])
+
+    @property
+    def result_tensor(self) -> TensorType:
+        return tensor_of(self.results[0])
+
+    def provenance(self, layer: str, nodes: Iterable[str]) -> None:
+        """Set the layer's name and its ONNX nodes, if there are any."""
+        self.properties["layer"] = StringAttr(layer)
+        if named := [StringAttr(node) for node in nodes]:
+            self.properties["nodes"] = ArrayAttr(named)
+
+
+TAIL = " (`layer` $layer^)? (`nodes` $nodes^)? attr-dict `:` functional-type(operands, results)"
+
+
+class UnaryOp(CnnOp):
+    """One operand, one result."""
+
+    input = operand_def(TensorType)
+    output = result_def(TensorType)
+    traits = traits_def(Pure())
