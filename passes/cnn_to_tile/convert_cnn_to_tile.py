@@ -29,7 +29,7 @@ from xdsl.passes import ModulePass
 from dialects import tile
 from dialects.recon import CallOp
 from passes.cnn_to_tile.layer_table import layer_row
-from passes.cnn_to_tile.segments import boundary, hint, pinned, segments
+from passes.cnn_to_tile.segments import boundary, hint, segments
 from passes.common.notes import PLANNED_WITHIN, add_note
 from passes.planner.network import network
 from passes.planner.options import Options
@@ -103,7 +103,7 @@ class ConvertCnnToTilePass(ModulePass):
     ) -> None:
         inputs, outputs = boundary(ops)
         net = network(ops, inputs, outputs)
-        chosen = configured(target, net, pinned(net), options)
+        mappings = configured(target, net, options)
         schedule = tile.ScheduleOp(
             name,
             self.machine,
@@ -112,8 +112,8 @@ class ConvertCnnToTilePass(ModulePass):
         )
         for argument, tensor in zip(schedule.body.block.args, [*net.inputs, *net.outputs], strict=True):
             argument.name_hint = hint(tensor.name)
-        found = plan(target, net, chosen, options)
-        Speller(net, schedule).write(found.items, found.pending)
+        found = plan(target, net, mappings, options)
+        Speller(net, schedule).write(found.schedule, found.layout)
         call = CallOp(name, inputs, [value.type for value in outputs])
         block = function.body.block
         block.insert_op_before(call, ops[-1])

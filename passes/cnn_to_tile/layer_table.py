@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dialects.recon import LayerOp
-from passes.planner.candidates import conv_shape
+from passes.planner.mapping import conv_shape
 from passes.planner.network import Layer
 from sim.machine.description import Machine
 from sim.machine.laws import ceil_div

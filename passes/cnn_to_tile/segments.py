@@ -1,4 +1,4 @@
-"""Where a machine segment begins and ends, and what its convolutions pin: what every pass on the way to tile asks."""
+"""Where a machine segment begins and ends: what every pass on the way to tile asks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ from collections.abc import Sequence
 from xdsl.dialects import func
 from xdsl.ir import Operation, OpResult, SSAValue
 
-from dialects import cnn, tile
-from passes.planner.network import Network
-from sim.machine.description import Configuration
-
-CONFIGURATION = "configuration"
-"""The attribute of a convolution that pins its configuration."""
+from dialects import cnn
 
 
 def hint(name: str) -> str | None:
@@ -45,12 +40,3 @@ def boundary(ops: Sequence[Operation]) -> tuple[list[SSAValue], list[OpResult]]:
     taken = [o for op in ops for o in op.operands if not (isinstance(o, OpResult) and o.op in inside)]
     given = [r for op in ops for r in op.results if any(use.operation not in inside for use in r.uses)]
     return list(dict.fromkeys(taken)), given
-
-
-def pinned(net: Network) -> dict[str, Configuration]:
-    """The configurations that convolutions carry, by layer name."""
-    return {
-        layer.name: attribute.data
-        for layer in net.layers
-        if layer.is_conv and isinstance(attribute := layer.conv.attributes.get(CONFIGURATION), tile.ConfigurationAttr)
-    }

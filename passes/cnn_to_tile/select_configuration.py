@@ -24,8 +24,7 @@ from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
-from dialects.tile import ConfigurationAttr
-from passes.cnn_to_tile.segments import CONFIGURATION, boundary, pinned, segments
+from passes.cnn_to_tile.segments import boundary, segments
 from passes.planner.network import network
 from passes.planner.options import Options
 from passes.planner.search import configured
@@ -57,9 +56,9 @@ class SelectConfigurationPass(ModulePass):
                 for layer in [layer for layer in net.layers if layer.is_conv]:
                     there[layer.name] = None
                     if layer.name in pins:
-                        layer.conv.attributes[CONFIGURATION] = ConfigurationAttr(pins[layer.name])
-                for layer, configuration in configured(target, net, pinned(net), options).items():
-                    layer.conv.attributes[CONFIGURATION] = ConfigurationAttr(configuration)
+                        layer.configure(pins[layer.name])
+                for layer, mapping in configured(target, net, options).items():
+                    layer.configure(mapping.configuration)
         _check_names(pins, there)
 
 

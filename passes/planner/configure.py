@@ -8,13 +8,14 @@ every layer; the path pays only where the layer gains more than it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from passes.planner.candidates import NEVER, ConvShape, configurations, evaluate
-from sim.machine import laws
+from passes.planner.candidates import NEVER, Ints, configurations, evaluate, mapping_of
+from passes.planner.cost import image_cycles, swap_cycles
+from passes.planner.mapping import ConvMapping, ConvShape
 from sim.machine.description import Configuration, Machine
 from sim.machine.errors import ReconError
 
@@ -30,48 +31,66 @@ FAVOURITES = 4
 """Best configurations of each layer that enter the path."""
 
 
-def choose(
-    machine: Machine,
-    shapes: Sequence[tuple[str, ConvShape]],
-    pinned: Mapping[str, Configuration] | None = None,
-    dram_bytes: int = 0,
-    single: bool = False,
-) -> list[Configuration]:
-    """A configuration for each convolution (name, shape), in network order.
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution that needs a configuration; ``pin`` is the one it must have."""
 
-    ``pinned`` fixes some by name; ``dram_bytes`` is what the network moves anyway: where the channel is the bottleneck
-    an image costs more than the cycles it saves. ``single`` asks for one configuration for all. Raises ReconError for
-    a layer that no configuration of the machine can run.
+    name: str
+    shape: ConvShape
+    pin: Configuration | None = None
+
+
+def choose(
+    machine: Machine, convolutions: Sequence[Convolution], dram_bytes: int = 0, single: bool = False
+) -> list[ConvMapping]:
+    """How each convolution runs, in network order.
+
+    ``dram_bytes`` is what the network moves anyway: where the channel is the bottleneck an image costs more than the
+    cycles it saves. ``single`` asks for one configuration for all. Raises ReconError for a layer that no configuration
+    of the machine can run.
     """
-    pinned = pinned or {}
-    if not shapes:
-        return []
-    if all(name in pinned for name, _ in shapes):
-        for name, shape in shapes:
-            _check(machine, name, shape, pinned[name])
-        return [pinned[name] for name, _ in shapes]
-    every = list(configurations(machine))
-    every += [c for c in dict.fromkeys(pinned.values()) if c not in every]
-    costs = np.stack([evaluate(machine, shape, tuple(every)).cycles for _, shape in shapes])
-    for row, (name, shape) in zip(costs, shapes, strict=True):
-        if name in pinned:
-            _check(machine, name, shape, pinned[name])
-            keep = every.index(pinned[name])
-            fixed = row[keep]
-            row[:] = NEVER
-            row[keep] = fixed
+    for one in convolutions:
+        if one.pin is not None:
+            _check(machine, one.name, one.shape, one.pin)
+    pins = [one.pin for one in convolutions if one.pin is not None]
+    if len(pins) == len(convolutions):
+        chosen = pins
+    else:
+        every = list(dict.fromkeys((*configurations(machine), *pins)))
+        costs = _costs(machine, convolutions, every)
+        found = _one_for_all(machine, costs) if single else _path_through(machine, costs, dram_bytes)
+        chosen = [every[index] for index in found]
+    return [mapping_of(machine, one.shape, c) for one, c in zip(convolutions, chosen, strict=True)]
+
+
+def _costs(machine: Machine, convolutions: Sequence[Convolution], every: Sequence[Configuration]) -> Ints:
+    """Cycles of each convolution in each configuration, NEVER where it cannot or must not have it."""
+    costs = np.stack([evaluate(machine, one.shape, tuple(every)).cycles for one in convolutions])
+    for row, one in zip(costs, convolutions, strict=True):
+        if one.pin is not None:
+            row[np.arange(len(every)) != every.index(one.pin)] = NEVER
         elif row.min() >= NEVER:
-            raise ReconError(f"Layer {name} fits no configuration of {machine.name}: its kernel is too large for L1.")
-    if single:
-        sums = np.where((costs >= NEVER).any(axis=0), NEVER, costs.sum(axis=0))
-        if sums.min() >= NEVER:
-            raise ReconError(f"No single configuration of {machine.name} runs every convolution of this network.")
-        return [every[int(sums.argmin())]] * len(shapes)
+            raise ReconError(
+                f"Layer {one.name} fits no configuration of {machine.name}: its kernel is too large for L1."
+            )
+    return costs
+
+
+def _one_for_all(machine: Machine, costs: Ints) -> list[int]:
+    """The configuration that is best for every convolution alike."""
+    sums = np.where((costs >= NEVER).any(axis=0), NEVER, costs.sum(axis=0))
+    if sums.min() >= NEVER:
+        raise ReconError(f"No single configuration of {machine.name} runs every convolution of this network.")
+    return [int(sums.argmin())] * len(costs)
+
+
+def _path_through(machine: Machine, costs: Ints, dram_bytes: int) -> list[int]:
+    """A configuration for each convolution: the better of a set that was shrunk and one that was grown."""
     best = np.argsort(costs, axis=1, kind="stable")[:, :FAVOURITES]
     wanted = sorted({int(i) for row, order in zip(costs, best, strict=True) for i in order if row[i] < NEVER})
     costs = costs[:, wanted]
-    swap = laws.configure(machine) + machine.configuration.sram_load
-    image = int(laws.channel(machine, 1, machine.configuration.image_bytes // machine.dram.burst))
+    swap = swap_cycles(machine) + image_cycles(machine, from_sram=True)
+    image = image_cycles(machine, from_sram=False)
     channel = float(dram_bytes / machine.dram_rate)
 
     def total(chosen: list[int]) -> tuple[float, list[int]]:
@@ -82,7 +101,7 @@ def choose(
         moved = channel + image * len(set(path))
         return (float(cycles) ** SHARPNESS + moved**SHARPNESS) ** (1 / SHARPNESS), path
 
-    return [every[wanted[i]] for i in min((_shrink(costs, total), _grow(costs, total)), key=lambda found: found[0])[1]]
+    return [wanted[i] for i in min((_shrink(costs, total), _grow(costs, total)), key=lambda found: found[0])[1]]
 
 
 def _check(machine: Machine, name: str, shape: ConvShape, configuration: Configuration) -> None:
@@ -106,7 +125,7 @@ def _why_never(shape: ConvShape, configuration: Configuration) -> str:
 Total = Callable[[list[int]], tuple[float, list[int]]]
 
 
-def _shrink(costs: npt.NDArray[np.int64], total: Total) -> tuple[float, list[int]]:
+def _shrink(costs: Ints, total: Total) -> tuple[float, list[int]]:
     """From the best path over all configurations, drop one after the other while the total falls."""
     best, path = total(list(range(costs.shape[1])))
     while True:
@@ -118,7 +137,7 @@ def _shrink(costs: npt.NDArray[np.int64], total: Total) -> tuple[float, list[int
         best, path = least
 
 
-def _grow(costs: npt.NDArray[np.int64], total: Total) -> tuple[float, list[int]]:
+def _grow(costs: Ints, total: Total) -> tuple[float, list[int]]:
     """From the best single configuration, add one after the other while the total falls."""
     best, path, chosen = float("inf"), list[int](), list[int]()
     while True:
@@ -137,7 +156,7 @@ def _grow(costs: npt.NDArray[np.int64], total: Total) -> tuple[float, list[int]]
             return best, path
 
 
-def _path(costs: npt.NDArray[np.int64], swap: int, chosen: list[int]) -> tuple[list[int], int]:
+def _path(costs: Ints, swap: int, chosen: list[int]) -> tuple[list[int], int]:
     """The cheapest path through the layers among the chosen configurations, and its cycles."""
     table = costs[:, chosen]
     best = table[0].copy()

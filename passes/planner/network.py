@@ -16,7 +16,12 @@ from typing import Any
 from xdsl.ir import Operation, SSAValue
 
 from dialects import cnn
+from dialects.tile import ConfigurationAttr
+from sim.machine.description import Configuration
 from sim.machine.errors import ReconError
+
+CONFIGURATION = "configuration"
+"""The attribute of a convolution that holds its configuration."""
 
 IDLE = 8
 """A tensor that waits for so many layers waits long."""
@@ -122,6 +127,16 @@ class Layer:
         return self.op
 
     @property
+    def configuration(self) -> Configuration | None:
+        """The configuration that a convolution has been given, by a person or by the choice for the network."""
+        attribute = self.op.attributes.get(CONFIGURATION) if self.is_conv and self.op is not None else None
+        return attribute.data if isinstance(attribute, ConfigurationAttr) else None
+
+    def configure(self, configuration: Configuration) -> None:
+        """Give a convolution its configuration."""
+        self.conv.attributes[CONFIGURATION] = ConfigurationAttr(configuration)
+
+    @property
     def window(self) -> cnn.WindowAttr:
         window = getattr(self.op, "window", None)
         return window if isinstance(window, cnn.WindowAttr) else cnn.WindowAttr.of((1, 1))
@@ -211,6 +226,22 @@ _VECTOR_KINDS = frozenset(
     )
 )
 """Operations of the vector unit; a layer's kind is the op's name."""
+
+
+def parts(tensor: Tensor) -> list[Tensor]:
+    """The tensors that were written one by one and together make up a tensor: itself, or what was joined to it."""
+    return [
+        other
+        for other in tensor.buffer.tensors
+        if (other.is_given or (other.producer is not None and other.producer.output is other))
+        and other.overlaps(tensor)
+    ]
+
+
+def makers(tensor: Tensor) -> list[Layer]:
+    """The layers that write any part of a tensor's channels."""
+    found = [other.producer for other in tensor.buffer.tensors if other.producer is not None and other.overlaps(tensor)]
+    return sorted(dict.fromkeys(found), key=lambda layer: layer.index)
 
 
 def _type(value: SSAValue) -> cnn.TensorType:

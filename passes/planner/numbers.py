@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dialects import cnn
 from dialects.recon import BlobAttr, float32
 from dialects.tile import Requantize, Sum, VectorLaw
-from passes.planner.candidates import weights_of
+from passes.planner.mapping import weights_of
 
 
 def parameters(op: cnn.Conv2dOp | cnn.FullyConnectedOp, source: cnn.TensorType) -> BlobAttr:

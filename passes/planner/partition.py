@@ -7,18 +7,18 @@ cut with the fewest array cycles. Only if no cut fits, the largest buffer of the
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from passes.planner.candidates import ConvShape, chunk_bytes, conv_shape, evaluate
+from passes.planner.candidates import chunk_bytes, mapped_cycles
+from passes.planner.cost import swap_cycles
+from passes.planner.mapping import ConvMapping
 from passes.planner.network import IDLE, Buffer, Layer, Network, Tensor
 from passes.planner.stripes import Group, leaves, progress, rings
-from sim.machine import laws
-from sim.machine.description import Configuration, Machine
+from sim.machine.description import Machine
 from sim.machine.errors import ReconError
 
 STRIPES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -59,13 +59,13 @@ class Partitioner:
         self,
         machine: Machine,
         network: Network,
-        configurations: Mapping[Layer, Configuration],
+        mappings: Mapping[Layer, ConvMapping],
         longest: int = LONGEST,
     ):
         self.machine = machine
         self.longest = longest
         self.network = network
-        self.configurations = configurations
+        self.mappings = mappings
         self.layers = network.layers
         self.life: dict[Buffer, tuple[int, int]] = {}
         for buffer in network.buffers:
@@ -93,7 +93,7 @@ class Partitioner:
 
     def weights(self, layer: Layer) -> int:
         if layer not in self.known_weights:
-            found = conv_shape(layer).weight_bytes + 8 * layer.output.channels if layer.is_conv else 0
+            found = self.mappings[layer].shape.weight_bytes + 8 * layer.output.channels if layer.is_conv else 0
             self.known_weights[layer] = found
         return self.known_weights[layer]
 
@@ -101,10 +101,9 @@ class Partitioner:
         """Bytes of weights a layer needs at least while it runs alone: two blocks."""
         if not layer.is_conv:
             return 0
-        shape = conv_shape(layer)
-        blocking = evaluate(self.machine, shape, (self.configurations[layer],)).blocking(0)
-        block = blocking.groups * blocking.outputs * blocking.inputs * shape.fy * shape.fx
-        return min(2 * max(block, chunk_bytes(self.machine)), shape.weight_bytes) + 8 * layer.output.channels
+        mapping = self.mappings[layer]
+        block = mapping.largest.channels * mapping.largest.inputs * mapping.shape.taps
+        return min(2 * max(block, chunk_bytes(self.machine)), mapping.shape.weight_bytes) + 8 * layer.output.channels
 
     def can_stripe(self, layer: Layer) -> bool:
         return (
@@ -155,7 +154,7 @@ class Partitioner:
     def needs(self, group: Group, spilled: frozenset[Buffer]) -> int:
         """Bytes of SRAM while a group of several layers runs: rings, all its weights, and the whole buffers alive."""
         first, last = group.layers[0].index, group.layers[-1].index
-        stored = rings(group, progress(group, self.configurations), spilled)
+        stored = rings(group, progress(group, self.mappings), spilled)
         whole = sum(
             buffer.bytes
             for buffer, (birth, death) in self.life.items()
@@ -196,7 +195,7 @@ class Partitioner:
         key = (first, last, stripes, touched)
         if key not in self.known_rings:
             group = Group(tuple(self.layers[first : last + 1]), stripes)
-            stored = rings(group, progress(group, self.configurations), touched)
+            stored = rings(group, progress(group, self.mappings), touched)
             self.known_rings[key] = sum(rows * b.width * b.channels for b, rows in stored.items())
         return self.known_rings[key]
 
@@ -205,7 +204,7 @@ class Partitioner:
         if not layer.is_conv:
             return layer.output.buffer.bytes / self.machine.streams.vector / 4
         if (layer, stripes) not in self.known_cycles:
-            found = _cycles(self.machine, conv_shape(layer), self.configurations[layer], stripes)
+            found = mapped_cycles(self.machine, self.mappings[layer], stripes)
             self.known_cycles[layer, stripes] = found
         return self.known_cycles[layer, stripes]
 
@@ -253,14 +252,14 @@ class Partitioner:
                 break
             alone = max(arriving, self.cycles(layers[0], 1)) + sum(self.cycles(layer, 1) for layer in layers[1:])
             changes = sum(
-                self.configurations[a] != self.configurations[b]
+                self.mappings[a].configuration != self.mappings[b].configuration
                 for a, b in itertools.pairwise(layer for layer in (*layers, layers[0]) if layer.is_conv)
             )
             for stripes in STRIPES:
                 if len(layers) < 2 or 2 * stripes > min(layer.output.height for layer in layers):
                     break
                 busy = sum(self.cycles(layer, stripes) for layer in layers)
-                busy += changes * stripes * laws.configure(self.machine)
+                busy += changes * stripes * swap_cycles(self.machine)
                 gain = alone - max(arriving / stripes + busy, arriving + busy / stripes)
                 opening = Group(layers, stripes)
                 if gain > most and self.needs(opening, partition.spilled) <= budget:
@@ -391,38 +390,3 @@ class _Tally:
             for layer in (tensor.producer, *tensor.consumers):
                 if layer is not None:
                     self.spills[layer.index] = True
-
-
-@functools.lru_cache(maxsize=8192)
-def _cycles(machine: Machine, shape: ConvShape, configuration: Configuration, stripes: int) -> float:
-    table = evaluate(machine, shape, (configuration,))
-    if stripes == 1:
-        return float(table.cycles[0])
-    blocking = table.blocking(0)
-    blocks = (
-        -(-shape.groups // blocking.groups)
-        * -(-shape.outputs // blocking.outputs)
-        * -(-shape.inputs // blocking.inputs)
-    )
-    c = configuration
-    rows = -(-shape.oy // stripes)
-    cost = laws.conv(
-        machine,
-        winograd=c.algorithm == "winograd",
-        g=c.g,
-        k=c.k,
-        r=c.r,
-        p=c.p,
-        groups=blocking.groups,
-        outputs=blocking.outputs,
-        inputs=blocking.inputs,
-        fy=shape.fy,
-        fx=shape.fx,
-        sx=shape.sx,
-        dx=shape.dx,
-        oy=rows,
-        ox=shape.ox,
-        last=1,
-    )
-    filled = laws.fill(machine, blocking.groups * blocking.outputs * blocking.inputs * shape.fy * shape.fx)
-    return float(max(int(cost.busy), int(filled)) * blocks * stripes)

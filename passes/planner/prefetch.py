@@ -3,18 +3,21 @@
 The load queue is in order and also brings configuration images, each of which must wait until the slot it overwrites
 has been left. A load that stood too early in the text would hold up the image behind it, so the text follows the
 clock: reading the plan from top to bottom, a load is placed as soon as the channel would otherwise be idle before the
-array gets to the next item, if there is room for what it brings from here to its last reader. Because hardware waits
+array gets to the next work, if there is room for what it brings from here to its last reader. Because hardware waits
 only for real conflicts, this keeps the channel busy with what is needed next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from passes.planner.blocks import Item, Room, Transfer, rooms_of
+from passes.planner.lives import Life
 from passes.planner.pace import Pace
-from passes.planner.space import Space, Tally
+from passes.planner.rooms import Load, Room
+from passes.planner.schedule import Schedule
+from passes.planner.space import Space, Stay, Tally
+from passes.planner.works import Vector, Work
 from sim.machine.description import Machine
 from sim.machine.errors import ReconError
 
@@ -23,7 +26,18 @@ FAR = 1 << 30
 
 
 class DoesNotFit(ReconError):
-    """The plan needs more SRAM than there is at some item."""
+    """The plan needs more SRAM than there is at some work."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How a schedule is laid out: how many works ahead of its first reader a load may come, which keeps SRAM free of
+    what is not needed soon; whether addresses are found at the end (``tight``, see ``Tally``); and whether what the
+    vector unit writes keeps clear of the space that the layer before it still reads."""
+
+    horizon: int = FAR
+    tight: bool = False
+    clear: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,96 +53,124 @@ class Cost:
     crowded: bool
 
 
-def prefetch(
-    machine: Machine,
-    items: Sequence[Item],
-    transfers: Sequence[Transfer],
-    *,
-    ahead: bool = True,
-    horizon: int = FAR,
-    tight: bool = False,
-    clear: bool = False,
-) -> Cost:
-    """Give every transfer its position (the item before which it stands) and every room its address.
+@dataclass(frozen=True)
+class Layout:
+    """Where and when, for one schedule: addresses and lives of rooms, for every load the work before which it stands,
+    and what it should cost."""
 
-    ``transfers`` come in order of need. Rooms that transfers fill start to live at their first transfer. With
-    ``ahead`` false a load waits until its layer begins; none stands more than ``horizon`` items before its first
-    reader, which keeps SRAM free of what is not needed soon. ``tight`` finds addresses at the end (see ``Tally``).
-    ``clear`` keeps what the vector unit writes off the space that the layer before it still reads.
-    Raises DoesNotFit, naming the item and the rooms alive there, when a load that is due finds no room.
+    addresses: Mapping[Room, int]
+    lives: Mapping[Room, Life]
+    positions: tuple[int, ...]
+    cost: Cost
+
+
+def prefetch(machine: Machine, schedule: Schedule, effort: Effort = Effort(), ahead: bool = True) -> Layout:
+    """A layout of a schedule; rooms that loads fill start to live at their first load.
+
+    With ``ahead`` false a load waits until its layer begins. Raises DoesNotFit, naming the work and the rooms alive
+    there, when a load that is due finds no room.
     """
-    capacity = machine.sram.bytes
-    rooms: dict[Room, None] = {}
-    for item in items:
-        for room in rooms_of(item):
-            rooms[room.root] = None
-    for room in rooms:
-        room.clear = 0
-    if clear:
-        _keep_clear(items)
-    space = Tally(capacity, len(items), list(rooms)) if tight else Space(capacity, len(rooms))
-    lost = space.from_above([room for room in rooms if not room.loaded])
-    if lost is not None:
-        raise _does_not_fit(items, rooms, set(), lost, lost.first, capacity)
-    placed: set[Room] = set()
-    pace = Pace(machine, items)
-    waited = False
-    ready: dict[Room, int] = {}
-    upcoming = 0
-    for position, item in enumerate(items):
-        while upcoming < len(transfers):
-            transfer = transfers[upcoming]
-            due = transfer.need <= position
-            if not due and (pace.channel > pace.array or transfer.earliest > position):
-                break
-            if not due and (transfer.need > position + horizon or (not ahead and transfer.layer != item.layer)):
-                break
-            room = transfer.room.root
-            if room not in placed:
-                room.first = position
-                free = space.place(room, pace.finished_at, pace.channel)
-                if free < 0:
-                    if due:
-                        raise _does_not_fit(items, rooms, placed, room, position, capacity)
-                    waited = True
-                    break
-                placed.add(room)
-                ready[room] = free
-            transfer.position = position
-            pace.load(transfer, ready[room])
-            upcoming += 1
-        pace.do(position, item)
-    if not space.settle():
-        raise DoesNotFit(
-            f"The plan's buffers fit the {capacity:,} bytes of SRAM at every moment, but no addresses were found for "
-            "them all. A machine with more SRAM, or a smaller input, would help."
+    return _Prefetch(machine, schedule, effort, ahead).layout()
+
+
+class _Prefetch:
+    """One reading of a schedule from top to bottom."""
+
+    def __init__(self, machine: Machine, schedule: Schedule, effort: Effort, ahead: bool):
+        self.schedule = schedule
+        self.effort = effort
+        self.ahead = ahead
+        self.capacity = machine.sram.bytes
+        self.lives = dict(schedule.lives)
+        self.loaded = {load.room.root for load in schedule.loads}
+        self.ready: dict[Room, int] = {}
+        """Rooms that have their place, and the cycle from which on a load may write them."""
+        self.space: Space = (
+            Tally(self.capacity, len(schedule.works), self.lives) if effort.tight else Space(self.capacity)
         )
-    return Cost(pace.finished, pace.moved, pace.streamed, waited)
+        self.pace = Pace(machine, schedule.works)
+        self.waited = False
+
+    def layout(self) -> Layout:
+        works, loads = self.schedule.works, self.schedule.loads
+        self._place_results()
+        positions: list[int] = []
+        for position, work in enumerate(works):
+            while len(positions) < len(loads):
+                load = loads[len(positions)]
+                if not self._may_come(load, position) or not self._has_room(load, position):
+                    break
+                positions.append(position)
+                self.pace.load(load, self.ready[load.room.root])
+            self.pace.do(position, work)
+        addresses = self.space.settle()
+        if addresses is None:
+            raise DoesNotFit(
+                f"The plan's buffers fit the {self.capacity:,} bytes of SRAM at every moment, but no addresses were "
+                "found for them all. A machine with more SRAM, or a smaller input, would help."
+            )
+        pace = self.pace
+        cost = Cost(pace.finished, pace.moved, pace.streamed, self.waited)
+        return Layout(addresses, self.lives, tuple(positions), cost)
+
+    def _place_results(self) -> None:
+        """Rooms that works write, from above; all their lives are known."""
+        clear = _clearances(self.schedule.works, self.lives) if self.effort.clear else {}
+        stays = [Stay(room, *life, clear.get(room, 0)) for room, life in self.lives.items() if room not in self.loaded]
+        lost = self.space.from_above(stays)
+        if lost is not None:
+            raise self._does_not_fit(lost.room, lost.first)
+
+    def _may_come(self, load: Load, position: int) -> bool:
+        """Whether a load should stand before the work at this position, if there is room for it."""
+        if load.need <= position:
+            return True
+        if self.pace.channel > self.pace.array or load.earliest > position:
+            return False
+        far = load.need > position + self.effort.horizon
+        return not far and (self.ahead or load.layer == self.schedule.works[position].layer)
+
+    def _has_room(self, load: Load, position: int) -> bool:
+        """Whether a load's room has its place, now or already; DoesNotFit if there is none and the load is due."""
+        room = load.room.root
+        if room not in self.ready:
+            stay = Stay(room, position, self.lives[room][1])
+            free = self.space.place(stay, self.pace.finished_at, self.pace.channel)
+            self.lives[room] = (stay.first, stay.last)
+            if free < 0:
+                if load.need <= position:
+                    raise self._does_not_fit(room, position)
+                self.waited = True
+                return False
+            self.ready[room] = free
+        return True
+
+    def _does_not_fit(self, room: Room, position: int) -> DoesNotFit:
+        alive = [
+            other
+            for other, (first, last) in self.lives.items()
+            if other is room or (first <= position <= last and (other not in self.loaded or other in self.ready))
+        ]
+        alive.sort(key=lambda r: -r.bytes)
+        demand, capacity = sum(r.bytes for r in alive), self.capacity
+        listed = ", ".join(f"{r.name} {r.bytes:,}" for r in alive[:6])
+        gap = f"{demand - capacity:,} too many" if demand > capacity else "enough in all, but not in one piece"
+        layer = self.schedule.works[position].layer
+        subject = f"Layer {layer}" if layer else "The plan"
+        return DoesNotFit(
+            f"{subject} does not fit in SRAM: it needs {demand:,} bytes at once and there are "
+            f"{capacity:,} ({gap}). The largest buffers are {listed} bytes. "
+            "A machine with more SRAM, or a smaller input, would help."
+        )
 
 
-def _keep_clear(items: Sequence[Item]) -> None:
-    """Reserve the room of a vector layer's result from the beginning of the layer before it."""
+def _clearances(works: Sequence[Work], lives: Mapping[Room, Life]) -> dict[Room, int]:
+    """For what a vector layer writes first: works of the layer before it, from whose beginning its room is kept."""
+    clear: dict[Room, int] = {}
     begins = 0
-    for position, item in enumerate(items):
-        if position and item.layer != items[position - 1].layer:
+    for position, work in enumerate(works):
+        if position and work.layer != works[position - 1].layer:
             previous, begins = begins, position
-            if item.kind == "vector":
-                room = item.operands["output"].root
-                if room.first == position:
-                    room.clear = position - previous
-
-
-def _does_not_fit(
-    items: Sequence[Item], rooms: dict[Room, None], placed: set[Room], room: Room, position: int, capacity: int
-) -> DoesNotFit:
-    alive = [r for r in rooms if r is room or (r.first <= position <= r.last and (not r.loaded or r in placed))]
-    alive.sort(key=lambda r: -r.bytes)
-    demand = sum(r.bytes for r in alive)
-    listed = ", ".join(f"{r.name} {r.bytes:,}" for r in alive[:6])
-    gap = f"{demand - capacity:,} too many" if demand > capacity else "enough in all, but not in one piece"
-    subject = f"Layer {items[position].layer}" if items[position].layer else "The plan"
-    return DoesNotFit(
-        f"{subject} does not fit in SRAM: it needs {demand:,} bytes at once and there are "
-        f"{capacity:,} ({gap}). The largest buffers are {listed} bytes. "
-        "A machine with more SRAM, or a smaller input, would help."
-    )
+            if isinstance(work, Vector) and lives[work.output.root][0] == position:
+                clear[work.output.root] = position - previous
+    return clear

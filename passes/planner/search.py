@@ -9,39 +9,30 @@ are those of its own text but for waits inside a buffer.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from passes.planner.candidates import conv_shape
-from passes.planner.configure import choose
+from passes.planner.configure import Convolution, choose
+from passes.planner.mapping import ConvMapping, conv_shape
 from passes.planner.network import Buffer, Layer, Network
 from passes.planner.options import Options
 from passes.planner.partition import LONGEST, Partition, Partitioner, alone
-from passes.planner.prefetch import FAR, Cost, prefetch
-from passes.planner.schedule import Layout, Schedule
-from sim.machine.description import Configuration, Machine
+from passes.planner.prefetch import Cost, Effort, Layout, prefetch
+from passes.planner.schedule import Schedule, schedule
+from sim.machine.description import Machine
 from sim.machine.errors import ReconError
 
 ROOMY = 35
 """Per cent of SRAM: activations that never take more leave enough for prefetch, and only first layers are fused."""
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How a partition is laid out: how many items ahead loads may come, whether addresses are found at the end, and
-    whether the vector unit's results keep clear of what is still read."""
-
-    horizon: int
-    tight: bool
-    clear: bool
-
-
 EFFORTS = (
-    Effort(FAR, tight=False, clear=True),
-    Effort(FAR, tight=False, clear=False),
-    Effort(64, tight=True, clear=False),
-    Effort(12, tight=True, clear=False),
-    Effort(2, tight=True, clear=False),
+    Effort(clear=True),
+    Effort(),
+    Effort(64, tight=True),
+    Effort(12, tight=True),
+    Effort(2, tight=True),
 )
 """In the order in which they are tried; far prefetch can leave SRAM in pieces, then a nearer one may fit."""
 
@@ -59,34 +50,44 @@ BUDGETS = (85, 70, 55, 100)
 """Per cent of SRAM that activations and the weights of fused layers may take, tried in turn."""
 
 
-def configured(
-    machine: Machine, network: Network, pinned: Mapping[str, Configuration], options: Options
-) -> dict[Layer, Configuration]:
-    """The configuration of every convolution: the pinned one by layer name, else the best path over the network."""
-    convolutions = [layer for layer in network.layers if layer.is_conv]
-    shapes = [(layer.name, conv_shape(layer)) for layer in convolutions]
-    moved = sum(shape.weight_bytes for _, shape in shapes)
+@dataclass(frozen=True)
+class Plan:
+    """A network run in a way that is known to fit: how each convolution runs, which layers run together and what waits
+    in DRAM, and the schedule of it all with its layout."""
+
+    mappings: Mapping[Layer, ConvMapping]
+    partition: Partition
+    schedule: Schedule
+    layout: Layout
+
+
+def configured(machine: Machine, network: Network, options: Options) -> dict[Layer, ConvMapping]:
+    """How every convolution runs: in the configuration it has been given, else by the best path over the network."""
+    layers = [layer for layer in network.layers if layer.is_conv]
+    convolutions = [Convolution(layer.name, conv_shape(layer), layer.configuration) for layer in layers]
+    moved = sum(one.shape.weight_bytes for one in convolutions)
     moved += sum(t.height * t.width * t.channels for t in (*network.inputs, *network.outputs))
-    found = choose(options.machine(machine), shapes, pinned, moved, single=options.one_configuration)
-    return dict(zip(convolutions, found, strict=True))
+    found = choose(options.machine(machine), convolutions, moved, options.one_configuration)
+    return dict(zip(layers, found, strict=True))
 
 
 class _Search:
-    """The best schedule found so far, and what was tried."""
+    """The best plan found so far, and what was tried."""
 
-    def __init__(self, machine: Machine, network: Network, chosen: dict[Layer, Configuration], options: Options):
+    def __init__(self, machine: Machine, network: Network, mappings: Mapping[Layer, ConvMapping], options: Options):
         self.machine = machine
         self.network = network
-        self.chosen = chosen
+        self.mappings = mappings
         self.options = options
-        self.best: tuple[tuple[int, ...], Schedule] | None = None
+        self.best: tuple[tuple[int, ...], Plan] | None = None
         self.failure: ReconError | None = None
         self.seen: set[Partition] = set()
         self.clear_pays: bool | None = None
+        """Whether keeping clear is worth it where it costs prefetch; None until a crowded plan has shown it."""
 
     @property
     def is_over(self) -> bool:
-        """Whether a schedule is found and no more are wanted."""
+        """Whether a plan is found and no more are wanted."""
         return self.best is not None and (self.options.level < 2 or 0 < self.options.trials <= len(self.seen))
 
     def attempt(self, make: Callable[[], Partition], doubt: int) -> bool:
@@ -101,80 +102,75 @@ class _Search:
         if partition in self.seen:
             return False
         self.seen.add(partition)
-        schedule = Schedule(self.machine, self.network, self.chosen, partition.groups, partition.spilled)
-        fresh = schedule.layout()
+        ordered = schedule(self.machine, self.network, self.mappings, partition)
+        found = self.laid_out(ordered)
+        if found is None or (self.best is not None and found[0][0] * 1000 >= self.best[0][0] * (1000 - doubt)):
+            return False
+        self.best = found[0], Plan(self.mappings, partition, ordered, found[1])
+        return True
+
+    def laid_out(self, ordered: Schedule) -> tuple[tuple[int, ...], Layout] | None:
+        """The best layout of a schedule, None if it does not fit.
+
+        A nearer horizon is tried only while nothing fits. Keeping clear is worth it where it costs no prefetch, and
+        the first crowded plan shows whether it does.
+        """
         found: tuple[tuple[int, ...], Layout] | None = None
         for effort in EFFORTS:
             if effort.clear and self.clear_pays is False:
                 continue
-            schedule.restore(fresh)
             try:
-                cost = prefetch(
-                    self.machine,
-                    schedule.items,
-                    schedule.pending,
-                    ahead=self.options.ahead,
-                    horizon=effort.horizon,
-                    tight=effort.tight,
-                    clear=effort.clear,
-                )
+                layout = prefetch(self.machine, ordered, effort, self.options.ahead)
             except ReconError as error:
                 self.failure = self.failure or error
                 if self.best is None or effort.clear:
                     continue
                 break
-            key = _key(cost, self.machine, self.options.objective)
+            key = _key(layout.cost, self.machine, self.options.objective)
             if found is not None:
                 self.clear_pays = found[0] < key
             if found is None or key < found[0]:
-                found = key, schedule.layout()
-            # Keeping clear is worth it where it costs no prefetch, and the first crowded plan shows whether it does; a
-            # nearer horizon only while nothing fits.
-            if not (effort.clear and cost.crowded) or self.clear_pays:
+                found = key, layout
+            if not (effort.clear and layout.cost.crowded) or self.clear_pays:
                 break
-        if found is None or (self.best is not None and found[0][0] * 1000 >= self.best[0][0] * (1000 - doubt)):
-            return False
-        schedule.restore(found[1])
-        self.best = found[0], schedule
-        return True
+        return found
 
 
-def plan(machine: Machine, network: Network, chosen: dict[Layer, Configuration], options: Options) -> Schedule:
-    """The best schedule found; its items and transfers have positions, its rooms addresses.
-
-    Raises ReconError when the network does not fit in SRAM.
-    """
+def plan(machine: Machine, network: Network, mappings: Mapping[Layer, ConvMapping], options: Options) -> Plan:
+    """The best plan found. Raises ReconError when the network does not fit in SRAM."""
     usable = options.machine(machine)
-    partitioner = Partitioner(usable, network, chosen, LONGEST if options.fusion and options.residency else 1)
-    search = _Search(usable, network, chosen, options)
+    partitioner = Partitioner(usable, network, mappings, LONGEST if options.fusion and options.residency else 1)
+    search = _Search(usable, network, mappings, options)
     capacity = usable.sram.bytes
-
-    opens = False
-
-    def cut(budget: int, spilled: frozenset[Buffer]) -> Callable[[], Partition]:
-        def made() -> Partition:
-            found = partitioner.cut(capacity * budget // 100, spilled)
-            return partitioner.opened(found, capacity * budget // 100) if opens else found
-
-        return made
-
     if not options.residency:
-        search.attempt(cut(100, partitioner.spillable()), 0)
+        search.attempt(lambda: partitioner.cut(capacity, partitioner.spillable()), 0)
     else:
-        crowded = max(partitioner.live(), default=0) > capacity * ROOMY // 100
-        streamed = partitioner.large_inputs() if crowded else frozenset[Buffer]()
-        search.attempt(lambda: alone(network), 0)
-        opens = search.attempt(lambda: partitioner.opened(alone(network), capacity), OPENING_DOUBT)
-        kept = 100
-        for budget in BUDGETS if crowded else ():
-            if search.attempt(cut(budget, streamed), DOUBT):
-                kept = budget
-        for skips in partitioner.long_skips():
-            search.attempt(cut(kept, skips | streamed), SKIP_DOUBT)
+        _try_partitions(search, partitioner, capacity)
     if search.best is None:
         assert search.failure is not None
         raise search.failure
     return search.best[1]
+
+
+def _try_partitions(search: _Search, partitioner: Partitioner, capacity: int) -> None:
+    """Every layer alone, the first ones fused, what crowds SRAM fused within several budgets, long skips in DRAM."""
+    crowded = max(partitioner.live(), default=0) > capacity * ROOMY // 100
+    streamed = partitioner.large_inputs() if crowded else frozenset[Buffer]()
+    whole = alone(search.network)
+    search.attempt(lambda: whole, 0)
+    opens = search.attempt(lambda: partitioner.opened(whole, capacity), OPENING_DOUBT)
+
+    def cut(per_cent: int, spilled: frozenset[Buffer]) -> Partition:
+        budget = capacity * per_cent // 100
+        found = partitioner.cut(budget, spilled)
+        return partitioner.opened(found, budget) if opens else found
+
+    kept = 100
+    for budget in BUDGETS if crowded else ():
+        if search.attempt(functools.partial(cut, budget, streamed), DOUBT):
+            kept = budget
+    for skips in partitioner.long_skips():
+        search.attempt(functools.partial(cut, kept, skips | streamed), SKIP_DOUBT)
 
 
 def _key(cost: Cost, machine: Machine, objective: str) -> tuple[int, ...]:

@@ -1,17 +1,19 @@
-"""The plan as tile IR: items and transfers in text order, rooms as alloc and free."""
+"""The plan as tile IR: works and loads in text order, rooms as alloc and free."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from xdsl.ir import Block, Operation, SSAValue
 
 from dialects import tile
 from dialects.recon import BlobAttr
-from dialects.tile import Slice
-from passes.planner.blocks import Item, Room, Source, Transfer, rooms_of
+from dialects.tile import Affine, Slice
 from passes.planner.network import Buffer, Network, Tensor
+from passes.planner.prefetch import Layout
+from passes.planner.rooms import Load, Room, Source
+from passes.planner.schedule import Schedule
+from passes.planner.works import Fill, LoadImage, Pass, Store, Use, Vector, Work
 
 
 class Speller:
@@ -28,7 +30,7 @@ class Speller:
         self.outputs: dict[Any, SSAValue] = dict(zip(network.outputs, schedule.output_values, strict=True))
 
     def source(self, source: Source) -> SSAValue:
-        """The DRAM value a transfer reads, made at the top of the schedule when first named."""
+        """The DRAM value a load reads, made at the top of the schedule when first named."""
         if source not in self.dram:
             if isinstance(source, Tensor):
                 op: Operation = tile.DramOp(source.type.dims[1:])
@@ -52,66 +54,107 @@ class Speller:
             self.values[room] = view.output
         return self.values[room]
 
-    def alloc(self, room: Room) -> None:
-        op = tile.AllocOp(room.shape, room.ring, room.address)
+    def alloc(self, room: Room, address: int) -> None:
+        op = tile.AllocOp(room.shape, room.ring, address)
         op.output.name_hint = _hint(room.name)
         self.body.append(op)
         self.values[room] = op.output
 
-    def load(self, transfer: Transfer) -> None:
-        source, room = self.source(transfer.source), self.room(transfer.room)
-        self.body.append(
-            tile.LoadOp(room, transfer.target_slice, source, transfer.source_slice, transfer.layer or None)
-        )
+    def load(self, load: Load) -> None:
+        source, room = self.source(load.source), self.room(load.room)
+        self.body.append(tile.LoadOp(room, load.target_slice, source, load.source_slice, load.layer or None))
 
-    def item(self, item: Item) -> None:
-        operands = {
-            name: self.room(operand) if isinstance(operand, Room) else self.values[operand]
-            for name, operand in item.operands.items()
-        }
-        options = dict(item.options)
-        layer = item.layer or None
-        if item.kind == "store":
-            target, sizes = options["target"], options["sizes"]
-            value = self.outputs[target] if target in self.outputs else self.source(target)
-            self.body.append(
-                tile.StoreOp(
-                    value,
-                    Slice.of(options["target_offset"], sizes),
-                    operands["source"],
-                    Slice.of(options["source_offset"], sizes),
+    def work(self, work: Work) -> None:
+        """The op of a work."""
+        layer = work.layer or None
+        match work:
+            case Fill():
+                op = tile.FillOp(
+                    work.half,
+                    self.room(work.weights),
+                    work.slice,
+                    work.configuration,
+                    work.groups,
+                    work.zero,
                     layer,
                 )
-            )
-        elif item.kind == "fill":
-            op = tile.FillOp(layer=layer, **operands, **options)
-            op.output.name_hint = "h"
-            self.values[item] = op.output
-            self.body.append(op)
-        else:
-            made = {"conv": tile.ConvOp, "vector": tile.VectorOp, "use": tile.UseOp, "load_config": tile.LoadConfigOp}
-            self.body.append(made[item.kind](layer=layer, **operands, **options))
+                op.output.name_hint = "h"
+                self.values[work] = op.output
+                self.body.append(op)
+            case Pass():
+                self.body.append(self.conv(work))
+            case Vector():
+                self.body.append(self.vector(work))
+            case Store():
+                target, source = work.target, self.room(work.source)
+                value = self.outputs[target] if target in self.outputs else self.source(target)
+                into, out_of = Slice.of(work.target_offset, work.sizes), Slice.of(work.source_offset, work.sizes)
+                self.body.append(tile.StoreOp(value, into, source, out_of, layer))
+            case LoadImage():
+                copy = self.room(work.copy) if work.copy is not None else None
+                self.body.append(tile.LoadConfigOp(work.configuration, layer, copy))
+            case Use():
+                self.body.append(tile.UseOp(work.configuration, layer))
 
-    def write(self, items: Sequence[Item], transfers: Sequence[Transfer]) -> None:
+    def optional(self, room: Room | None) -> SSAValue | None:
+        return self.room(room) if room is not None else None
+
+    def conv(self, work: Pass) -> tile.ConvOp:
+        finish = work.finish
+        residual = finish.residual if finish is not None else None
+        return tile.ConvOp(
+            self.room(work.output),
+            work.out,
+            self.room(work.input),
+            work.channels,
+            self.values[work.half],
+            work.window,
+            groups=work.groups,
+            pad_value=work.pad_value,
+            first=work.first,
+            params=self.optional(finish.params if finish is not None else None),
+            params_offset=Affine(finish.channel) if finish is not None else None,
+            requantize=finish.requantize if finish is not None else None,
+            residual=self.optional(residual.room if residual is not None else None),
+            residual_offset=Affine(residual.channel) if residual is not None else None,
+            sum=residual.law if residual is not None else None,
+            table=self.optional(finish.table if finish is not None else None),
+            layer=work.layer or None,
+        )
+
+    def vector(self, work: Vector) -> tile.VectorOp:
+        return tile.VectorOp(
+            work.kind,
+            self.room(work.output),
+            work.out,
+            self.room(work.lhs),
+            Affine(work.lhs_channel),
+            rhs=self.optional(work.rhs),
+            rhs_offset=Affine(work.rhs_channel) if work.rhs is not None else None,
+            params=self.optional(work.params),
+            params_offset=Affine(work.channel) if work.params is not None else None,
+            table=self.optional(work.table),
+            window=work.window,
+            law=work.law,
+            layer=work.layer or None,
+        )
+
+    def write(self, schedule: Schedule, layout: Layout) -> None:
         """Fill the schedule's body."""
         births: dict[int, list[Room]] = {}
         deaths: dict[int, list[Room]] = {}
-        rooms: dict[Room, None] = {}
-        for item in items:
-            for room in rooms_of(item):
-                rooms[room.root] = None
-        for room in rooms:
-            births.setdefault(room.first, []).append(room)
-            deaths.setdefault(room.last, []).append(room)
-        loads: dict[int, list[Transfer]] = {}
-        for transfer in transfers:
-            loads.setdefault(transfer.position, []).append(transfer)
-        for position, item in enumerate(items):
+        for room, (first, last) in layout.lives.items():
+            births.setdefault(first, []).append(room)
+            deaths.setdefault(last, []).append(room)
+        loads: dict[int, list[Load]] = {}
+        for load, position in zip(schedule.loads, layout.positions, strict=True):
+            loads.setdefault(position, []).append(load)
+        for position, work in enumerate(schedule.works):
             for room in births.get(position, []):
-                self.alloc(room)
-            for transfer in loads.get(position, []):
-                self.load(transfer)
-            self.item(item)
+                self.alloc(room, layout.addresses[room])
+            for load in loads.get(position, []):
+                self.load(load)
+            self.work(work)
             if dying := deaths.get(position):
                 self.body.append(tile.FreeOp([self.values[room] for room in dying]))
         block: Block = self.schedule.body.block

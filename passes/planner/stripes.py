@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dialects import cnn
+from passes.planner.mapping import ConvMapping
 from passes.planner.network import Buffer, Layer
-from sim.machine.description import Configuration
 
 Step = list[tuple[Layer, int, int]]
 """Layers with the rows [first, end) of their output that a step makes, in order."""
@@ -43,14 +43,14 @@ def leaves(layer: Layer, inside: set[Layer]) -> bool:
     )
 
 
-def row_multiple(layer: Layer, configurations: Mapping[Layer, Configuration]) -> int:
+def row_multiple(layer: Layer, mappings: Mapping[Layer, ConvMapping]) -> int:
     """Output rows that a layer makes together: pairs for Winograd, the copies of one input row for a resize."""
     if layer.is_conv:
-        return 2 if configurations[layer].algorithm == "winograd" else 1
+        return mappings[layer].rows_together
     return layer.op.factors.get_values()[0] if isinstance(layer.op, cnn.ResizeOp) else 1
 
 
-def progress(group: Group, configurations: Mapping[Layer, Configuration]) -> list[Step]:
+def progress(group: Group, mappings: Mapping[Layer, ConvMapping]) -> list[Step]:
     """The steps of a group, in order; a step ends a layer at a multiple of its ``row_multiple``."""
     inside = set(group.layers)
     makers: dict[Buffer, list[Layer]] = {}
@@ -62,7 +62,7 @@ def progress(group: Group, configurations: Mapping[Layer, Configuration]) -> lis
             for maker in makers.get(tensor.buffer, ()):
                 readers[maker].append((reader, which))
     exits = {layer for layer in group.layers if leaves(layer, inside)}
-    multiples = {layer: row_multiple(layer, configurations) for layer in group.layers}
+    multiples = {layer: row_multiple(layer, mappings) for layer in group.layers}
     done = dict.fromkeys(group.layers, 0)
     steps: list[Step] = []
     for stripe in range(1, group.stripes + 1):

@@ -10,7 +10,7 @@ import pytest
 
 from backend.emit import emit
 from passes.planner import search
-from passes.planner.pace import strided_cycles
+from passes.planner.cost import strided_cycles
 from sim.machine import laws
 from sim.machine.description import load
 from sim.machine.errors import ReconError
@@ -24,9 +24,9 @@ def test_expected_cycles_are_close_to_the_clock(monkeypatch: pytest.MonkeyPatch,
     original = search.prefetch
 
     def recorded(*arguments: Any, **options: Any) -> Any:
-        cost = original(*arguments, **options)
-        costs.append(cost.cycles)
-        return cost
+        layout = original(*arguments, **options)
+        costs.append(layout.cost.cycles)
+        return layout
 
     monkeypatch.setattr(search, "prefetch", recorded)
     ratios: list[float] = []

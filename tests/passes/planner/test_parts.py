@@ -10,20 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dialects import cnn
 from dialects.tile import Slice
 from passes.cnn_to_tile.segments import segments
 from passes.common import placement
-from passes.planner.blocks import Item, Room, rooms_of
-from passes.planner.candidates import NEVER, ConvShape, configurations, evaluate
-from passes.planner.configure import choose
+from passes.planner.candidates import NEVER, configurations, evaluate
+from passes.planner.configure import Convolution, choose
+from passes.planner.mapping import Axis, Block, ConvMapping, ConvShape, Loop
 from passes.planner.network import Layer, Network, network
 from passes.planner.options import Options
 from passes.planner.partition import Partition, Partitioner, alone
 from passes.planner.prefetch import prefetch
-from passes.planner.schedule import Schedule, finished_rows
+from passes.planner.rooms import Room
+from passes.planner.schedule import finished_rows, schedule
 from passes.planner.search import configured
-from passes.planner.space import Space
+from passes.planner.space import Space, Stay
 from passes.planner.stripes import Group, progress, rings
+from passes.planner.works import Fill, Pass
 from sim.machine import laws
 from sim.machine.description import Configuration, Machine, load
 from sim.machine.errors import ReconError
@@ -58,7 +61,7 @@ def test_blocks_cover_a_convolution_once_and_cost_what_is_said(seed: int) -> Non
     every = configurations(machine)
     table = evaluate(machine, shape, every)
     for index in dice.sample(range(len(every)), min(len(every), 12)):
-        c, blocking = every[index], table.blocking(index)
+        c = every[index]
         winograd = c.algorithm == "winograd"
         if table.cycles[index] >= NEVER:
             least = laws.words(machine, winograd, c.g, c.k, c.r, 1, 1, 1, shape.fy, shape.fx)
@@ -69,19 +72,24 @@ def test_blocks_cover_a_convolution_once_and_cost_what_is_said(seed: int) -> Non
                 or row > machine.array.accumulators
             )
             continue
-        blocks = list(Schedule.blocks(None, shape, blocking))  # pyright: ignore[reportArgumentType]
+        mapping = table.mapping(index)
         seen = np.zeros((shape.groups, shape.outputs, shape.inputs), np.int64)
         total = 0
-        several = blocking.inputs < shape.inputs
-        rows = min(blocking.rows, shape.oy) if several else shape.oy
-        for group, groups, output, outputs, source, inputs in blocks:
-            seen[group : group + groups, output : output + outputs, source : source + inputs] += 1
-            assert groups == 1 or (outputs, inputs) == (shape.outputs, shape.inputs)
-            words = laws.words(machine, winograd, c.g, c.k, c.r, groups, outputs, inputs, shape.fy, shape.fx)
+        several = mapping.is_split
+        rows = mapping.size(Axis.ROW)
+        for block in mapping.blocks:
+            seen[
+                block.group : block.group + block.groups,
+                block.output : block.output + block.outputs,
+                block.input : block.input + block.inputs,
+            ] += 1
+            assert block.groups == 1 or (block.outputs, block.inputs) == (shape.outputs, shape.inputs)
+            part = block.groups, block.outputs, block.inputs
+            words = laws.words(machine, winograd, c.g, c.k, c.r, *part, shape.fy, shape.fx)
             assert int(words) <= machine.array.half_words
-            one = cost(machine, shape, c, groups, outputs, inputs, rows)
+            one = cost(machine, shape, c, *part, rows)
             assert not several or int(one.accumulators) <= machine.array.accumulators
-            filled = int(laws.fill(machine, groups * outputs * inputs * shape.fy * shape.fx))
+            filled = int(laws.fill(machine, block.channels * block.inputs * shape.taps))
             total += max(int(one.busy), filled) * -(-shape.oy // rows)
         assert (seen == 1).all()
         if several or shape.groups > 1:
@@ -106,12 +114,12 @@ def swaps_and_images(machine: Machine, costs: np.ndarray[Any, Any], path: tuple[
 def test_the_chosen_path_is_the_best_there_is(seed: int) -> None:
     dice = random.Random(seed)
     machine = altered(array={"lanes": 16, "winograd": "none"})
-    shapes = [(f"l{i}", random_shape(dice)) for i in range(3)]
+    layers = [Convolution(f"l{i}", random_shape(dice)) for i in range(3)]
     every = configurations(machine)
-    costs = np.stack([evaluate(machine, shape, every).cycles for _, shape in shapes])
+    costs = np.stack([evaluate(machine, layer.shape, every).cycles for layer in layers])
     moved = dice.choice([0, 1000, 1_000_000])
-    found = choose(machine, shapes, dram_bytes=moved)
-    own = swaps_and_images(machine, costs, tuple(every.index(c) for c in found), moved)
+    found = choose(machine, layers, dram_bytes=moved)
+    own = swaps_and_images(machine, costs, tuple(every.index(m.configuration) for m in found), moved)
     best = min(swaps_and_images(machine, costs, path, moved) for path in itertools.product(range(len(every)), repeat=3))
     assert own <= best * 1.001
 
@@ -120,21 +128,38 @@ def test_pins_and_single_configurations() -> None:
     machine = load("edge1k")
     wide = ConvShape(1, 64, 64, 3, 3, 1, 1, 1, 1, 28, 28, True)
     deep = ConvShape(64, 1, 1, 3, 3, 1, 1, 1, 1, 28, 28, False)
-    shapes = [("a", wide), ("b", deep), ("c", wide)]
-    free = choose(machine, shapes)
+
+    def chosen(third: str | None = None, **options: bool) -> list[Configuration]:
+        pin = Configuration.parse(third) if third is not None else None
+        layers = [Convolution("a", wide), Convolution("b", deep), Convolution("c", wide, pin)]
+        return [mapping.configuration for mapping in choose(machine, layers, **options)]
+
+    free = chosen()
     assert free[0] == free[2] != free[1]
     assert free[0].algorithm == "winograd"
-    pin = Configuration.parse("direct g1 k64 r4 p4")
-    assert choose(machine, shapes, {"c": pin})[2] == pin
-    assert len(set(choose(machine, shapes, single=True))) == 1
+    assert chosen("direct g1 k64 r4 p4")[2] == Configuration.parse("direct g1 k64 r4 p4")
+    assert len(set(chosen(single=True))) == 1
     assert choose(machine, []) == []
     reason = "four times its sums could overflow int32, or its weights have a zero point"
     with pytest.raises(ReconError, match=rf"^Layer b cannot run in winograd g1 k4 r4 p4 on edge1k: {reason}\.$"):
-        choose(machine, shapes, {"b": Configuration.parse("winograd g1 k4 r4 p4")})
+        choose(machine, [Convolution("b", deep, Configuration.parse("winograd g1 k4 r4 p4"))])
     small = dataclasses.replace(machine, array=dataclasses.replace(machine.array, lanes=4, half_words=8))
     message = r"^Layer a fits no configuration of edge1k: its kernel is too large for L1\.$"
     with pytest.raises(ReconError, match=message):
-        choose(small, [("a", dataclasses.replace(wide, fy=9, fx=9, winograd=False))])
+        choose(small, [Convolution("a", dataclasses.replace(wide, fy=9, fx=9, winograd=False))])
+
+
+def test_a_nest_is_walked_in_its_order_and_covers_every_axis() -> None:
+    shape = ConvShape(1, 10, 6, 3, 3, 1, 1, 1, 1, 7, 5, False)
+    loops = (Loop(Axis.ROW, 4, 2), Loop(Axis.OUTPUT, 8), Loop(Axis.INPUT, 4))
+    mapping = ConvMapping(shape, Configuration.parse("direct g1 k8 r2 p1"), loops)
+    assert mapping.blocks == (
+        Block(0, 1, 0, 8, 0, 4), Block(0, 1, 0, 8, 4, 2), Block(0, 1, 8, 2, 0, 4), Block(0, 1, 8, 2, 4, 2)
+    )  # fmt: skip
+    assert list(mapping.steps(0, 7)) == [(rows, block) for rows in ((0, 4), (4, 7)) for block in mapping.blocks]
+    turned = dataclasses.replace(mapping, loops=loops[::-1])
+    assert [block.input for block in turned.blocks] == [0, 0, 4, 4]
+    assert [rows for rows, _ in turned.steps(0, 7)] == [(0, 4), (4, 7)] * 4
 
 
 # ------------------------------------------------------------------------------------------------ whole networks
@@ -157,7 +182,7 @@ class Planned:
 
     net: Network
     machine: Machine
-    chosen: dict[Layer, Configuration]
+    chosen: dict[Layer, ConvMapping]
     partitioner: Partitioner
     budget: int
     partition: Partition
@@ -171,7 +196,7 @@ def partitions() -> list[Planned]:
         crowd = max(Partitioner(load("edge1k"), net, {}).live(), default=0)
         machine = altered(sram={"bytes": max(2048, crowd * dice.choice([40, 60, 80]) // 100 + 1024)})
         try:
-            chosen = configured(machine, net, {}, Options())
+            chosen = configured(machine, net, Options())
             partitioner = Partitioner(machine, net, chosen)
             budget = machine.sram.bytes * 85 // 100
             partition = partitioner.cut(budget)
@@ -257,7 +282,7 @@ def test_first_layers_work_while_a_large_input_comes() -> None:
     y = net.conv(net.conv(x, 32, (3, 3), (1, 1, 1, 1)), 32, (3, 3), (1, 1, 1, 1))
     found = network([op for op in net.block.ops], [x], [y])
     machine = load("edge4k")
-    cutter = Partitioner(machine, found, configured(machine, found, {}, Options()))
+    cutter = Partitioner(machine, found, configured(machine, found, Options()))
     whole = alone(found)
     opened = cutter.opened(whole, machine.sram.bytes)
     assert [len(group.layers) for group in opened.groups] == [2]
@@ -269,46 +294,48 @@ def test_first_layers_work_while_a_large_input_comes() -> None:
         if group.stripes > 1
     )
     assert cutter.opened(whole, 0) == whole
-    assert Partitioner(machine, found, cutter.configurations, longest=1).opened(whole, machine.sram.bytes) == whole
+    assert Partitioner(machine, found, cutter.mappings, longest=1).opened(whole, machine.sram.bytes) == whole
 
 
 def test_rows_are_finished_by_the_last_item_that_writes_them() -> None:
-    def item(first: int, rows: int) -> Item:
-        return Item("conv", "c", options={"out": Slice.of((first, 0, 0), (rows, 4, 4))})
+    room, box = Room("r", (8, 4, 4)), Slice.of((0, 0, 0), (1, 1, 1))
+    fill = Fill("c", 0, room, box, Configuration.parse("direct g1 k1 r1 p1"), 1, 0)
+    one = Pass("c", room, box, room, box, fill, cnn.WindowAttr.of((1, 1)), 1, 0, True, None)
 
-    fill = Item("fill", "c")
-    assert finished_rows([fill, item(0, 8), fill, item(0, 3), item(3, 5)]) == [None, None, None, (0, 3), (3, 8)]
-    assert finished_rows([item(0, 4), item(4, 4)]) == [(0, 4), (4, 8)]
-    assert finished_rows([item(0, 6), item(4, 4)]) == [(0, 4), (4, 8)]
+    def made(first: int, rows: int) -> Pass:
+        return dataclasses.replace(one, out=Slice.of((first, 0, 0), (rows, 4, 4)))
+
+    assert finished_rows([fill, made(0, 8), fill, made(0, 3), made(3, 5)]) == [None, None, None, (0, 3), (3, 8)]
+    assert finished_rows([made(0, 4), made(4, 4)]) == [(0, 4), (4, 8)]
+    assert finished_rows([made(0, 6), made(4, 4)]) == [(0, 4), (4, 8)]
     assert finished_rows([]) == []
 
 
 def test_rooms_that_live_together_lie_apart() -> None:
     for seed in range(40):
         dice = random.Random(seed)
-        rooms: list[Room] = []
+        results: list[Stay] = []
+        loads: list[Stay] = []
         for number in range(60):
             first = dice.randrange(80)
-            room = Room(f"r{number}", (dice.randrange(1, 3000),), first=first, last=first + dice.randrange(12))
-            room.loaded = dice.random() < 0.5
-            rooms.append(room)
-        space = Space(40_000, len(rooms))
-        lost = space.from_above([room for room in rooms if not room.loaded])
-        if lost is not None:
+            room = Room(f"r{number}", (dice.randrange(1, 3000),))
+            (loads if dice.random() < 0.5 else results).append(Stay(room, first, first + dice.randrange(12)))
+        space = Space(40_000)
+        if space.from_above(results) is not None:
             continue
         finished = np.cumsum(np.array([dice.randrange(100) for _ in range(100)]))
-        placed = [room for room in rooms if not room.loaded]
-        for room in sorted((room for room in rooms if room.loaded), key=lambda room: room.first):
-            before = [other for other in placed if other.last < room.first]
-            ready = space.place(room, finished)
+        placed = list(results)
+        for stay in sorted(loads, key=lambda stay: stay.first):
+            before = [other for other in placed if other.last < stay.first]
+            ready = space.place(stay, finished)
             if ready < 0:
                 continue
-            met = [o for o in before if o.address < room.address + room.bytes and room.address < o.address + o.bytes]
+            at = space.addresses[stay.room]
+            met = [o for o in before if 0 < space.addresses[o.room] + o.bytes - at < o.bytes + stay.bytes]
             assert ready >= max((int(finished[other.last]) for other in met), default=0)
-            placed.append(room)
-        sizes, lives = [r.size for r in placed], [(r.first, r.last) for r in placed]
-        births, deaths = [a for a, _ in lives], [b for _, b in lives]
-        assert placement.fits(sizes, births, deaths, [r.address for r in placed], 40_000)
+            placed.append(stay)
+        sizes, births, deaths = ([s.room.size for s in placed], [s.first for s in placed], [s.last for s in placed])
+        assert placement.fits(sizes, births, deaths, [space.addresses[s.room] for s in placed], 40_000)
 
 
 @pytest.mark.parametrize("ahead", [True, False])
@@ -316,25 +343,20 @@ def test_loads_stand_in_the_order_of_need_and_before_it(cuts: list[Planned], ahe
     checked = 0
     for planned in cuts:
         for partition in (planned.partition, alone(planned.net)):
-            schedule = Schedule(planned.machine, planned.net, planned.chosen, partition.groups, partition.spilled)
+            ordered = schedule(planned.machine, planned.net, planned.chosen, partition)
             try:
-                prefetch(planned.machine, schedule.items, schedule.pending, ahead=ahead)
+                layout = prefetch(planned.machine, ordered, ahead=ahead)
             except ReconError:
                 continue
             checked += 1
-            positions = [t.position for t in schedule.pending]
-            assert positions == sorted(positions)
-            readers: dict[Room, int] = {}
-            for position, item in enumerate(schedule.items):
-                for room in rooms_of(item):
-                    readers.setdefault(room.root, position)
-            for transfer in schedule.pending:
-                root = transfer.room.root
-                assert transfer.earliest <= transfer.position <= transfer.need
-                assert 0 <= root.first <= min(transfer.position, readers[root])
-                assert 0 <= root.address <= planned.machine.sram.bytes - root.size
-                if not ahead and transfer.position < transfer.need:
-                    assert schedule.items[transfer.position].layer == transfer.layer
+            assert list(layout.positions) == sorted(layout.positions)
+            for load_, position in zip(ordered.loads, layout.positions, strict=True):
+                root = load_.room.root
+                assert load_.earliest <= position <= load_.need
+                assert 0 <= layout.lives[root][0] <= min(position, ordered.lives[root][0])
+                assert 0 <= layout.addresses[root] <= planned.machine.sram.bytes - root.size
+                if not ahead and position < load_.need:
+                    assert ordered.works[position].layer == load_.layer
     assert checked > 10
 
 
@@ -342,9 +364,10 @@ def test_a_plan_is_the_same_every_time() -> None:
     def made() -> list[tuple[Any, ...]]:
         net = read(302)
         machine = random_machine(302)
-        schedule = Schedule(machine, net, configured(machine, net, {}, Options()), alone(net).groups)
-        prefetch(load("edge4k"), schedule.items, schedule.pending)
-        return [(t.room.name, t.room.root.address, t.position) for t in schedule.pending]
+        ordered = schedule(machine, net, configured(machine, net, Options()), alone(net))
+        layout = prefetch(load("edge4k"), ordered)
+        loads = zip(ordered.loads, layout.positions, strict=True)
+        return [(one.room.name, layout.addresses[one.room.root], position) for one, position in loads]
 
     assert made() == made()
 
@@ -360,7 +383,7 @@ def test_planning_time_grows_with_the_network_not_its_square() -> None:
         (ops,) = segments(function)  # pyright: ignore[reportArgumentType]
         found = network(ops, [ops[0].operands[0]], [ops[-1].results[0]])
         machine = altered(sram={"bytes": 12 * 1024})
-        chosen = configured(machine, found, {}, Options())
+        chosen = configured(machine, found, Options())
         partitioner = Partitioner(machine, found, chosen)
         partitioner.cut(machine.sram.bytes)
         return len(partitioner.known_rings)

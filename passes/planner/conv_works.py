@@ -1,0 +1,124 @@
+"""A convolution as works: fills of blocks into the two L1 halves in turn, and the passes over each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from dialects.tile import Slice
+from passes.planner import numbers
+from passes.planner.cost import block_cycles
+from passes.planner.layer_constants import weight_rooms
+from passes.planner.mapping import Block, ConvMapping, Span, cuts
+from passes.planner.network import Layer, makers
+from passes.planner.rooms import ActivationRooms, Load, Room
+from passes.planner.works import Fill, Finish, Pass, Residual
+from sim.machine.description import Machine
+
+TILE_CYCLES = 1200
+"""A layer that should overlap with another engine is cut into tiles of about this length, and at most MAX_TILES."""
+
+MAX_TILES = 8
+
+
+def meets_other_engine(layer: Layer) -> bool:
+    """Whether a convolution reads from or writes for the vector unit or DRAM."""
+    return (
+        layer.output.is_output
+        or any(t.is_input or any(not maker.is_conv for maker in makers(t)) for t in layer.inputs)
+        or any(not reader.is_conv for t in layer.output.buffer.tensors for reader in t.consumers)
+    )
+
+
+@dataclass
+class Halves:
+    """What the two halves of L1 hold, and which is written next."""
+
+    held: tuple[tuple[Layer, Block, Fill] | None, tuple[Layer, Block, Fill] | None] = (None, None)
+    following: int = 0
+
+    def find(self, layer: Layer, block: Block) -> Fill | None:
+        """The fill that brought a block, if it is there still."""
+        return next((one[2] for one in self.held if one is not None and one[:2] == (layer, block)), None)
+
+    def put(self, layer: Layer, block: Block, fill: Fill) -> None:
+        self.held = ((layer, block, fill), self.held[1]) if fill.half == 0 else (self.held[0], (layer, block, fill))
+        self.following = 1 - fill.half
+
+
+class ConvWorks:
+    """Makes the works of convolutions, in the order of the plan: it knows which weights L1 holds."""
+
+    def __init__(self, machine: Machine, rooms: ActivationRooms, mappings: Mapping[Layer, ConvMapping]):
+        self.machine = machine
+        self.rooms = rooms
+        self.mappings = mappings
+        self.loads: list[Load] = []
+        self._weights: dict[Layer, Mapping[Block, tuple[Room, int, int]]] = {}
+        self._halves = Halves()
+
+    def works(self, layer: Layer, span: Span, constants: Mapping[str, Room]) -> Iterator[Fill | Pass]:
+        """Fills and passes of output rows [first, end) of a convolution; queues the loads of its weights."""
+        mapping = self.mappings[layer]
+        if layer not in self._weights:
+            self._weights[layer], loads = weight_rooms(self.machine, layer, mapping)
+            self.loads += loads
+        tiled = meets_other_engine(layer) and not mapping.is_split
+        for rows, block in mapping.steps(*span):
+            fill = self._halves.find(layer, block)
+            if fill is None:
+                fill = self._fill(layer, mapping, block)
+                yield fill
+            tiles = [rows]
+            if tiled and block in (mapping.blocks[0], mapping.blocks[-1]):
+                tiles = self._tiles(mapping, block, rows)
+            for tile in tiles:
+                self._halves.following = 1 - fill.half
+                yield self._pass(layer, mapping, block, tile, fill, constants)
+
+    def _tiles(self, mapping: ConvMapping, block: Block, rows: Span) -> list[Span]:
+        """Rows cut so that another engine can work on some while the array makes others."""
+        count, height = rows[1] - rows[0], mapping.shape.oy
+        busy = block_cycles(self.machine, mapping, block, height) * count // height
+        most = -(-MAX_TILES * count // height)
+        return cuts(*rows, min(most, max(1, busy // TILE_CYCLES)), mapping.rows_together)
+
+    def _fill(self, layer: Layer, mapping: ConvMapping, block: Block) -> Fill:
+        shape = mapping.shape
+        room, k, c = self._weights[layer][block]
+        box = Slice.of(
+            (block.first_channel(shape) - k, 0, 0, block.input - c), (block.channels, shape.fy, shape.fx, block.inputs)
+        )
+        zero = layer.conv.weight_zero.value.data
+        fill = Fill(layer.name, self._halves.following, room, box, mapping.configuration, block.groups, zero)
+        self._halves.put(layer, block, fill)
+        return fill
+
+    def _pass(
+        self, layer: Layer, mapping: ConvMapping, block: Block, rows: Span, fill: Fill, constants: Mapping[str, Room]
+    ) -> Pass:
+        shape = mapping.shape
+        source, target = layer.inputs[0], layer.output
+        k, c = block.first_channel(shape), block.group * shape.inputs + block.input
+        is_last = block.input + block.inputs == shape.inputs
+        return Pass(
+            layer=layer.name,
+            output=self.rooms.of(target),
+            out=Slice.of((rows[0], 0, target.offset + k), (rows[1] - rows[0], shape.ox, block.channels)),
+            input=self.rooms.of(source),
+            channels=Slice.of((source.offset + c,), (block.groups * block.inputs,)),
+            half=fill,
+            window=layer.window,
+            groups=block.groups,
+            pad_value=source.type.zero.data,
+            first=block.input == 0,
+            finish=self._finish(layer, k, constants) if is_last else None,
+        )
+
+    def _finish(self, layer: Layer, k: int, constants: Mapping[str, Room]) -> Finish:
+        op = layer.conv
+        residual: Residual | None = None
+        if op.sum is not None:
+            other = layer.inputs[1]
+            residual = Residual(self.rooms.of(other), other.offset + k, numbers.residual_sum(op, other.type))
+        return Finish(constants["params"], k, numbers.requantize(op), residual, constants.get("table"))

@@ -1,0 +1,148 @@
+"""What things cost: the machine's laws on the planner's own records. No other file of the planner calls them.
+
+The laws work in bulk, so each function here takes as much at once as its caller has: every configuration of a machine,
+or every pass of a plan.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from passes.planner.mapping import Block, ConvMapping, ConvShape
+from passes.planner.rooms import dram_shape
+from passes.planner.works import Fill, LoadImage, Pass, Store, Vector, Work
+from sim.machine import laws
+from sim.machine.description import Configuration, Machine
+from sim.machine.laws import ceil_div
+
+Numbers = laws.Numbers
+
+
+class Lanes(NamedTuple):
+    """How the array's lanes are used: one configuration as numbers, or many as columns."""
+
+    winograd: Numbers
+    g: Numbers
+    k: Numbers
+    r: Numbers
+    p: Numbers
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Lanes:
+        c = configuration
+        return cls(c.algorithm == "winograd", c.g, c.k, c.r, c.p)
+
+    @classmethod
+    def columns(cls, configurations: Sequence[Configuration]) -> Lanes:
+        """One entry per configuration."""
+        rows: Any = np.array([cls.of(c) for c in configurations], np.int64).reshape(-1, 5)
+        return cls(*rows.T)
+
+
+def conv_cost(
+    machine: Machine, shape: ConvShape, lanes: Lanes, groups: Numbers, outputs: Numbers, inputs: Numbers, oy: Numbers
+) -> laws.ConvCost:
+    """The law of a last pass over so many groups, output and input channels of a convolution, for oy rows."""
+    return laws.conv(
+        machine,
+        **lanes._asdict(),
+        groups=groups,
+        outputs=outputs,
+        inputs=inputs,
+        fy=shape.fy,
+        fx=shape.fx,
+        sx=shape.sx,
+        dx=shape.dx,
+        oy=oy,
+        ox=shape.ox,
+        last=1,
+    )
+
+
+@functools.lru_cache(maxsize=16384)
+def block_cycles(machine: Machine, mapping: ConvMapping, block: Block, oy: int) -> int:
+    """Cycles of one pass over oy rows with a block's weights."""
+    lanes = Lanes.of(mapping.configuration)
+    return int(conv_cost(machine, mapping.shape, lanes, block.groups, block.outputs, block.inputs, oy).busy)
+
+
+def fill_cycles(machine: Machine, weight_bytes: int) -> int:
+    """Cycles of a fill."""
+    return int(laws.fill(machine, weight_bytes))
+
+
+def swap_cycles(machine: Machine) -> int:
+    """Cycles in which active and shadow slot change places."""
+    return laws.configure(machine)
+
+
+def image_cycles(machine: Machine, from_sram: bool) -> int:
+    """Cycles that the load of a configuration image takes."""
+    store = machine.configuration
+    return store.sram_load if from_sram else channel_cycles(machine, store.image_bytes)
+
+
+def channel_cycles(machine: Machine, size: int) -> int:
+    """Cycles the DRAM channel needs for a contiguous, aligned transfer."""
+    return int(laws.channel(machine, 1, ceil_div(size, machine.dram.burst)))
+
+
+def strided_cycles(machine: Machine, shape: tuple[int, ...], origin: tuple[int, ...], sizes: tuple[int, ...]) -> int:
+    """Cycles the DRAM channel needs for a box of an array: every run touches whole bursts."""
+    if sizes[1:] == shape[1:]:
+        return channel_cycles(machine, math.prod(sizes))
+    *outer, inner, run = sizes
+    *_, columns, row = shape
+    *_, column, first = origin
+    moved = laws.transfer(machine.dram.burst, column * row + first, run, inner, row, math.prod(outer), row * columns)
+    return int(laws.channel(machine, moved.runs, moved.bursts))
+
+
+def vector_cycles(machine: Machine, work: Vector) -> int:
+    """Cycles of an operation of the vector unit."""
+    oy, ox, channels = work.out.sizes
+    (fy, fx), _, (sy, sx), _ = work.window.values if work.window is not None else ((1, 1), (), (1, 1), ())
+    iy, ix = work.lhs.shape[:2]
+    return int(
+        laws.vector(machine, work.kind, oy=oy, ox=ox, channels=channels, fy=fy, fx=fx, sy=sy, sx=sx, iy=iy, ix=ix)
+    )
+
+
+def pass_costs(machine: Machine, passes: Sequence[Pass]) -> laws.ConvCost:
+    """The law of every pass at once."""
+    rows: list[tuple[int, ...]] = []
+    for one in passes:
+        (fy, fx), _, (_, sx), (_, dx) = one.window.values
+        oy, ox, outputs = one.out.sizes
+        groups, inputs = one.groups, one.channels.sizes[0]
+        shape = (groups, outputs // groups, inputs // groups, fy, fx, sx, dx, oy, ox, one.finish is not None)
+        rows.append((*Lanes.of(one.configuration), *shape))
+    names = (*Lanes._fields, "groups", "outputs", "inputs", "fy", "fx", "sx", "dx", "oy", "ox", "last")
+    columns = np.array(rows, np.int64).reshape(-1, len(names)).T
+    return laws.conv(machine, **dict(zip(names, columns, strict=True)))
+
+
+def busy_cycles(machine: Machine, works: Sequence[Work]) -> tuple[list[int], int]:
+    """Cycles each work keeps its engine busy (stores: the DRAM channel), and the bytes that passes stream in all."""
+    cost = pass_costs(machine, [work for work in works if isinstance(work, Pass)])
+    busy = iter(cost.busy.tolist())
+    cycles: list[int] = []
+    for work in works:
+        if isinstance(work, Pass):
+            cycles.append(next(busy))
+        elif isinstance(work, Fill):
+            cycles.append(fill_cycles(machine, math.prod(work.slice.sizes)))
+        elif isinstance(work, Vector):
+            cycles.append(vector_cycles(machine, work))
+        elif isinstance(work, Store):
+            cycles.append(strided_cycles(machine, dram_shape(work.target), work.target_offset, work.sizes))
+        elif isinstance(work, LoadImage):
+            cycles.append(image_cycles(machine, work.copy is not None))
+        else:
+            cycles.append(swap_cycles(machine))
+    return cycles, int(cost.input_bytes.sum() + cost.output_bytes.sum())

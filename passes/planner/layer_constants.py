@@ -1,0 +1,62 @@
+"""Parameters, tables and weights of layers: the rooms they lie in, and the loads that bring them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dialects.recon import BlobAttr
+from passes.planner import numbers
+from passes.planner.candidates import chunk_bytes
+from passes.planner.mapping import Block, ConvMapping, cuts
+from passes.planner.network import Layer
+from passes.planner.rooms import Constant, Load, Room, whole
+from sim.machine.description import Machine
+
+PIECE = 48 * 1024
+"""A load moves about this many bytes: small enough not to hold up a configuration image behind it."""
+
+
+def constants_of(layer: Layer) -> tuple[dict[str, Room], list[Load]]:
+    """A layer's parameters and table (``params``, ``table``), each in a room of its own, and the loads."""
+    found: dict[str, BlobAttr] = {}
+    op: Any = layer.op
+    if layer.is_conv:
+        found["params"] = numbers.parameters(layer.conv, layer.inputs[0].type)
+        if layer.conv.table is not None:
+            found["table"] = layer.conv.table
+    elif layer.kind == "affine":
+        found["params"] = numbers.affine_parameters(op)
+    elif layer.kind == "table":
+        found["table"] = op.table
+    rooms = {name: Room(f"{layer.name}_{name}", blob.shape) for name, blob in found.items()}
+    return rooms, [whole(rooms[name], Constant(blob, blob.shape), layer.name) for name, blob in found.items()]
+
+
+def weight_rooms(
+    machine: Machine, layer: Layer, mapping: ConvMapping
+) -> tuple[Mapping[Block, tuple[Room, int, int]], list[Load]]:
+    """For each block its room, and the output and input channel the room starts at; and the loads of all.
+
+    Blocks share a room up to ``chunk_bytes``; one that holds a part of the input channels has its own.
+    """
+    shape, chunk = mapping.shape, chunk_bytes(machine)
+    batches: list[list[Block]] = []
+    for block in mapping.blocks:
+        is_whole = block.inputs == shape.inputs
+        held = sum(other.channels for other in batches[-1]) * shape.taps * block.inputs if batches else chunk
+        if not (is_whole and held < chunk):
+            batches.append([])
+        batches[-1].append(block)
+    found: dict[Block, tuple[Room, int, int]] = {}
+    loads: list[Load] = []
+    source = Constant(layer.conv.weights, layer.conv.weights.shape)
+    for batch in batches:
+        k, c = batch[0].first_channel(shape), batch[0].input
+        outputs, inputs = batch[-1].first_channel(shape) + batch[-1].channels - k, batch[0].inputs
+        room = Room(f"{layer.name}_w{k}", (outputs, shape.fy, shape.fx, inputs))
+        for first, end in cuts(0, outputs, outputs * shape.taps * inputs // PIECE):
+            sizes = (end - first, shape.fy, shape.fx, inputs)
+            loads.append(Load(room, (first, 0, 0, 0), source, (k + first, 0, 0, c), sizes, layer.name))
+        found |= dict.fromkeys(batch, (room, k, c))
+    return found, loads
