@@ -48,4 +48,7 @@ def test_trained_model(name: str) -> None:
     found, wanted = evaluate(module, feeds), run_integer(path, feeds)
     assert found.keys() == wanted.keys()
     for output, value in wanted.items():
-        np.testing.assert_array_equal(found[output], value, strict=True)
+        if value.dtype == np.float32:  # the host's Softmax is ONNX Runtime's: the last bits are its own
+            np.testing.assert_allclose(found[output], value, rtol=1e-6, atol=1e-12, strict=True)
+        else:
+            np.testing.assert_array_equal(found[output], value, strict=True)
