@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n auto
 LENGTH ?= normal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test verify bench lint format types floors filecheck pytest docs clean
+.PHONY: help run test verify bench lint format types floors filecheck pytest wheel docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -47,6 +47,9 @@ filecheck: $(STAMP) ## textual tests of dialects and passes
 
 pytest: $(STAMP) ## the Python tests; PYTEST_ARGS='-k name' selects
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+wheel: $(STAMP) ## build the wheel, install it into an environment of its own and use it there
+	@$(BIN)/python -m tests.wheel
 
 docs: $(STAMP) ## write the generated pages of docs/ again
 	@$(BIN)/python -m tools.docs

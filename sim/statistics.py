@@ -108,6 +108,9 @@ class Statistics:
     energy: EnergyEstimate = dataclasses.field(metadata={"doc": "an estimate from the machine file's unit energies"})
     layers: tuple[LayerStatistics, ...] = field(metadata=doc("one entry per row of the layer table"))
 
+    def __repr__(self) -> str:
+        return f"Statistics({self.model!r} on {self.machine}: {self.cycles:,} cycles, {self.macs:,} MACs)"
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, in the order of the schema."""
         return dataclasses.asdict(self)

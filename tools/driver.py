@@ -1,10 +1,6 @@
-"""The Python interface: compile a model, run a program.
+"""The road from a model to a program, as every tool takes it; people come in by the module ``recon``.
 
-    program = compile_model("model.onnx", machine="edge1k")
-    result = run_program(program, {"input": array})
-    result.outputs["output"], result.statistics.cycles
-
-Both are pure functions of their arguments, raise ReconError for what a user can mend, and keep no state.
+All are pure functions of their arguments, raise ReconError for what a user can mend, and keep no state.
 """
 
 from __future__ import annotations
@@ -33,6 +29,8 @@ from tools.runtime import Result, run_program
 from tools.terminal import diagnostics
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from tools.validation.validate import Validator
 
 __all__ = ["DEFAULT_MACHINE", "Result", "compile_model", "lower", "make_context", "read_module", "run_program"]
@@ -51,14 +49,23 @@ def make_context() -> Context:
     return context
 
 
+def name_of(model: str | Path | ModelProto) -> str:
+    """What messages call the model: its path, or the name of its graph."""
+    return str(model) if isinstance(model, (str, Path)) else model.graph.name or "the model"
+
+
 def read_module(
-    path: str | Path, context: Context, input_shapes: Mapping[str, Sequence[int]] | None = None
+    model: str | Path | ModelProto, context: Context, input_shapes: Mapping[str, Sequence[int]] | None = None
 ) -> ModuleOp:
-    """The IR of an ``.onnx`` model or of textual IR at any level, its constants at hand.
+    """The IR of an ONNX model (a path, or in memory) or of textual IR at any level, its constants at hand.
 
     Raises ReconError for files that are missing or hold something else.
     """
-    path = Path(path)
+    if not isinstance(model, (str, Path)):
+        from passes.onnx.import_onnx import import_model
+
+        return import_model(_serialised(model), input_shapes, name_of(model))
+    path = Path(model)
     if path.suffix != ".mlir":
         from passes.onnx.import_onnx import import_model
 
@@ -77,6 +84,15 @@ def read_module(
         raise ReconError(diagnostics.describe(error)) from None
     read_constants(module, path.parent)
     return module
+
+
+def _serialised(model: ModelProto) -> bytes:
+    try:
+        return model.SerializeToString()
+    except Exception as error:  # protobuf has no common type for what is too large or half filled
+        raise ReconError(
+            f"{name_of(model)}: this model cannot be serialised ({error}); above 2 GB it has to come from a file."
+        ) from None
 
 
 def lower(
@@ -122,7 +138,7 @@ def lower(
 
 
 def compile_model(
-    path: str | Path,
+    model: str | Path | ModelProto,
     machine: str | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     assume_int8: bool = False,
@@ -131,7 +147,7 @@ def compile_model(
     validator: Validator | None = None,
     options: Planning | None = None,
 ) -> Program:
-    """Compile an ONNX model, or IR of any level, to a program.
+    """Compile an ONNX model (a path, or in memory), or IR of any level, to a program.
 
     ``machine`` is a name or a TOML file (default ``edge4k``; a plan names its own); ``image`` records how pictures
     become inputs; ``validator`` checks every pass and the program; ``options`` are the planner's. Raises ReconError,
@@ -143,10 +159,10 @@ def compile_model(
     context = make_context()
     if report is not None:
         report("reading the model")
-    module = read_module(path, context, input_shapes)
+    module = read_module(model, context, input_shapes)
     if machine is not None:
-        check_planned_machine(module, machine, str(path))
-    check_unplanned(module, options, str(path))
+        check_planned_machine(module, machine, name_of(model))
+    check_unplanned(module, options, name_of(model))
     start = level_of(module)
     if LEVELS.index(start) < LEVELS.index("tile"):
         machine = machine or DEFAULT_MACHINE

@@ -1,6 +1,6 @@
 """Running a program: machine segments on the simulator, host segments by their meaning, in order.
 
-Part of the Python interface ``tools.driver``, and apart from it because a run needs nothing of the compiler.
+Apart from ``tools.driver`` because a run needs nothing of the compiler.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ class Result:
 
     outputs: dict[str, Tensor]
     statistics: Statistics
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(f"{name} {_said(t.dtype.name, t.shape)}" for name, t in self.outputs.items())
+        return f"Result({outputs or 'timed only'}; {self.statistics!r})"
 
 
 def check_inputs(program: Program, inputs: Mapping[str, Tensor]) -> None:

@@ -145,6 +145,13 @@ class Program:
     def host_operators(self) -> tuple[str, ...]:
         return tuple(op for s in self.segments if isinstance(s, HostSegment) for op in s.operators)
 
+    def __repr__(self) -> str:
+        macs = sum(layer.macs for layer in self.layers)
+        return (
+            f"Program({self.model!r} for {self.machine.name}: {len(self.layers)} layers, {macs:,} MACs, "
+            f"{self.predicted_cycles:,} cycles predicted)"
+        )
+
     def to_bytes(self) -> bytes:
         """The file's content; equal programs give equal bytes."""
         tensors: dict[str, npt.NDArray[Any]] = {"constants": self.constants}

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.emit import emit
 from passes.common.levels import LEVELS, level_of
@@ -18,10 +18,13 @@ from sim.machine.description import load
 from sim.machine.errors import ReconError
 from sim.machine.program import Program
 from sim.statistics import Statistics
-from tools.driver import Report, lower, make_context, read_module
+from tools.driver import Report, lower, make_context, name_of, read_module
 from tools.options import FREEDOMS, Planning
 from tools.reports.report import operator
 from tools.runtime import run_program
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 class Study:
@@ -29,17 +32,17 @@ class Study:
 
     def __init__(
         self,
-        path: str | Path,
+        model: str | Path | ModelProto,
         input_shapes: Mapping[str, Sequence[int]] | None = None,
         assume_int8: bool = False,
         report: Report | None = None,
     ):
         self.context = make_context()
-        self.module = read_module(path, self.context, input_shapes)
+        self.module = read_module(model, self.context, input_shapes)
         level = level_of(self.module)
         if LEVELS.index(level) > LEVELS.index("cnn"):
             raise ReconError(
-                f"{path}: this is at level {level} and holds one plan; compare makes several from a model."
+                f"{name_of(model)}: this is at level {level} and holds one plan; compare makes several from a model."
             )
         lower(self.module, "cnn", self.context, assume_int8=assume_int8, report=report)
 
@@ -95,6 +98,10 @@ class Comparison:
         """How many layers are depthwise convolutions."""
         return sum(operator(layer.op, layer.shape).startswith("depthwise") for layer in self.first.layers)
 
+    def __repr__(self) -> str:
+        plans = ", ".join(f"{p.machine} {p.statistics.cycles:,}" if p.statistics else p.machine for p in self.machines)
+        return f"Comparison({self.model!r}: cycles on {plans})"
+
     def to_json(self) -> dict[str, Any]:
         """Plain data; ``statistics`` as ``recon run --stats`` writes them."""
         return {
@@ -109,7 +116,7 @@ class Comparison:
 
 
 def compare(
-    path: str | Path,
+    model: str | Path | ModelProto,
     machines: Sequence[str],
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     assume_int8: bool = False,
@@ -133,7 +140,7 @@ def compare(
             report(doing)
 
     tell("reading the model")
-    study = Study(path, input_shapes, assume_int8, report)
+    study = Study(model, input_shapes, assume_int8, report)
     options = options or Planning()
     tell(f"planning for {machines[0]}")
     plans = [Plan(machines[0], "", _cost(study, machines[0], options))]

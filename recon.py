@@ -1,0 +1,230 @@
+"""recon from Python: compile an ONNX model, run the program, compare machines.
+
+    import recon
+
+    program = recon.compile("model.onnx", machine="edge1k")
+    result = recon.run(program, {"input": array})
+    result.outputs["output"], result.statistics.cycles
+
+This module is the one name to import; the packages behind it (``tools``, ``sim``, …) have plain names that a project
+may well have too. So they are imported when something is asked for, and only after a look at whose they are: an
+ImportError says in a sentence which folder is in the way. All functions are pure functions of their arguments and raise
+ReconError for what a user can mend. The fields of ``statistics`` are those of docs/stats.md.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from onnx import ModelProto
+
+    from sim.machine.description import Machine
+    from sim.machine.errors import ReconError
+    from sim.machine.program import Program
+    from sim.statistics import Statistics
+    from tools import VERSION
+    from tools.files.tensors import Picture
+    from tools.options import Planning
+    from tools.reports.compare import Comparison
+    from tools.runtime import Result
+
+__all__ = [
+    "VERSION",
+    "Comparison",
+    "Machine",
+    "Picture",
+    "Planning",
+    "Program",
+    "ReconError",
+    "Result",
+    "Statistics",
+    "compare",
+    "compile",
+    "load",
+    "load_machine",
+    "machines",
+    "run",
+]
+
+_BEHIND = ("backend", "dialects", "passes", "sim", "tools")
+"""The packages behind this module, which lie beside it."""
+
+_RECORDS = {
+    "VERSION": "tools",
+    "Comparison": "tools.reports.compare",
+    "Machine": "sim.machine.description",
+    "Picture": "tools.files.tensors",
+    "Planning": "tools.options",
+    "Program": "sim.machine.program",
+    "ReconError": "sim.machine.errors",
+    "Result": "tools.runtime",
+    "Statistics": "sim.statistics",
+}
+"""What can be imported from here and lies in a module behind."""
+
+
+def compile(
+    model: str | Path | ModelProto,
+    machine: str | Path | None = None,
+    *,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    assume_int8: bool = False,
+    planning: Planning | None = None,
+    picture: Picture | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Program:
+    """The program of an ONNX model (a path or a ModelProto), or of IR of any level (the path of an ``.mlir`` file).
+
+    ``machine`` is a name of ``machines()`` or a TOML file (default ``edge4k``; a plan names its own). ``input_shapes``
+    fixes inputs that the model leaves open. ``assume_int8`` quantises a float model with made-up scales, to learn what
+    it would cost. ``planning`` holds the planner's options, ``picture`` how pictures become inputs, and ``report`` is
+    called with what is being done. Raises ReconError with all problems of the model at once.
+    """
+    _check()
+    from tools.driver import compile_model
+
+    image = picture.to_json() if picture is not None else None
+    name = str(machine) if machine is not None else None
+    return compile_model(model, name, input_shapes, assume_int8, image, report, options=planning)
+
+
+def run(
+    program: Program | str | Path,
+    inputs: Mapping[str, npt.NDArray[Any]] | np.ndarray[Any, Any] | None = None,
+    *,
+    timing_only: bool = False,
+    sanitize: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Result:
+    """Run a program (or the ``.rbin`` file that holds it) on the simulator: outputs by name, and what they cost.
+
+    ``inputs`` by name, or one array for a program of one input; ``timing_only`` runs the clock alone and takes none.
+    ``sanitize`` looks for races as well; ``progress`` is called with instructions executed and their number. Raises
+    ReconError for inputs of another name, type or shape, and Fault (a ReconError) where the machine stops.
+    """
+    _check()
+    from tools.runtime import run_program
+
+    program = load(program) if isinstance(program, (str, Path)) else program
+    if inputs is not None and not isinstance(inputs, Mapping):
+        if len(program.inputs) != 1:
+            from sim.machine.errors import ReconError
+
+            raise ReconError(
+                f"The program has {len(program.inputs)} inputs ({', '.join(port.name for port in program.inputs)}); "
+                "give a dictionary of arrays by name."
+            )
+        inputs = {program.inputs[0].name: inputs}
+    return run_program(program, inputs, timing_only, sanitize, progress)
+
+
+def compare(
+    model: str | Path | ModelProto,
+    machines: Sequence[str | Path] = ("edge4k", "edge4k-fixed"),
+    *,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    assume_int8: bool = False,
+    planning: Planning | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Plan a model for every machine, and for the first one without each freedom of the planner; no values are run.
+
+    Raises ReconError for a model or machine that cannot be read and where the first machine cannot run the model; any
+    other plan that does not exist is part of the result, with the reason.
+    """
+    _check()
+    from tools.reports.compare import compare as compare_machines
+
+    return compare_machines(model, [str(each) for each in machines], input_shapes, assume_int8, planning, report)
+
+
+def load(path: str | Path) -> Program:
+    """The program of a ``.rbin`` file; ReconError when it is missing, foreign, truncated, damaged or too old."""
+    _check()
+    from sim.machine.program import load as load_program
+
+    return load_program(path)
+
+
+def load_machine(name_or_file: str | Path) -> Machine:
+    """A machine by its name or from a TOML file; ReconError says which key is wrong, in which line."""
+    _check()
+    from sim.machine.description import load as load_description
+
+    return load_description(str(name_or_file))
+
+
+def machines() -> tuple[str, ...]:
+    """The names of the machines that come with the project."""
+    _check()
+    from sim.machine.description import names
+
+    return names()
+
+
+def main() -> None:
+    """The command ``recon``."""
+    _run("tools.main")
+
+
+def opt() -> None:
+    """The command ``recon-opt``."""
+    _run("tools.opt")
+
+
+def _run(module: str) -> None:
+    if (problem := _stranger()) is not None:
+        sys.exit(f"error: {problem}")
+    importlib.import_module(module).main()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _RECORDS:
+        raise AttributeError(f"module 'recon' has no attribute '{name}'")
+    _check()
+    return getattr(importlib.import_module(_RECORDS[name]), name)
+
+
+def _check() -> None:
+    if (problem := _stranger()) is not None:
+        raise ImportError(problem)
+
+
+def _stranger() -> str | None:
+    """Which package behind this door is not ours, as a sentence; None when all are. Imports nothing."""
+    here = Path(__file__).resolve().parent
+    for name in _BEHIND:
+        place = _place(name)
+        if place == here / name:
+            continue
+        imported = "is imported already" if name in sys.modules else "comes first on Python's path"
+        if place is None:
+            return f"recon is not whole: its package '{name}' is missing beside {here}; install it again."
+        return (
+            f"recon needs its own package '{name}', and another one of that name {imported}: {place}. Rename that one, "
+            f"or leave its folder off the path (python -P SCRIPT leaves off the script's own); the commands recon and "
+            "recon-opt work in any folder."
+        )
+    return None
+
+
+def _place(name: str) -> Path | None:
+    """The folder (or file) that Python takes for a package of this name, without importing it."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except ValueError:  # imported already, by something that gave it no spec
+        file = getattr(sys.modules[name], "__file__", None)
+        return Path(file).resolve() if file else Path(name)
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).resolve()
+    return Path(spec.origin).resolve() if spec.origin else Path(name)
