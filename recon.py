@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from sim.machine.program import Program
     from sim.statistics import Statistics
     from tools import VERSION
-    from tools.files.tensors import Picture
+    from tools.files.pictures import Picture
     from tools.options import Planning
     from tools.reports.compare import Comparison
     from tools.runtime import Result
@@ -61,7 +62,7 @@ _RECORDS = {
     "VERSION": "tools",
     "Comparison": "tools.reports.compare",
     "Machine": "sim.machine.description",
-    "Picture": "tools.files.tensors",
+    "Picture": "tools.files.pictures",
     "Planning": "tools.options",
     "Program": "sim.machine.program",
     "ReconError": "sim.machine.errors",
@@ -180,10 +181,22 @@ def opt() -> None:
     _run("tools.opt")
 
 
+class _Interrupted(BaseException):
+    """Ctrl-C; no KeyboardInterrupt, which the libraries of the command line would answer in their own way."""
+
+
 def _run(module: str) -> None:
-    if (problem := _stranger()) is not None:
-        sys.exit(f"error: {problem}")
-    importlib.import_module(module).main()
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise _Interrupted
+
+    try:
+        signal.signal(signal.SIGINT, interrupt)
+        if (problem := _stranger()) is not None:
+            sys.exit(f"error: {problem}")
+        importlib.import_module(module).main()
+    except _Interrupted:
+        sys.stderr.write("interrupted; a file is written whole or not at all.\n")
+        sys.exit(130)
 
 
 def __getattr__(name: str) -> Any:

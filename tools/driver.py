@@ -21,6 +21,7 @@ from passes.every_level.verify_structure import verify_structure
 from passes.pipeline import PIPELINE, passes_between
 from sim.machine.description import load as load_machine
 from sim.machine.errors import ReconError
+from sim.machine.files import read_text
 from sim.machine.program import Program
 from tools.files.constants import read as read_constants
 from tools.options import Planning, check_planned_machine, check_unplanned
@@ -71,7 +72,7 @@ def read_module(
 
         return import_model(path, input_shapes)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise ReconError(f"{path}: cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:

@@ -118,6 +118,9 @@ class ReconOpt(xDSLOptMain):
             metavar="N",
             help="inputs tried by --validate-each (normally 4)",
         )
+        group.add_argument(
+            "--force", action="store_true", help="write even over a file that is read, or is no text of ours"
+        )
         group.add_argument("--debug", action="store_true", help="show the traceback of a failure")
 
     def parse_chunk(self, chunk: IO[bytes], file_extension: str, start_offset: int = 0) -> ModuleOp | None:
@@ -233,6 +236,17 @@ class ReconOpt(xDSLOptMain):
             except ReconError as error:  # so that --verify-diagnostics shows it
                 raise PassFailedException(str(error)) from None
 
+    def _check_output(self) -> None:
+        if self.args.output_file is None:
+            return
+        from tools.files.constants import side_file
+        from tools.files.overwrite import CONSTANTS as SIDE_FILE
+        from tools.files.overwrite import IR, check_writable
+
+        path, force = Path(self.args.output_file), self.args.force
+        check_writable("-o", path, IR, [self.args.input_file], force)
+        check_writable("-o", side_file(path), SIDE_FILE, [self.args.input_file], force)
+
     def output_resulting_program(self, prog: ModuleOp) -> str:
         if self.args.output_file is not None:
             from tools.files import constants
@@ -242,9 +256,10 @@ class ReconOpt(xDSLOptMain):
 
     def run(self) -> None:
         """Do it all; the output files appear only when everything went well."""
+        self._check_output()
         super().run()
         if self.output is not None:
-            from sim.machine.program import write_whole
+            from sim.machine.files import write_whole
             from tools.files import constants
 
             constants.write(self.constants, self.args.output_file)

@@ -36,7 +36,7 @@ class Result:
 
 
 def check_inputs(program: Program, inputs: Mapping[str, Tensor]) -> None:
-    """ReconError unless these are exactly the program's inputs, in name, type and shape."""
+    """ReconError unless these are exactly the program's inputs, in name, type and shape, and free of NaN."""
     ports = {port.name: port for port in program.inputs}
     for name in inputs:
         if name not in ports:
@@ -50,6 +50,8 @@ def check_inputs(program: Program, inputs: Mapping[str, Tensor]) -> None:
                 f"The input '{name}' must be {_said(port.dtype, port.shape)}, "
                 f"not {_said(tensor.dtype.name, tensor.shape)}."
             )
+        if tensor.dtype.kind == "f" and np.isnan(tensor).any():
+            raise ReconError(f"{np.isnan(tensor).sum():,} values of the input '{name}' are no numbers (NaN).")
 
 
 def _said(dtype: str, shape: Sequence[int]) -> str:

@@ -31,7 +31,7 @@ _INT32 = 2**31 - 1
 
 
 def one_image(op: cnn.CnnOp) -> str | None:
-    """The machine takes one image at a time: fix the batch to 1 with --input-shape NAME=1,…"""
+    """The machine takes one image at a time; export the model with a batch of 1 or of no fixed size."""
     n = op.result_tensor.dims[0]
     return f"Its batch is {n}." if n != 1 else None
 

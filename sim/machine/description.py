@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.machine.errors import MachineFileError
+from sim.machine.files import read_text
 
 MACHINES = Path(__file__).parent.parent / "machines"
 
@@ -259,7 +260,7 @@ def names() -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=64)
 def _read(path: Path, _stamp: tuple[int, int]) -> Machine:
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

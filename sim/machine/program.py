@@ -10,8 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ import safetensors.numpy
 
 from sim.machine.description import Machine, from_mapping
 from sim.machine.errors import ProgramError
+from sim.machine.files import read_whole, write_whole
 
 FORMAT = 2
 """Version of the program file; a reader refuses any other."""
@@ -204,26 +203,6 @@ class Program:
         write_whole(path, self.to_bytes())
 
 
-def write_whole(path: str | Path, data: bytes) -> None:
-    """Write a file in one step: readers see the old content or the new, never a part."""
-    path = Path(path)
-    try:
-        if path.exists() and not path.is_file():  # a device or a pipe takes bytes, and must not be replaced by a file
-            path.write_bytes(data)
-            return
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise ProgramError(f"{path}: cannot be written: {error.strerror}.") from None
-
-
 def _digest(tensor: npt.NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(tensor).view(np.uint8).data).hexdigest()
 
@@ -231,10 +210,15 @@ def _digest(tensor: npt.NDArray[Any]) -> str:
 def load(path: str | Path) -> Program:
     """Read a program file; ProgramError says when it is missing, foreign, truncated, damaged or of another version."""
     try:
-        data = Path(path).read_bytes()
+        data = read_whole(path)
     except OSError as error:
         raise ProgramError(f"{path}: cannot be read: {error.strerror}.") from None
     return from_bytes(data, str(path))
+
+
+def is_program(data: bytes) -> bool:
+    """Whether these bytes begin as a program file does; they may still be damaged."""
+    return data.startswith(b'{"__metadata__":{"recon":', 8)
 
 
 def from_bytes(data: bytes, where: str = "program") -> Program:

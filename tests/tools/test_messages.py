@@ -220,10 +220,10 @@ class TestRun:
         refused(recon("run", program, "--input", "x=a.npy", "--input", "b.npy"), "The input 'x' is given twice.")
 
     def test_wrong_input_shape(self, recon: Tool, program: Path) -> None:
-        np.save("x.npy", np.zeros((1, 3, 4, 4), np.int8))
+        np.save("x.npy", np.zeros((1, 4, 3, 4), np.int8))
         refused(
             recon("run", program, "--input", "x=x.npy"),
-            "x.npy: the input 'x' must be int8 of shape [1, 4, 4, 3]; this file holds int8 of shape [1, 3, 4, 4].",
+            "x.npy: the input 'x' must be int8 of shape [1, 4, 4, 3]; this file holds int8 of shape [1, 4, 3, 4].",
         )
 
     def test_wrong_input_type(self, recon: Tool, program: Path) -> None:

@@ -113,12 +113,12 @@ def test_a_pipeline_that_does_not_parse(recon_opt: Tool) -> None:
 )
 def test_wrong_text_leaves_the_output_file_alone(recon_opt: Tool, old: str, new: str, message: str) -> None:
     Path("pool.mlir").write_text(POOL.replace(old, new))
-    Path("out.mlir").write_text("before")
+    Path("out.mlir").write_text("builtin.module {}")
     outcome = recon_opt("pool.mlir", "-p", "cse", "-o", "out.mlir")
     assert outcome.code == 1
     assert outcome.err.splitlines()[0] == f"error: {message}"
     assert "builtin.module" not in outcome.err
-    assert Path("out.mlir").read_text() == "before"
+    assert Path("out.mlir").read_text() == "builtin.module {}"
 
 
 def test_an_error_never_prints_weights(recon_opt: Tool) -> None:

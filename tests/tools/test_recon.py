@@ -18,7 +18,8 @@ from sim.statistics import Statistics
 from tests.conftest import ROOT, Tool
 from tools import VERSION
 from tools.files.listing import BY_HAND, assemble_program, disassemble_program
-from tools.files.tensors import Picture, answer_of, random_inputs, read_picture, top_classes
+from tools.files.pictures import Picture, read_picture
+from tools.files.tensors import answer_of, random_inputs, top_classes
 from tools.reports.report import operator
 from tools.runtime import check_inputs, from_codes, run_program, to_codes
 from tools.terminal.console import count
@@ -49,7 +50,9 @@ def test_run_prints_totals_and_layers_within_100_columns(recon: Tool, program: P
     outcome = recon("run", program)
     assert outcome.err == "note: no --input: random data of seed 0\n"
     lines = outcome.out.splitlines()
-    assert lines[1].startswith("model         adder on edge4k")
+    assert [line.split() for line in lines[:2]] == [
+        ["output", "type", "and", "shape", "least", "greatest"], ["y", "int8", "1x4x4x3", "-128", "120"]]  # fmt: skip
+    assert lines[3].startswith("model         adder on edge4k")
     assert lines[-3].split() == ["layer", "operator", "and", "shape", *"MACs ops/B configuration cycles".split(),
                                  "DRAM", "B", "limited", "by"]  # fmt: skip
     assert lines[-2].startswith("sum    add 4x4x3")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tools.terminal.console import Debug
+from tools.terminal.console import Debug, Force
 
 
 def assemble_command(
@@ -16,6 +16,7 @@ def assemble_command(
         str, typer.Option(metavar="MODEL.rbin", help="The program it was taken from: constants, tensors, layers.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="NEW.rbin", help="The program to write.")],
+    force: Force = False,
     debug: Debug = False,
 ) -> None:
     """Put edited instructions into a program.
@@ -27,11 +28,14 @@ def assemble_command(
     recon assemble model.asm --base model.rbin -o same.rbin     unchanged text gives the same file
     """
     from sim.machine.errors import EncodingError, ProgramError
+    from sim.machine.files import read_text
     from sim.machine.program import load
     from tools.files.listing import assemble_program
+    from tools.files.overwrite import PROGRAM, check_writable
 
+    check_writable("-o", output, PROGRAM, [text, base], force)
     try:
-        content = text.read_text(encoding="utf-8")
+        content = read_text(text)
     except OSError as error:
         raise ProgramError(f"{text}: cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:

@@ -51,7 +51,8 @@ def bisect_command(
     where rounding ties is counted and is none. Against 'cnn' every byte must agree.
     """
     from sim.machine.program import load
-    from tools.files.tensors import Picture, read_inputs
+    from tools.files.pictures import Picture
+    from tools.files.tensors import read_inputs
     from tools.options import input_shapes
     from tools.validation.bisect import NAMES, Looked, bisect, compile_for_bisect
     from tools.validation.probes import entrances, probes
@@ -70,7 +71,7 @@ def bisect_command(
             progress.doing,
         )
         if input:
-            tried = [("the input", read_inputs(compiled.program, input, Picture.parse(scale, mean)))]
+            tried = [("the input", read_inputs(compiled.program, input, Picture.parse(scale, mean), talk.note))]
         else:
             tried = probes(entrances(compiled.cnn), inputs, seed)
         for label, tensors in tried:

@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from tools.terminal.console import AssumeInt8, Debug, InputShape, Level, Objective, Quiet, SramLimit, Talk, Verbose
+from tools.terminal.console import (
+    AssumeInt8,
+    Debug,
+    Force,
+    InputShape,
+    Level,
+    Objective,
+    Quiet,
+    SramLimit,
+    Talk,
+    Verbose,
+)
 
 
 def compare_command(
@@ -24,6 +35,7 @@ def compare_command(
     as_json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all statistics of every plan as JSON.")
     ] = None,
+    force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     debug: Debug = False,
@@ -38,7 +50,8 @@ def compare_command(
     recon compare model.onnx --machines edge4k,edge1k,mine.toml --json costs.json
     recon compare float_model.onnx --assume-int8 -O1
     """
-    from sim.machine.program import write_whole
+    from sim.machine.files import write_whole
+    from tools.files.overwrite import COMPARISON, check_writable
     from tools.options import input_shapes, planning
     from tools.reports.compare import compare
     from tools.reports.compare_report import report
@@ -46,6 +59,7 @@ def compare_command(
     talk = Talk(quiet, verbose)
     asked = planning(level, objective, sram_limit)
     names = [name.strip() for name in machines.split(",") if name.strip()]
+    check_writable("--json", as_json, COMPARISON, [model, *names], force)
     with talk.progress("comparing") as progress:
 
         def step(text: str) -> None:

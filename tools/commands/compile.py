@@ -10,6 +10,7 @@ import typer
 from tools.terminal.console import (
     AssumeInt8,
     Debug,
+    Force,
     InputShape,
     Level,
     Objective,
@@ -51,6 +52,7 @@ def compile_command(
     validate_inputs: Annotated[
         int | None, typer.Option(metavar="N", help="Inputs tried by --validate.  [default: 4]", min=1)
     ] = None,
+    force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     debug: Debug = False,
@@ -70,14 +72,13 @@ def compile_command(
 
     A model must be int8: QDQ or QOperator form, as onnxruntime.quantization and TensorFlow Lite converters write it.
     """
-    from sim.machine.errors import ProgramError
     from tools.driver import compile_model
-    from tools.files.tensors import Picture
+    from tools.files.overwrite import PROGRAM, check_writable
+    from tools.files.pictures import Picture
     from tools.options import input_shapes, planning
 
     talk = Talk(quiet, verbose)
-    if not output.parent.is_dir():
-        raise ProgramError(f"{output}: cannot be written: there is no folder {output.parent}.")
+    check_writable("-o", output, PROGRAM, [model, machine], force)
     shapes = input_shapes(input_shape or [])
     options = planning(level, objective, sram_limit, pin or (), time_budget, without or ())
     image = Picture.parse(scale, mean).to_json()

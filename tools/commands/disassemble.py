@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tools.terminal.console import Debug, Talk
+from tools.terminal.console import Debug, Force, Talk
 
 
 def disassemble_command(
@@ -15,6 +15,7 @@ def disassemble_command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of printing.")
     ] = None,
+    force: Force = False,
     debug: Debug = False,
 ) -> None:
     """Print a program's instructions.
@@ -26,9 +27,12 @@ def disassemble_command(
     recon disassemble model.rbin -o model.asm      edit it, then:
     recon assemble model.asm --base model.rbin -o changed.rbin
     """
-    from sim.machine.program import load, write_whole
+    from sim.machine.files import write_whole
+    from sim.machine.program import load
     from tools.files.listing import disassemble_program
+    from tools.files.overwrite import LISTING, check_writable
 
+    check_writable("-o", output, LISTING, [program], force)
     text = disassemble_program(load(program))
     if output is None:
         Talk().answer(text.rstrip("\n"))

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tools.terminal.console import Debug, Quiet, Talk, Verbose
+from tools.terminal.console import Debug, Force, Quiet, Talk, Verbose
+
+if TYPE_CHECKING:
+    from sim.machine.program import Program
+    from sim.statistics import Statistics
+    from tools.files.pictures import Picture
 
 TOP = 5
 """Classes shown."""
@@ -34,6 +40,7 @@ def run_command(
         str | None, typer.Option(metavar="NAME|FILE", help="Refuse a program that was compiled for another machine.")
     ] = None,
     sanitize: Annotated[bool, typer.Option("--sanitize", help="Look for races as well; slower.")] = False,
+    force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     debug: Debug = False,
@@ -51,17 +58,10 @@ def run_command(
     Pictures are scaled to the input's height and width. Per layer, the cycles are its share of the critical path, so
     they add up to the total; a layer that hides behind others has none.
     """
-    from sim.machine.program import load, write_whole
-    from tools.files.tensors import (
-        Picture,
-        answer_of,
-        random_inputs,
-        read_inputs,
-        read_labels,
-        top_classes,
-        write_outputs,
-    )
-    from tools.reports.report import LEGEND, WIDTH, layers, totals
+    from sim.machine.program import load
+    from tools.files.pictures import Picture
+    from tools.files.tensors import answer_of, random_inputs, read_labels, top_classes, write_outputs
+    from tools.reports.report import outputs_table
     from tools.runtime import run_program
 
     talk = Talk(quiet, verbose)
@@ -71,18 +71,18 @@ def run_command(
         from sim.simulator import check_machine
 
         check_machine(loaded, load_machine(machine))
+    if timing_only and (input or output is not None or labels is not None):
+        raise typer.BadParameter(
+            "runs without values, so it takes no --input, --labels or --output", param_hint="--timing-only"
+        )
+    files = _files(loaded, program, input or [], labels, output, stats, force)
     picture = Picture.parse(scale, mean)
     names = read_labels(labels) if labels is not None else None
     answer = answer_of(loaded.outputs, names)
-    if timing_only:
-        if input or output is not None or labels is not None:
-            raise typer.BadParameter(
-                "runs without values, so it takes no --input, --labels or --output", param_hint="--timing-only"
-            )
-        inputs = None
-    elif input:
-        inputs = read_inputs(loaded, input, picture)
-    else:
+    inputs = None
+    if input:
+        inputs = _read(loaded, input, picture, talk)
+    elif not timing_only:
         inputs = random_inputs(loaded, seed)
         talk.note(f"no --input: random data of seed {seed}")
     with talk.progress("running") as progress:
@@ -92,16 +92,64 @@ def run_command(
     if answer is not None and (input or names):
         for name, score in top_classes(result.outputs[answer.name], names, TOP):
             talk.answer(f"{name} {score}")
+        talk.say()
+        talk.say(outputs_table(result.outputs))
+    elif not timing_only:
+        (talk.answer if input else talk.say)(outputs_table(result.outputs))
     if output is not None:
-        for path in write_outputs(result.outputs, output):
+        write_outputs(result.outputs, files)
+        for path in files.values():
             talk.detail(f"wrote {path}")
+    _cost(talk, loaded, result.statistics, stats)
+
+
+def _files(
+    program: Program,
+    path: str,
+    inputs: Sequence[str],
+    labels: Path | None,
+    output: Path | None,
+    stats: Path | None,
+    force: bool,
+) -> Mapping[str, Path]:
+    """The files of the outputs; ReconError before anything runs where one could not be written without loss."""
+    from tools.files.overwrite import ARRAY, STATISTICS, check_writable
+    from tools.files.tensors import input_files, output_files
+
+    reads = [path, labels, *(input_files(program, inputs).values() if inputs else ())]
+    check_writable("--stats", stats, STATISTICS, reads, force)
+    files = output_files(program.outputs, output) if output is not None else {}
+    for file in files.values():
+        if file.exists():
+            check_writable("--output", file, ARRAY, reads, force)
+    return files
+
+
+def _read(program: Program, options: Sequence[str], picture: Picture, talk: Talk) -> dict[str, Any]:
+    """The inputs; warns where the model cannot tell their values apart."""
+    from tools.files.pictures import PICTURES
+    from tools.files.saturation import remarks
+    from tools.files.tensors import input_files, read_inputs
+
+    inputs = read_inputs(program, options, picture, talk.note)
+    files = input_files(program, options)
+    pictures = frozenset(name for name, file in files.items() if Path(file).suffix.lower() in PICTURES)
+    for remark in remarks(program, inputs, pictures):
+        talk.warn(remark)
+    return inputs
+
+
+def _cost(talk: Talk, program: Program, statistics: Statistics, stats: Path | None) -> None:
+    from sim.machine.files import write_whole
+    from tools.reports.report import LEGEND, WIDTH, layers, totals
+
     if stats is not None:
-        write_whole(stats, (json.dumps(result.statistics.to_json(), indent=1) + "\n").encode())
+        write_whole(stats, (json.dumps(statistics.to_json(), indent=1) + "\n").encode())
         talk.detail(f"wrote {stats}")
-    for note in loaded.notes:
+    for note in program.notes:
         talk.note(note)
     talk.say()
-    talk.say(totals(result.statistics, loaded.machine))
+    talk.say(totals(statistics, program.machine))
     talk.say()
-    talk.say(layers(result.statistics, max(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns)))
+    talk.say(layers(statistics, max(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns)))
     talk.say(LEGEND)

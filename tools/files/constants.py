@@ -14,6 +14,7 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from dialects.recon import INLINE, Blob, blobs, resolve
 from sim.machine.errors import ReconError
+from sim.machine.files import read_whole
 from tools import CONSTANTS
 
 
@@ -50,7 +51,7 @@ def write(constants: dict[str, Blob], path: str | Path) -> None:
     import numpy as np
     import safetensors.numpy
 
-    from sim.machine.program import write_whole
+    from sim.machine.files import write_whole
 
     tensors = {digest: np.frombuffer(memoryview(blob.buffer()), np.uint8) for digest, blob in sorted(constants.items())}
     write_whole(side_file(path), safetensors.numpy.save(tensors))
@@ -71,7 +72,7 @@ def read(module: ModuleOp, folder: Path) -> None:
     import safetensors.numpy
 
     try:
-        content = safetensors.numpy.load(path.read_bytes())
+        content = safetensors.numpy.load(read_whole(path))
     except OSError as error:
         raise ReconError(f"{path}: the constants of this module cannot be read: {error.strerror}.") from None
     except (safetensors.SafetensorError, ValueError, KeyError):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
 
 from sim.machine.description import Machine
 from sim.statistics import LayerStatistics, Statistics
@@ -48,6 +52,22 @@ def _time(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3f} {unit}"
     return f"{seconds * 1e6:.1f} µs"
+
+
+def outputs_table(outputs: Mapping[str, npt.NDArray[Any]]) -> str:
+    """A row for each output of the model: its type and shape, its least and its greatest value."""
+    rows = [
+        (name, f"{tensor.dtype.name} {'x'.join(map(str, tensor.shape)) or 'scalar'}", *_reach(tensor))
+        for name, tensor in outputs.items()
+    ]
+    return table(("output", "type and shape", "least", "greatest"), rows, (2, 3))
+
+
+def _reach(tensor: npt.NDArray[Any]) -> tuple[str, str]:
+    if not tensor.size:
+        return "-", "-"
+    least, greatest = tensor.min().item(), tensor.max().item()
+    return (f"{least:.6g}", f"{greatest:.6g}") if tensor.dtype.kind == "f" else (f"{least}", f"{greatest}")
 
 
 HEADER = ("layer", "operator and shape", "MACs", "ops/B", "configuration", "cycles", "DRAM B", "limited by")

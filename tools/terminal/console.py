@@ -22,6 +22,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the answer.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More about what happens.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.", hidden=True)]
 
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Write even over a file that this command reads, or could not have written."),
+]
+
 InputShape = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=1,3,224,224", help="Shape of an input that the model leaves open; repeatable."),
@@ -77,6 +82,10 @@ class Talk:
         """A remark on stderr, unless -q."""
         if not self.quiet:
             typer.echo(f"note: {text}", err=True)
+
+    def warn(self, text: str) -> None:
+        """What makes the answer doubtful, on stderr, also with -q."""
+        typer.echo(f"warning: {text}", err=True)
 
     @contextmanager
     def progress(self, doing: str) -> Generator[Progress, None, None]:

@@ -2,7 +2,7 @@
 
 // CHECK: tiny has 4 problems:
 // CHECK-NEXT:   - up: It resizes with mode 'linear'; the machine repeats pixels.
-// CHECK-NEXT:   - stem: Its batch is 2. The machine takes one image at a time: fix the batch to 1 with --input-shape NAME=1,…
+// CHECK-NEXT:   - stem: Its batch is 2. The machine takes one image at a time; export the model with a batch of 1 or of no fixed size.
 // CHECK-NEXT:   - stem: Its stride is 300x1; the most is 255. Windows are limited by the fields of the instructions; a larger one can be split into several layers.
 // CHECK-NEXT:   - pool: It pools with dilation 2x2. The vector unit's windows are dense; replace the dilated pool by a plain one.
 builtin.module attributes {recon.model = "tiny"} {

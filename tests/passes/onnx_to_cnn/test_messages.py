@@ -186,8 +186,8 @@ MESSAGES: list[tuple[Callable[[Graph], None], str]] = [
     (_float_weights, "conv_1: Its weights are float; quantise them to int8 as well."),
     (_two_matrices, "matmul_2: It multiplies two computed matrices; the machine multiplies by constant weights only."),
     (_middle, "instancenormalization_5: The machine has no operation for InstanceNormalization."),
-    (_batch, "conv_2: Its batch is 2. The machine takes one image at a time: fix the batch to 1 with "
-             "--input-shape NAME=1,…"),
+    (_batch, "conv_2: Its batch is 2. The machine takes one image at a time; export the model with a batch of 1 or "
+             "of no fixed size."),
     (_per_channel_input, "dequantizelinear_0: A computed tensor has one scale per channel; the machine needs one scale "
                          "for a whole tensor."),
     (_overflow, "matmul_2: A sum can reach 3,852,800,000. Sums are held in 32 bits, and the largest possible one has "
