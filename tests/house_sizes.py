@@ -18,19 +18,14 @@ MOST_PARAMETERS = 7
 
 LONG_FILES = """
     dialects/accel.py
-    dialects/cnn.py
     dialects/tile.py
     dialects/tile_compute.py
-    passes/planner/schedule.py
     passes/tile_to_accel/lowering.py
     tests/second_clock/clock.py
     tests/test_oracle.py
 """.split()
 
 LONG_FUNCTIONS = """
-    passes/planner/candidates.py:evaluate
-    passes/planner/pace.py:busy_cycles
-    passes/planner/prefetch.py:prefetch
     passes/tile_to_accel/lowering.py:_Lowering.conv
     passes/tile_to_accel/lowering.py:_Lowering.vector
     sim/machine/laws.py:conv
@@ -51,7 +46,6 @@ MANY_PARAMETERS = """
     dialects/tile_compute.py:FillOp.__init__
     dialects/tile_compute.py:VectorOp.__init__
     passes/accel/footprint.py:_ringed
-    passes/planner/schedule.py:Schedule.conv_item
     passes/proof/touched.py:_Collector.block
     passes/proof/touched.py:_Collector.ringed
     sim/arithmetic.py:lrn
