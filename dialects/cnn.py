@@ -10,7 +10,6 @@ group) on the op that uses them. Arithmetic is the manual's arithmetic page, byt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from xdsl.dialects.builtin import FloatAttr, IntegerAttr, StringAttr, f32, i64
 from xdsl.ir import Attribute, Dialect, Region, SSAValue
@@ -228,25 +227,23 @@ class _Binary(CnnOp):
     traits = traits_def(Pure())
     assembly_format = "$lhs `,` $rhs (`clamp` $clamp^)?" + TAIL
 
-    MAY_BROADCAST: ClassVar[bool] = False
-
     def verify_(self) -> None:
         left, right, out = tensor_of(self.lhs).dims, tensor_of(self.rhs).dims, self.result_tensor.dims
         pixel = (left[0], 1, 1, left[3])
-        if left != out or (right != left and not (self.MAY_BROADCAST and right == pixel)):
+        if left != out or right not in (left, pixel):
             raise VerifyException(f"shapes {left}, {right} and {out} do not fit together")
 
 
 @irdl_op_definition
 class AddOp(_Binary):
-    """Elementwise sum of two tensors of one shape."""
+    """Elementwise sum; the second operand may be one pixel, Nx1x1xC."""
 
     name = "cnn.add"
 
 
 @irdl_op_definition
 class SubOp(_Binary):
-    """Elementwise difference of two tensors of one shape: the law of ``add`` with the second ratio negated."""
+    """Elementwise difference: the law of ``add`` with the second ratio negated; the second operand may be one pixel."""
 
     name = "cnn.sub"
 
@@ -256,7 +253,6 @@ class MulOp(_Binary):
     """Elementwise product; the second operand may be one pixel, Nx1x1xC."""
 
     name = "cnn.mul"
-    MAY_BROADCAST: ClassVar[bool] = True
 
 
 @irdl_op_definition

@@ -28,9 +28,13 @@ from dialects import cnn
 from passes.cnn.tables import FUSE_TABLES, joined, only_use
 
 
-def _conv_behind(value: SSAValue) -> cnn.Conv2dOp | cnn.FullyConnectedOp | None:
-    """The convolution that makes a value for one use only and has room for a sum."""
+def _conv_behind(value: SSAValue, residual: SSAValue) -> cnn.Conv2dOp | cnn.FullyConnectedOp | None:
+    """The convolution that makes a value for one use only and has room for a sum with a tensor of its shape."""
     owner = value.owner
+    if not isinstance(value.type, cnn.TensorType) or not isinstance(residual.type, cnn.TensorType):
+        return None
+    if value.type.dims != residual.type.dims:
+        return None
     if isinstance(owner, cnn.Conv2dOp | cnn.FullyConnectedOp) and only_use(value):
         return owner if owner.sum is None and owner.table is None else None
     return None
@@ -41,7 +45,8 @@ class SumIntoConv(RewritePattern):
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: cnn.AddOp, rewriter: PatternRewriter, /) -> None:
-        candidates = [(_conv_behind(op.lhs), op.rhs, "second"), (_conv_behind(op.rhs), op.lhs, "first")]
+        candidates = [(_conv_behind(a, b), b, place) for a, b, place in
+                      ((op.lhs, op.rhs, "second"), (op.rhs, op.lhs, "first"))]  # fmt: skip
         found = [(conv, residual, position) for conv, residual, position in candidates if conv is not None]
         if not found:
             return

@@ -27,6 +27,7 @@ from xdsl.pattern_rewriter import (
 
 from dialects.blobs import to_blob
 from dialects.onnx import ConstantOp, NodeOp, Value, constant_of, shape_of
+from passes.common.statements import unread
 from passes.common.windows import window_of
 
 _SAME = ("Identity", "Dropout")
@@ -42,7 +43,9 @@ class DropIdentity(RewritePattern):
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: NodeOp, rewriter: PatternRewriter, /) -> None:
-        same = op.kind in _SAME or (op.kind == "Cast" and op.inputs[0].type == op.outputs[0].type)
+        same = (op.kind in _SAME and unread(op) is None) or (
+            op.kind == "Cast" and op.inputs[0].type == op.outputs[0].type
+        )
         if same and len(op.outputs) == 1 and constant_of(op.inputs[0]) is None:
             rewriter.replace(op, [], [op.inputs[0]])
 

@@ -32,8 +32,14 @@ from dialects.recon import BlobAttr
 from passes.common.problems import Problems
 from passes.onnx import onnx_forms
 from passes.onnx.onnx_file import ModelFile, check_size, read_model
+from passes.onnx.pool_shapes import mend_pools
+from passes.onnx.tolerance import for_checker, tolerate
 
 Shapes = Mapping[str, Sequence[int]]
+
+_OPTIMISED = ("QLinearConv", "Conv", "FusedConv", "NhwcFusedConv", "NhwcMaxPool", "ReorderInput", "ReorderOutput",
+              "MaxPool", "AveragePool", "GlobalAveragePool", "FusedGemm", "FusedMatMul")  # fmt: skip
+"""Operators of com.microsoft (and its layouts) that no exporter writes."""
 
 _SMALL = 4096
 """Shape arithmetic works on tensors of at most this many elements."""
@@ -51,6 +57,7 @@ def import_model(source: str | Path | bytes, input_shapes: Shapes | None = None,
     proto = model.proto
     if proto.functions:
         proto = model.proto = onnx.inliner.inline_local_functions(proto)
+    tolerate(model, problems)
     _check_tensors(model, problems)
     problems.raise_if_any()
     constants = {item.name for item in proto.graph.initializer}
@@ -61,6 +68,7 @@ def import_model(source: str | Path | bytes, input_shapes: Shapes | None = None,
     problems.raise_if_any()
     _check(model, problems)
     problems.raise_if_any()
+    mend_pools(model.proto, lambda: _infer(model, problems)[0])
     onnx_forms.rewrite(model, lambda: _infer(model, problems)[0], problems)
     problems.raise_if_any()
     types = _static_types(model, problems)
@@ -157,6 +165,7 @@ def _check(model: ModelFile, problems: Problems) -> None:
     for value in proto.graph.output:  # a shape that the model leaves out is inferred later
         if value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape"):
             value.type.tensor_type.shape.SetInParent()
+    for_checker(proto)
     try:
         onnx.checker.check_model(proto)
     except onnx.checker.ValidationError as error:
@@ -167,8 +176,9 @@ def _check(model: ModelFile, problems: Problems) -> None:
 def _infer(model: ModelFile, problems: Problems) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
     """Shapes (-1: not known) and element types of all values."""
     proto = _light(model)
+    inputs = {value.name for value in proto.graph.input}
     for value in proto.graph.output:
-        if value.type.HasField("tensor_type"):
+        if value.type.HasField("tensor_type") and value.name not in inputs:
             value.type.tensor_type.ClearField("shape")
     del proto.graph.value_info[:]
     try:
@@ -197,6 +207,7 @@ def _static_types(model: ModelFile, problems: Problems) -> dict[str, Attribute]:
         if not unknown or problems or not _fold_shapes(model, shapes):
             break
     types: dict[str, Attribute] = {}
+    _name_foreign(model.proto, shapes, problems)
     if problems:
         return types
     for node in model.proto.graph.node:
@@ -209,6 +220,19 @@ def _static_types(model: ModelFile, problems: Problems) -> dict[str, Attribute]:
                 return types
     return {name: tensor(shape, ELEMENT_NAME[elements[name]]) for name, shape in shapes.items()
             if elements[name] in ELEMENT_NAME}  # fmt: skip
+
+
+def _name_foreign(proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], problems: Problems) -> None:
+    """Operators of other domains whose results have no known shape: nobody but their maker knows what they do."""
+    for node in proto.graph.node:
+        if node.domain in ("", "ai.onnx") or all(name in shapes for name in node.output if name):
+            continue
+        if node.domain.startswith("com.microsoft") and node.op_type in _OPTIMISED:
+            problems.add(_name(node), f"{node.domain}.{node.op_type} is what ONNX Runtime's optimiser writes for one "
+                         "kind of processor; give the model that it was made from.")  # fmt: skip
+        else:
+            problems.add(_name(node), f"The operator {node.op_type} of the domain {node.domain} is not known, so its "
+                         "result has no known shape.")  # fmt: skip
 
 
 def _fold_shapes(model: ModelFile, shapes: Mapping[str, tuple[int, ...]]) -> bool:

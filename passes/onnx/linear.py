@@ -11,6 +11,7 @@ from xdsl.rewriter import Rewriter
 
 from dialects.blobs import to_array
 from dialects.onnx import ConstantOp, NodeOp, constant_of
+from passes.common.statements import unread
 
 F64 = npt.NDArray[np.float64]
 
@@ -46,7 +47,7 @@ def linear_of(node: NodeOp, k: int, rank: int) -> Linear | None:
     one, none = np.ones(k), np.zeros(k)
     if node.kind == "BatchNormalization":
         blobs = [constant_of(node.operand(at)) for at in range(1, 5)]
-        if any(blob is None or blob.data.size != k for blob in blobs):
+        if unread(node) is not None or any(blob is None or blob.data.size != k for blob in blobs):
             return None
         gamma, beta, mean, variance = (to_array(b).astype(np.float64).reshape(-1) for b in blobs if b is not None)
         with np.errstate(all="ignore"):

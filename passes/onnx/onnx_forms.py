@@ -86,6 +86,7 @@ def rewrite(model: ModelFile, shapes: Callable[[], dict[str, tuple[int, ...]]], 
     for node in list(proto.graph.node):
         key = f"{node.domain}:{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type
         if (spell_out := _INTEGER.get(key)) is not None:
+            _refuse_unread(graph, key, node)
             spell_out(graph, node)
         elif opset < RAISED and (newer := _OLDER.get(node.op_type)) is not None:
             newer(graph, node, opset)
@@ -167,20 +168,26 @@ def _upsample(graph: Graph, node: onnx.NodeProto, opset: int) -> None:
 def _softmax(graph: Graph, node: onnx.NodeProto, _opset: int) -> None:
     """Before opset 13 it ran over all axes from ``axis`` (1 by default) on, flattened."""
     given = _take(node, "axis")
-    shape = graph.ranks.get(node.input[0], ())
-    axis = (given if isinstance(given, int) else 1) % max(len(shape), 1)
-    if not shape or all(n == 1 for n in shape[axis + 1 :]):
-        node.attribute.append(helper.make_attribute("axis", axis))
+    axis = given if isinstance(given, int) else 1
+    shape = graph.ranks.get(node.input[0])
+    if shape and all(n == 1 for n in shape[axis % len(shape) + 1 :]):
+        node.attribute.append(helper.make_attribute("axis", axis % len(shape)))
         graph.nodes.append(node)
         return
     flat = graph.add("Flatten", [node.input[0]], axis=axis)
     soft = graph.add(node.op_type, [flat], name=node.name, axis=1)
-    graph.add("Reshape", [soft, graph.constant("shape", np.asarray(shape, np.int64))], node.output[0])
+    whole = graph.constant("shape", np.asarray(shape, np.int64)) if shape else graph.add("Shape", [node.input[0]])
+    graph.add("Reshape", [soft, whole], node.output[0])
 
 
 def _batch_norm(graph: Graph, node: onnx.NodeProto, _opset: int) -> None:
-    _take(node, "spatial")
-    del node.output[1:]
+    """More than one result meant training, ``spatial`` 0 statistics of every element."""
+    if len(node.output) > 1:
+        graph.problems.add(node.name, "It returns the statistics of the batch, as in training; export the model for "
+                           "inference.")  # fmt: skip
+        del node.output[1:]
+    if _take(node, "spatial") == 0:
+        graph.problems.add(node.name, "Its attribute 'spatial' is 0; one number per channel is supported.")
     graph.nodes.append(node)
 
 
@@ -216,13 +223,13 @@ def _real(graph: Graph, values: Sequence[str], axis: int | None = None) -> str:
     return graph.add("DequantizeLinear", [value for value in values if value], **attributes)
 
 
-def _bias(graph: Graph, name: str, scale_x: str, scale_w: str, where: str) -> str:
-    """The int32 bias of an integer operator has scale sx·sw and zero point 0."""
+def _bias(graph: Graph, name: str, scale_x: str, scale_w: str, where: str, alpha: float = 1.0) -> str:
+    """The int32 bias of an integer operator has scale sx·sw (alpha·sx·sw for QGemm) and zero point 0."""
     sx, sw = graph.value(scale_x), graph.value(scale_w)
     if sx is None or sw is None:
         graph.problems.add(where, "Its scales are computed at run time; they must be constants.")
         return name
-    scale = (np.float32(sx.reshape(-1)[0]) * sw.astype(np.float32)).reshape(sw.shape)
+    scale = (np.float32(alpha) * np.float32(sx.reshape(-1)[0]) * sw.astype(np.float32)).reshape(sw.shape)
     if scale.size == 1:
         scale = scale.reshape(())
     return _real(graph, [name, graph.constant("bias_scale", scale)], 0)
@@ -250,7 +257,7 @@ def _gemm(graph: Graph, node: onnx.NodeProto) -> None:
     transposed = attributes.get("transB", 0) == 1
     operands = [_real(graph, (a, sa, za)), _real(graph, (b, sb, zb), 0 if transposed else 1)]
     if bias:
-        operands.append(_bias(graph, bias, sa, sb, node.name))
+        operands.append(_bias(graph, bias, sa, sb, node.name, attributes.get("alpha", 1.0)))
     y = graph.add("Gemm", operands, None if sy else node.output[0], node.name, **attributes)
     if sy:
         graph.add("QuantizeLinear", [y, sy, zy], node.output[0])
@@ -276,6 +283,20 @@ def _unary(op: str) -> Callable[[Graph, onnx.NodeProto], None]:
     return change
 
 
+def _integer_softmax(graph: Graph, node: onnx.NodeProto) -> None:
+    """``opset`` says whether it runs along ``axis`` (-1 by default) or, before 13, over all axes from there on."""
+    x, sx, zx, sy, zy = (*node.input, "")[:5]
+    attributes = {"axis": -1, "opset": RAISED} | _attributes(node)
+    real, made = _real(graph, (x, sx, zx)), graph.fresh("Softmax")
+    plain = helper.make_node("Softmax", [real], [made], name=node.name, axis=attributes["axis"])
+    if attributes["opset"] < RAISED:
+        graph.ranks[real] = graph.ranks.get(x, ())
+        _softmax(graph, plain, attributes["opset"])
+    else:
+        graph.nodes.append(plain)
+    graph.add("QuantizeLinear", [made, sy, zy] if zy else [made, sy], node.output[0])
+
+
 def _concat(graph: Graph, node: onnx.NodeProto) -> None:
     sy, zy, *rest = node.input
     operands = [_real(graph, rest[at : at + 3]) for at in range(0, len(rest), 3)]
@@ -286,6 +307,28 @@ def _concat(graph: Graph, node: onnx.NodeProto) -> None:
 def _plain(graph: Graph, node: onnx.NodeProto) -> None:
     """The vendor's own QuantizeLinear and DequantizeLinear mean the same as ONNX's."""
     graph.add(node.op_type, list(node.input), node.output[0], node.name, **_attributes(node))
+    graph.count += 1
+
+
+_READ = {
+    "com.microsoft:QGemm": "alpha transA transB",
+    "com.microsoft:QLinearLeakyRelu": "alpha",
+    "com.microsoft:QLinearAveragePool": "auto_pad ceil_mode channels_last count_include_pad kernel_shape pads strides",
+    "com.microsoft:QLinearGlobalAveragePool": "channels_last",
+    "com.microsoft:QLinearSoftmax": "axis opset",
+    "com.microsoft:QLinearConcat": "axis",
+    "com.microsoft:QuantizeLinear": "axis",
+    "com.microsoft:DequantizeLinear": "axis",
+}
+"""Attributes of the vendor's operators that are read; ONNX's own are passed on, and judged where they are read."""
+
+
+def _refuse_unread(graph: Graph, key: str, node: onnx.NodeProto) -> None:
+    for attribute in node.attribute if ":" in key else ():
+        if attribute.name not in _READ.get(key, "").split():
+            value = helper.get_attribute_value(attribute)
+            shown = value.decode() if isinstance(value, bytes) else value
+            graph.problems.add(node.name, f"Its attribute '{attribute.name}' is {shown!r}, which is not supported.")
 
 
 _INTEGER: dict[str, Callable[[Graph, onnx.NodeProto], None]] = {
@@ -298,7 +341,7 @@ _INTEGER: dict[str, Callable[[Graph, onnx.NodeProto], None]] = {
     "com.microsoft:QLinearLeakyRelu": _unary("LeakyRelu"),
     "com.microsoft:QLinearAveragePool": _unary("AveragePool"),
     "com.microsoft:QLinearGlobalAveragePool": _unary("GlobalAveragePool"),
-    "com.microsoft:QLinearSoftmax": _unary("Softmax"),
+    "com.microsoft:QLinearSoftmax": _integer_softmax,
     "com.microsoft:QLinearConcat": _concat,
     "com.microsoft:QuantizeLinear": _plain,
     "com.microsoft:DequantizeLinear": _plain,

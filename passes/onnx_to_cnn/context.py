@@ -6,7 +6,7 @@ host still holds become results of the entry region there, in that order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +18,9 @@ from xdsl.rewriter import InsertPoint
 
 from dialects import cnn
 from dialects.blobs import to_array, to_blob
+from dialects.host import run_node
 from dialects.onnx import NodeOp, constant_of, element_of, shape_of
+from dialects.onnx_export import to_node
 from passes.onnx_to_cnn.names import Names, labels
 from passes.onnx_to_cnn.values import (
     PRODUCTS,
@@ -37,6 +39,9 @@ from passes.onnx_to_cnn.values import (
     Unsupported,
 )
 from passes.onnx_to_cnn.view import Axis, Memory, View, flat, standard, steps_between
+
+_KEEP_CODES = ("QuantizeLinear", "DequantizeLinear", "Reshape", "Transpose")
+"""Operators on constants that keep integers with their scales."""
 
 Spec = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 """ONNX axes by memory axis N, H, W, C."""
@@ -59,6 +64,7 @@ class Reader:
     """State of one conversion; operations are appended to ``block``."""
 
     block: Block
+    opsets: Mapping[str, int]
     names: Names = field(default_factory=Names)
     env: dict[SSAValue, Meaning] = field(default_factory=dict[SSAValue, Meaning])
     on_host: dict[SSAValue, bool] = field(default_factory=dict[SSAValue, bool])
@@ -93,6 +99,23 @@ class Reader:
         if isinstance(meaning, KnownCodes):
             return meaning.real
         return meaning.array if isinstance(meaning, Known) else None
+
+    def is_known(self, value: SSAValue) -> bool:
+        """Whether a value's numbers are known at compile time."""
+        return isinstance(self.meaning(value), Known | KnownCodes)
+
+    def evaluated(self, node: NodeOp) -> list[Meaning] | None:
+        """A node's results if all its operands are constants; None if they are not, or the node only moves codes."""
+        values = [node.operand(index) for index in range(len(node.inputs))]
+        if node.kind in _KEEP_CODES or not any(values) or not all(v is None or self.is_known(v) for v in values):
+            return None
+        proto = to_node(node, [f"x{at}" if v is not None else "" for at, v in enumerate(values)],
+                        [f"y{at}" for at in range(len(node.outputs))])  # fmt: skip
+        arrays = [self.known(node, at) for at in range(len(values))]
+        try:
+            return [Known(array) for array in run_node(proto, arrays, self.opsets)]
+        except Exception as error:  # the reference raises what it likes
+            raise Unsupported(f"{node.kind} of constants could not be computed at compile time.") from error
 
     def integers(self, node: NodeOp, index: int, attribute: str = "") -> tuple[int, ...] | None:
         """Integers from a constant operand, or from an attribute of older and newer opsets."""

@@ -24,8 +24,9 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.onnx import ConstantOp, NodeOp, NoneOp, element_of, names, shape_of
-from dialects.onnx_export import main_function
+from dialects.onnx_export import main_function, opsets_of
 from passes.common.problems import ModelError
+from passes.common.statements import unread
 from passes.onnx_to_cnn import host
 from passes.onnx_to_cnn.context import Reader, input_meaning, last_compute
 from passes.onnx_to_cnn.operators import host_codes, reader_of
@@ -62,7 +63,7 @@ class ConvertOnnxToCnnPass(ModulePass):
         new = Block(arg_types=[argument.type for argument in old.args])
         for argument, before in zip(new.args, old.args, strict=True):
             argument.name_hint = before.name_hint
-        reader = Reader(new)
+        reader = Reader(new, opsets_of(op))
         _read_all(reader, old)
         function.body.add_block(new)
         _finish(reader, old, new)
@@ -123,11 +124,13 @@ def _meaning(reader: Reader, node: NodeOp) -> Meaning | list[Meaning]:
             if _settles_on_host(reader, node):
                 return [Host(value) for value in node.outputs]
             raise Unsupported("It combines a float input of the graph with a quantised tensor; quantise both.")
-        if all(isinstance(reader.meaning(value), Known) for value in node.inputs) and node.inputs:
-            raise Unsupported(f"{node.kind} of constants could not be computed at compile time.")
+        if (made := reader.evaluated(node)) is not None:
+            return made
     read = reader_of(node)
     if read is None:
         raise Unsupported(f"The machine has no operation for {node.kind}.")
+    if (why := unread(node, reader.opsets[""], reader.is_known)) is not None:
+        raise Unsupported(why)
     return read(reader, node)
 
 

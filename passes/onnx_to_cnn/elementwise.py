@@ -9,27 +9,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from dialects.onnx import NodeOp
+from dialects.onnx import NodeOp, element_of
 from passes.onnx_to_cnn import scalar
 from passes.onnx_to_cnn.context import Reader, float32_vector
 from passes.onnx_to_cnn.products import Composition, channel_vector, composed, is_bias, with_bias
+from passes.onnx_to_cnn.settle import settle
 from passes.onnx_to_cnn.values import (
     Affine,
     Array,
     Binary,
     Clip,
+    Codes,
     Dequantised,
     Known,
     KnownCodes,
     Meaning,
+    Raw,
     Real,
     Scalar,
+    Stored,
     Sums,
     Unsupported,
     with_trail,
 )
 
 CODES = np.arange(-128, 128)
+
+_FLOATS = ("f16", "bf16", "f32", "f64")
 
 
 def as_scalar(value: Meaning) -> Scalar | None:
@@ -46,6 +52,11 @@ def as_scalar(value: Meaning) -> Scalar | None:
             return None
         clip = scalar.rounded(_bounded(value.low, value.high), inner.values)
         return Scalar(value.shape, value.trail, inner.codes, clip, None, "Clip")
+    if isinstance(value, Stored) and np.unique(value.constant.codes).size == 1:
+        inner = as_scalar(Dequantised(value.codes.shape, (), value.codes))
+        assert inner is not None
+        table = _table(value.trail[-1], inner, float(value.constant.real.reshape(-1)[0]), value.swapped)
+        return Scalar(value.shape, value.trail, value.codes, table.values, table.linear, value.kind)
     return None
 
 
@@ -80,26 +91,35 @@ def read_clip(r: Reader, node: NodeOp) -> Meaning:
     bounds: list[float] = []
     for index, default in ((1, float("-inf")), (2, float("inf"))):
         value = r.known(node, index)
-        if value is None and node.operand(index) is not None:
-            raise Unsupported("Its bounds are computed at run time; they must be constants.")
         bounds.append(default if value is None else float(np.float32(value.reshape(-1)[0])))
-    return _clip(r, node, bounds[0], bounds[1])
+    return _clip(r, node, min(bounds), bounds[1])  # where the bounds cross, everything becomes the upper one
 
 
 def _clip(r: Reader, node: NodeOp, low: float, high: float) -> Meaning:
-    value = r.operand(node, 0)
+    return _clipped(r, node, r.operand(node, 0), low, high)
+
+
+def _clipped(r: Reader, node: NodeOp, value: Meaning, low: float, high: float) -> Meaning:
     if isinstance(value, Scalar):
         return _function(r, node, value, _bounded(low, high))
+    if isinstance(value, Codes):
+        return _codes_clipped(r, node, value, low, high)
     if not isinstance(value, Real):
         value = Dequantised(r.codes(value, node).shape, (), r.codes(value, node))
     return Clip(value.shape, (*value.trail, node), value, low, high)
 
 
+def _codes_clipped(r: Reader, node: NodeOp, codes: Codes, low: float, high: float) -> Codes:
+    """Clip between a QuantizeLinear and its DequantizeLinear, as fake quantisers of fewer than 256 steps leave it."""
+    shift = 128 if element_of(node.outputs[0]) == "ui8" else 0
+    bounds = tuple(int(min(max(bound - shift, -128), 127)) for bound in (low, high))
+    return settle(r, Dequantised(codes.shape, (), codes), codes.quant, (bounds[0], bounds[1]), (node,))
+
+
 def read_prelu(r: Reader, node: NodeOp) -> Meaning:
     """PRelu with one slope for all channels."""
     slope = r.known(node, 1)
-    if slope is None:
-        raise Unsupported("Its slope is computed at run time; it must be a constant.")
+    assert slope is not None
     if np.unique(slope).size != 1:
         raise Unsupported("PRelu has one slope per channel; the machine's table holds one function for all channels. "
                           "Train with LeakyRelu, or with one slope.")  # fmt: skip
@@ -107,14 +127,50 @@ def read_prelu(r: Reader, node: NodeOp) -> Meaning:
     return _function(r, node, r.operand(node, 0), lambda u: u if u >= 0 else alpha * u)
 
 
+def read_cast(r: Reader, node: NodeOp) -> Meaning:
+    """Cast to a wider float type changes nothing; to a narrower one it rounds, which is a function of one number."""
+    value, target = r.operand(node, 0), element_of(node.outputs[0])
+    source = element_of(node.inputs[0])
+    if isinstance(value, Codes | Raw) and source == target:
+        return value
+    if source in _FLOATS and target in ("f32", "f64", source):
+        return value
+    if source in _FLOATS and target in scalar.ROUNDED:
+        return _function(r, node, value, scalar.ROUNDED[target])
+    raise Unsupported(f"It casts a computed tensor from {source} to {target}.")
+
+
 def read_binary(r: Reader, node: NodeOp) -> Meaning:
-    """Add, Sub, Mul, Div, Pow, Min, Max."""
+    """Add, Sub, Mul, Div, Pow."""
     a, b = r.operand(node, 0), r.operand(node, 1)
     if isinstance(b, Known | KnownCodes):
         return _with_constant(r, node, a, b, False)
     if isinstance(a, Known | KnownCodes):
         return _with_constant(r, node, b, a, True)
     return _two_tensors(r, node, a, b)
+
+
+def read_extreme(r: Reader, node: NodeOp) -> Meaning:
+    """Min and Max of any number of operands: a constant number is a bound; of constants only the tightest counts."""
+    smallest = node.op_type.data == "Min"
+    computed: list[Meaning] = []
+    constant: Array | None = None
+    for index in range(len(node.inputs)):
+        if (array := r.known(node, index)) is None:
+            computed.append(r.operand(node, index))
+        elif constant is None:
+            constant = array
+        else:
+            constant = np.minimum(constant, array) if smallest else np.maximum(constant, array)
+    value = computed[0]
+    for other in computed[1:]:
+        value = _two_tensors(r, node, value, other)
+    if constant is None:
+        return value
+    if constant.size != 1 or (isinstance(value, Real) and constant.ndim > len(value.shape)):
+        return _with_constant(r, node, value, Known(constant), False)
+    bound = float(np.float32(constant.reshape(-1)[0]))
+    return _clipped(r, node, value, -np.inf if smallest else bound, bound if smallest else np.inf)
 
 
 def _two_tensors(r: Reader, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
@@ -136,6 +192,9 @@ def _two_tensors(r: Reader, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
 def _with_constant(r: Reader, node: NodeOp, value: Meaning, constant: Known | KnownCodes, swapped: bool) -> Meaning:
     kind = node.op_type.data
     array = constant.real if isinstance(constant, KnownCodes) else constant.array.astype(np.float32)
+    if isinstance(value, Real) and (shape := tuple(np.broadcast_shapes(value.shape, array.shape))) != value.shape:
+        raise Unsupported(f"Its constant repeats its other operand, {list(value.shape)}, to {list(shape)}; the machine "
+                          "combines tensors of one shape.")  # fmt: skip
     if isinstance(value, Clip) and not as_scalar(value):
         r.codes(value, node)
     if isinstance(value, Sums):
@@ -150,9 +209,9 @@ def _with_constant(r: Reader, node: NodeOp, value: Meaning, constant: Known | Kn
     if inner is None:
         r.codes(value, node)
         raise Unsupported(f"{kind} with a constant is not supported on this operand.")
-    if isinstance(constant, KnownCodes) and isinstance(value, Dequantised) and kind in ("Add", "Sub", "Mul") and \
-            constant.scale.size == 1:  # fmt: skip
-        return _stored_constant(r, node, value, constant, swapped)
+    if isinstance(constant, KnownCodes) and constant.element in ("i8", "ui8") and constant.scale.size == 1:
+        if isinstance(value, Dequantised) and kind in ("Add", "Sub", "Mul"):
+            return Stored(value.shape, (*value.trail, node), kind, value.codes, constant, swapped)
     if array.size == 1:
         return _table(node, inner, float(array.reshape(-1)[0]), swapped)
     return _affine(node, inner, array, swapped)
@@ -222,18 +281,9 @@ def _behind_sums(node: NodeOp, sums: Sums, constant: Known | KnownCodes, array: 
     return with_trail(composed(sums, compose), node)
 
 
-def _stored_constant(r: Reader, node: NodeOp, value: Dequantised, constant: KnownCodes, swapped: bool) -> Meaning:
-    """The add or mul law with a stored int8 constant as the other operand."""
-    other = r.constant_codes(constant, value.shape)
-    lhs, rhs = (other, value.codes) if swapped else (value.codes, other)
-    return Binary(value.shape, (*value.trail, node), node.op_type.data, lhs, rhs)
-
-
 def read_batch_norm(r: Reader, node: NodeOp) -> Meaning:
     """A = γ/√(var + ε), D = β − mean·A per channel, in float64."""
     parts = [r.known(node, index) for index in range(1, 5)]
-    if any(part is None for part in parts):
-        raise Unsupported("Its parameters are computed at run time; they must be constants.")
     gamma, beta, mean, variance = (np.asarray(part, np.float64).reshape(-1) for part in parts)
     factor = gamma / np.sqrt(variance + float(np.float32(node.get_float("epsilon", 1e-5))))
     offset = beta - mean * factor

@@ -423,14 +423,6 @@ def _channel_padded(r: Reader, node: NodeOp, codes: Codes, before: int, after: i
     return _lazy(r, make, view, codes.quant)
 
 
-def read_cast(r: Reader, node: NodeOp) -> Meaning:
-    """Cast among float types changes nothing that a law sees."""
-    value = r.operand(node, 0)
-    if node.get_int("to", 1) in (1, 10, 11, 16):  # float32, float16, float64, bfloat16
-        return value
-    raise Unsupported("It casts a computed tensor to an integer type.")
-
-
 def read_expand(r: Reader, node: NodeOp) -> Meaning:
     """Expand and Tile that change nothing."""
     if shape_of(node.inputs[0]) == shape_of(node.outputs[0]):

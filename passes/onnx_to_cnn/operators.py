@@ -9,7 +9,8 @@ import numpy as np
 from dialects.onnx import NodeOp, element_of, shape_of
 from passes.onnx_to_cnn import elementwise, moves, products, reductions, scalar
 from passes.onnx_to_cnn.context import Reader
-from passes.onnx_to_cnn.settle import FULL, settle
+from passes.onnx_to_cnn.settle import settle
+from passes.onnx_to_cnn.tables import FULL
 from passes.onnx_to_cnn.values import (
     Codes,
     Dequantised,
@@ -139,7 +140,7 @@ OPERATORS: dict[str, Read] = {
     "SpaceToDepth": moves.read_depth_to_space,
     "Expand": moves.read_expand,
     "Tile": moves.read_expand,
-    "Cast": moves.read_cast,
+    "Cast": elementwise.read_cast,
     "Transpose": moves.read_transpose,
     "Reshape": moves.read_reshape,
     "Flatten": moves.read_reshape,
@@ -151,7 +152,7 @@ OPERATORS: dict[str, Read] = {
 """Readers by operator type; functions of one number and the elementwise operators come on top."""
 
 for _name in scalar.BINARY:
-    OPERATORS[_name] = elementwise.read_binary
+    OPERATORS[_name] = elementwise.read_extreme if _name in ("Min", "Max") else elementwise.read_binary
 
 
 def reader_of(node: NodeOp) -> Read | None:

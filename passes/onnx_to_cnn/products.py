@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from dialects.onnx import NodeOp
+from dialects.onnx import NodeOp, shape_of
 from passes.common.windows import window_of
 from passes.onnx_to_cnn.context import Reader, float32_vector
 from passes.onnx_to_cnn.values import Affine, Array, Codes, Known, KnownCodes, Meaning, Sums, Unsupported
@@ -157,6 +157,10 @@ def _with_operand_bias(r: Reader, node: NodeOp, sums: Sums, index: int, beta: fl
     if node.operand(index) is None:
         return sums
     meaning = r.operand(node, index)
+    vector = shape_of(node.inputs[index]) == (sums.weights.shape[0],)  # one per channel, wherever channels stand
+    if isinstance(meaning, Known | KnownCodes) and not vector and not is_bias(sums, meaning):
+        raise Unsupported("Its bias varies from row to row of its result; the machine adds one number per output "
+                          "channel.")  # fmt: skip
     if beta != 1.0:
         real = r.known(node, index)
         meaning = Known(np.asarray(real * np.float32(beta), np.float32)) if real is not None else meaning

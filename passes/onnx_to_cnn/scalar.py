@@ -72,6 +72,23 @@ PLAIN: dict[str, Function] = {
     "Tanh": math.tanh,
 }
 
+
+def _to_bfloat16(u: float) -> float:
+    bits = np.frombuffer(np.float32(u).tobytes(), np.uint32)[0]
+    if not math.isfinite(u):
+        return u
+    kept = (int(bits) + 0x7FFF + (int(bits) >> 16 & 1)) & 0xFFFF0000  # to nearest, ties to even
+    return float(np.frombuffer(np.uint32(kept & 0xFFFFFFFF).tobytes(), np.float32)[0])
+
+
+def _to_float16(u: float) -> float:
+    with np.errstate(over="ignore"):
+        return float(np.float16(u))
+
+
+ROUNDED: dict[str, Function] = {"f16": _to_float16, "bf16": _to_bfloat16}
+"""Casts to narrower float types."""
+
 _SELU = {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875}
 
 BINARY: dict[str, Callable[[float, float], float]] = {

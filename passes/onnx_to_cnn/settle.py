@@ -7,14 +7,15 @@ after the operation they follow, and everything settled is remembered, so that n
 from __future__ import annotations
 
 import numpy as np
-from xdsl.dialects.builtin import FloatAttr, StringAttr, f32
+from xdsl.dialects.builtin import FloatAttr, f32
 from xdsl.ir import Attribute
 
 from dialects import cnn
 from dialects.blobs import to_blob
 from dialects.meaning import kernels
-from passes.onnx_to_cnn import products
+from passes.onnx_to_cnn import pairs, products
 from passes.onnx_to_cnn.context import Reader, last_compute
+from passes.onnx_to_cnn.tables import FULL, Bounds, clamp_of, looked_up
 from passes.onnx_to_cnn.values import (
     Affine,
     Binary,
@@ -28,15 +29,13 @@ from passes.onnx_to_cnn.values import (
     Quant,
     Real,
     Scalar,
+    Stored,
     Stuck,
     Sums,
     Trail,
     Unsupported,
 )
 from passes.onnx_to_cnn.view import View
-
-Bounds = tuple[int, int]
-FULL: Bounds = (-128, 127)
 
 
 def settle(r: Reader, real: Real, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
@@ -55,11 +54,13 @@ def settle(r: Reader, real: Real, quant: Quant, bounds: Bounds, trail: Trail) ->
             return _sums(r, real, quant, bounds, trail)
         case Scalar():
             table = kernels.quantise(real.values, quant.scale, quant.zero, *bounds)
-            return _looked_up(r, real.codes, table, quant, real.label, trail)
+            return looked_up(r, real.codes, table, quant, real.label, trail)
         case Affine():
             return _affine(r, real, quant, bounds, trail)
         case Binary():
-            return _binary(r, real, quant, bounds, trail)
+            return pairs.settle_pair(r, real, quant, bounds, trail)
+        case Stored():
+            return pairs.settle_stored(r, real, quant, bounds, trail)
         case Pool():
             return _pool(r, real, quant, bounds, trail)
         case Normalised():
@@ -75,10 +76,6 @@ def settle(r: Reader, real: Real, quant: Quant, bounds: Bounds, trail: Trail) ->
             raise Unsupported("It has no form on the machine.")
 
 
-def _clamp(bounds: Bounds) -> cnn.ClampAttr:
-    return cnn.ClampAttr.of(*bounds)
-
-
 def _copied(r: Reader, codes: Codes, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     """A tensor requantised by itself; the identity where nothing changes."""
     if codes.quant.same(quant) and bounds == FULL:
@@ -87,21 +84,7 @@ def _copied(r: Reader, codes: Codes, quant: Quant, bounds: Bounds, trail: Trail)
     table = kernels.quantise(values, quant.scale, quant.zero, *bounds)
     if codes.quant.same(quant):  # rounding twice is the identity, whatever the scale's last bit
         table = np.clip(np.arange(-128, 128), *bounds).astype(np.int8)
-    return _looked_up(r, codes, table, quant, "requantise" if bounds == FULL else "clamp", trail[-2:])
-
-
-def _looked_up(r: Reader, codes: Codes, table: kernels.Int8, quant: Quant, label: str, trail: Trail) -> Codes:
-    key = ("table", table.tobytes(), quant.scale, quant.zero)
-    if key not in codes.memo:
-        value, view = r.anywhere(codes)
-        op = cnn.TableOp.build(
-            operands=[value],
-            result_types=[r.type_of(view.dims, quant)],
-            properties={"table": to_blob(table), "function": StringAttr(label)},
-        )
-        name = label if label in ("requantise", "clamp") else last_compute(trail)
-        codes.memo[key] = r.made(r.emit(op, name, trail), view, quant)
-    return codes.memo[key]
+    return looked_up(r, codes, table, quant, "requantise" if bounds == FULL else "clamp", trail[-2:])
 
 
 def _sums(r: Reader, sums: Sums, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
@@ -115,7 +98,7 @@ def _sums(r: Reader, sums: Sums, quant: Quant, bounds: Bounds, trail: Trail) -> 
         "scales": to_blob(np.ascontiguousarray(scale, np.float32)),
         "weight_zero": cnn.integer(zero),
         "quant": cnn.QuantAttr.of(quant.scale, quant.zero),
-        "clamp": _clamp(bounds),
+        "clamp": clamp_of(bounds),
     }
     result = [r.type_of(view.dims, quant)]
     if sums.window is None:
@@ -140,43 +123,14 @@ def _affine(r: Reader, real: Affine, quant: Quant, bounds: Bounds, trail: Trail)
     op = cnn.AffineOp.build(
         operands=[value],
         result_types=[r.type_of(view.dims, quant)],
-        properties={"scale": to_blob(a), "offset": to_blob(b), "clamp": _clamp(bounds)},
-    )
-    return r.made(r.emit(op, last_compute(trail), trail), view, quant)
-
-
-_BINARY: dict[str, type[cnn.AddOp | cnn.SubOp | cnn.MulOp]] = {"Add": cnn.AddOp, "Sub": cnn.SubOp, "Mul": cnn.MulOp}
-
-
-def _binary(r: Reader, real: Binary, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
-    lhs, rhs = real.lhs, real.rhs
-    if lhs.shape != real.shape and real.kind == "Mul":
-        lhs, rhs = rhs, lhs
-    if lhs.shape != real.shape:
-        raise Unsupported(f"Its operands {list(real.lhs.shape)} and {list(real.rhs.shape)} both have to be repeated to "
-                          "one shape; the machine can repeat one pixel only, when it multiplies.")  # fmt: skip
-    rank = len(real.shape)
-    shape = (1,) * (rank - len(rhs.shape)) + rhs.shape
-    pixel = real.kind == "Mul" and rank >= 2 and shape == (real.shape[0], real.shape[1], *(1,) * (rank - 2))
-    if shape != real.shape and not pixel:
-        raise Unsupported(f"It combines {list(real.lhs.shape)} with {list(real.rhs.shape)}; the machine combines "
-                          "tensors of one shape, and multiplies by one pixel of all channels.")  # fmt: skip
-    if len(rhs.shape) != rank:
-        view = rhs.view.reshaped(shape)
-        assert view is not None
-        rhs = rhs.seen(view)
-    spec = r.spec_of(lhs.view) if shape == real.shape and lhs.storage.source is None else None
-    first, second = r.place(lhs, spec), r.place(rhs, spec)
-    view = View(lhs.view.logical, r.memory(lhs.view, spec))
-    op = _BINARY[real.kind].build(
-        operands=[first, second], result_types=[r.type_of(view.dims, quant)], properties={"clamp": _clamp(bounds)}
+        properties={"scale": to_blob(a), "offset": to_blob(b), "clamp": clamp_of(bounds)},
     )
     return r.made(r.emit(op, last_compute(trail), trail), view, quant)
 
 
 def _pool(r: Reader, real: Pool, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     value = real.place()
-    properties: dict[str, Attribute] = {"clamp": _clamp(bounds)}
+    properties: dict[str, Attribute] = {"clamp": clamp_of(bounds)}
     result = [r.type_of(real.result.dims, quant)]
     if real.window is None:
         op = cnn.GlobalAveragePoolOp.build(operands=[value], result_types=result, properties=properties)

@@ -205,6 +205,16 @@ class Binary(Real):
 
 
 @dataclass(eq=False)
+class Stored(Real):
+    """Add, Sub or Mul of an int8 tensor and an int8 constant with one scale, which comes first if ``swapped``."""
+
+    kind: str
+    codes: Codes
+    constant: KnownCodes
+    swapped: bool
+
+
+@dataclass(eq=False)
 class Pool(Real):
     """Average (``window`` given) or mean over the image; ``operand`` is brought into memory order by ``place``."""
 

@@ -152,7 +152,7 @@ class Layer:
         for which, tensor in enumerate(self.inputs):
             height = tensor.height
             m, d, o, e = 1, 1, 0, 1
-            if self.kind == "global_average_pool" or (self.kind == "mul" and which == 1 and height == 1):
+            if self.kind == "global_average_pool" or (self.kind in _PAIRS and which == 1 and height == 1):
                 m, e = 0, height
             elif which == 0 and isinstance(self.op, cnn.ResizeOp):
                 d = self.op.factors.get_values()[0]
@@ -207,6 +207,9 @@ class Network:
 
 _ELEMENTWISE = frozenset(("add", "sub", "mul", "table", "affine"))
 """Kinds of layers whose elements depend on the operands' elements at their own place only."""
+
+_PAIRS = ("add", "sub", "mul")
+"""Kinds of layers whose second operand may be one pixel, which is read for every row."""
 
 _VECTOR_KINDS = frozenset(
     op.name

@@ -161,7 +161,7 @@ class Vector:
     def reads(self) -> tuple[Read, ...]:
         found: list[Read] = [(self.lhs, self.input_rows)]
         if self.rhs is not None:
-            found.append((self.rhs, EVERYTHING if self.kind in ("global_average_pool", "mul") else self.rows))
+            found.append((self.rhs, EVERYTHING if self.kind == "mul" or self.rhs.shape[0] == 1 else self.rows))
         found += [(room, EVERYTHING) for room in (self.params, self.table) if room is not None]
         return tuple(found)
 

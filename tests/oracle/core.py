@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from . import laws
+from .heard import Heard
 from .movement import Array
 from .values import (
     Known,
@@ -20,6 +21,7 @@ from .values import (
     stored,
 )
 
+WIDE_TYPES = (np.dtype(np.int16), np.dtype(np.uint16), np.dtype(np.int32))
 CODE_TYPES = (np.dtype(np.int8), np.dtype(np.uint8))
 
 
@@ -27,7 +29,7 @@ class Core:
     """The node being evaluated and the values known so far, by ONNX tensor name."""
 
     node: onnx.NodeProto
-    attributes: dict[str, Any]
+    attributes: Heard
     values: dict[str, Value]
     opset: int
 
@@ -97,15 +99,16 @@ class Core:
         scales, zeros = self.array(1), self.array(2)
         if not isinstance(source, Known) or scales is None:
             raise self.unsupported("its input must be stored integers")
-        if source.array.dtype not in (*CODE_TYPES, np.dtype(np.int32)):
+        if source.array.dtype not in CODE_TYPES and not (source.constant and source.array.dtype in WIDE_TYPES):
             raise self.unsupported(f"no law for codes of type {source.array.dtype}")
         zero = np.zeros(scales.shape, np.int64) if zeros is None else zeros.astype(np.int64)
         if source.array.dtype == np.uint8:
             zero = zero - 128
         axis = int(self.attributes.get("axis", 1)) if scales.size > 1 else 0
-        quantised = Quantised(source.codes(), scales.astype(np.float32).ravel(), zero.ravel(), axis)
+        width = 8 * source.array.dtype.itemsize
+        quantised = Quantised(source.codes(), scales.astype(np.float32).ravel(), zero.ravel(), axis, width)
         if not source.constant:
-            if not quantised.single or source.array.dtype == np.int32:
+            if not quantised.single:
                 raise self.unsupported("an activation is 8 bits wide and has one scale")
             return Table.of(quantised)
         shape = [1] * source.array.ndim

@@ -163,8 +163,7 @@ class Elementwise(Products):
         if isinstance(value, Table) and value.plain:
             return value.quantised
         if isinstance(value, Known) and value.constant and value.quantised is not None and value.quantised.single:
-            codes = value.quantised.codes
-            return value.quantised if codes.size == 0 or (codes.min() >= -128 and codes.max() <= 127) else None
+            return value.quantised if value.quantised.width == 8 else None
         return None
 
     @staticmethod
@@ -224,6 +223,8 @@ class Elementwise(Products):
         return refused(str(self.unsupported("this constant cannot join the affine function before it")), in_float)
 
     def op_BatchNormalization(self) -> Value:
+        if self.attributes.get("training_mode", 0) or len([name for name in self.node.output if name]) > 1:
+            raise self.unsupported("the statistics of a batch have no law")
         value = self.needed(0)
         gamma, beta, mean, variance = (np.asarray(self.array(place), np.float64) for place in range(1, 5))
         factor = gamma / np.sqrt(variance + float(self.attributes.get("epsilon", np.float32(1e-5))))

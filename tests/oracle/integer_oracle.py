@@ -18,6 +18,7 @@ from onnx import numpy_helper
 from . import laws
 from .core import CODE_TYPES
 from .functions import BINARY, unary_function
+from .heard import Heard
 from .movement import SINGLE_INPUT, Array, integers, moves
 from .operator_form import OperatorForm
 from .values import (
@@ -31,8 +32,7 @@ from .values import (
 
 def run_integer(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """The model's outputs by name, computed by the integer laws. `inputs` have the model's own types and shapes."""
-    interpreter = Interpreter(model, inputs)
-    return {output.name: interpreter.result(output.name) for output in interpreter.graph.output}
+    return Interpreter(model, inputs).results()
 
 
 def run_integer_all(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -43,7 +43,7 @@ def run_integer_all(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Ar
         for name, value in interpreter.values.items()
         if isinstance(value, Known) and not value.constant and value.array.dtype in CODE_TYPES
     }
-    return tensors | {output.name: interpreter.result(output.name) for output in interpreter.graph.output}
+    return tensors | interpreter.results()
 
 
 class Interpreter(OperatorForm):
@@ -61,19 +61,24 @@ class Interpreter(OperatorForm):
                 self.values[entry.name] = Known(np.asarray(inputs[entry.name]))
             elif entry.name not in self.values:
                 raise KeyError(f"The model's input {entry.name!r} was not given.")
+        self.heard: list[tuple[onnx.NodeProto, Heard]] = []
         for node in self.graph.node:
             self.node = node
-            self.attributes = {
-                attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute
-            }
+            self.attributes = Heard(node)
+            self.heard.append((node, self.attributes))
             results = self.evaluate()
             for name, value in zip(node.output, results, strict=False):
                 if name:
                     self.values[name] = value
 
-    def result(self, name: str) -> Array:
-        """A graph output as an array."""
-        return as_float(self.values[name])
+    def results(self) -> dict[str, Array]:
+        """The graph's outputs by name, once every node has been heard out."""
+        found = {output.name: as_float(self.values[output.name]) for output in self.graph.output}
+        for node, attributes in self.heard:
+            self.node = node
+            if (name := attributes.unheard(node, self.opset)) is not None:
+                raise self.unsupported(f"its attribute {name!r} has no law")
+        return found
 
     def evaluate(self) -> list[Value]:
         """Values of all outputs of the current node."""
@@ -84,7 +89,10 @@ class Interpreter(OperatorForm):
         if handler is not None:
             return [handler()]
         if op_type in BINARY:
-            return [self.binary(op_type, self.needed(0), self.needed(1))]
+            result = self.needed(0)
+            for position in range(1, len(self.node.input)):  # Min and Max take any number
+                result = self.binary(op_type, result, self.needed(position))
+            return [result]
         function = unary_function(op_type, self.attributes)
         if function is not None:
             return [self.unary(function, self.needed(0))]
@@ -118,7 +126,8 @@ class Interpreter(OperatorForm):
         return Known(laws.softmax(value, axis))
 
     def op_Constant(self) -> Value:
-        for name, given in self.attributes.items():
+        for name in self.attributes:
+            given = self.attributes[name]
             if name == "value":
                 return Known(numpy_helper.to_array(given), constant=True)
             kind = np.float32 if "float" in name else np.int64
@@ -146,7 +155,8 @@ class Interpreter(OperatorForm):
             return Known(value.array.astype(dtype), value.constant)
         if dtype == np.float32:
             return value
-        return Known(as_float(value).astype(dtype))
+        with np.errstate(over="ignore"):
+            return Known(as_float(value).astype(dtype))
 
     def op_ArgMax(self) -> Value:
         value = self.array(0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from . import laws
@@ -129,5 +131,8 @@ class OperatorForm(Pools):
         return Known(stored(codes, dtype), shifted=codes)
 
     def op_QLinearSoftmax(self) -> Value:
-        source = Table.of(self.q_tensor(0))
-        return self.q_output(Known(laws.softmax(source.to_float(), int(self.attributes.get("axis", -1)))), 3)
+        value, axis = Table.of(self.q_tensor(0)).to_float(), int(self.attributes.get("axis", -1))
+        if int(self.attributes.get("opset", 13)) < 13:
+            rows = value.reshape(math.prod(value.shape[: axis % value.ndim]), -1)
+            return self.q_output(Known(laws.softmax(rows, -1).reshape(value.shape)), 3)
+        return self.q_output(Known(laws.softmax(value, axis)), 3)

@@ -113,7 +113,7 @@ class Pools(Elementwise):
         value = self.needed(0)
         constants = [self.array(place) if place != 2 else None for place in range(1, len(self.node.input))]
         fill = self.scalar(2) if self.value(2) is not None else self.attributes.get("value", 0)
-        attributes = dict(self.attributes)
+        attributes = self.attributes
         if isinstance(value, Known):
             return Known(pad(value.array, attributes, constants, fill), value.constant)
 

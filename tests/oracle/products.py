@@ -41,7 +41,7 @@ class Products(Core):
 
     def windows(self) -> Callable[[tuple[int, ...], tuple[int, ...]], Window]:
         """From spatial sizes and kernel to the window the current node's attributes describe."""
-        get = dict(self.attributes).get
+        get = self.attributes.get
         auto_pad, ceil = get("auto_pad", b"NOTSET").decode(), bool(get("ceil_mode", 0))
 
         def resolve(sizes: tuple[int, ...], kernel: tuple[int, ...]) -> Window:

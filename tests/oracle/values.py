@@ -29,6 +29,7 @@ class Quantised:
     scale: F32
     zero: Ints
     axis: int = 0
+    width: int = 8
 
     @property
     def single(self) -> bool:
