@@ -65,7 +65,8 @@ from dialects.accel_attributes import (
     positions,
     required,
 )
-from dialects.recon import BlobAttr, float32, parse_shape, print_float
+from dialects.recon import BlobAttr, parse_shape
+from dialects.text import parse_float, print_float
 from dialects.tile import ConfigurationAttr
 from sim.machine.description import Configuration
 from sim.machine.isa import BY_NAME, INTEGERS, QUEUES, Instruction
@@ -132,7 +133,11 @@ class ProgramOp(IRDLOperation):
         return cls(name, machine, body)
 
     def print(self, printer: Printer) -> None:
-        printer.print_string(f' @{self.sym_name.data} machine "{self.machine.data}" ')
+        printer.print_string(" ")
+        printer.print_symbol_name(self.sym_name.data)
+        printer.print_string(" machine ")
+        printer.print_string_literal(self.machine.data)
+        printer.print_string(" ")
         printer.print_region(self.body, print_entry_block_args=False, print_empty_block=False)
 
 
@@ -450,7 +455,7 @@ class InstructionOp(IRDLOperation):
                 )
             parser.parse_punctuation("=")
             if row.type == "f32":
-                fields[name] = float32(float(parser.parse_number(allow_boolean=False)))
+                fields[name] = parse_float(parser)
             else:
                 fields[name] = parser.parse_integer(allow_boolean=False)
 
@@ -485,7 +490,8 @@ class InstructionOp(IRDLOperation):
             printer.print_string(" waits ")
             self.waits.print_parameter(printer)
         if self.layer is not None:
-            printer.print_string(f" layer @{self.layer.root_reference.data}")
+            printer.print_string(" layer ")
+            printer.print_symbol_name(self.layer.root_reference.data)
 
     def verify_(self) -> None:
         row, values = self.row, self.fields.data

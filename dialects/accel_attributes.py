@@ -15,7 +15,7 @@ from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
-from dialects.recon import print_float
+from dialects.text import parse_number, print_float
 from sim.machine.isa import BY_NAME, INTEGERS, QUEUES, VECTOR_OPS
 
 # ------------------------------------------------------------------------------------------------ the table's fields
@@ -143,11 +143,7 @@ class FieldsAttr(Data[Fields]):
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Fields:
         with parser.in_angle_brackets():
-            return tuple(
-                parser.parse_comma_separated_list(
-                    parser.Delimiter.SQUARE, lambda: parser.parse_number(allow_boolean=False)
-                )
-            )
+            return tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: parse_number(parser)))
 
     def print_parameter(self, printer: Printer) -> None:
         numbers = (print_float(value) if isinstance(value, float) else str(value) for value in self.data)

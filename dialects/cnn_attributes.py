@@ -24,12 +24,12 @@ from xdsl.printer import Printer
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.recon import float32, print_float
+from dialects.text import float32, parse_float, print_float
 
 
 def _parse_scale_zero(parser: AttrParser) -> tuple[FloatData, IntAttr]:
     parser.parse_keyword("scale")
-    scale = float32(float(parser.parse_number(allow_boolean=False)))
+    scale = parse_float(parser)
     parser.parse_punctuation(",")
     parser.parse_keyword("zero")
     return FloatData(scale), IntAttr(parser.parse_integer(allow_boolean=False))

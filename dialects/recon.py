@@ -1,9 +1,10 @@
 """What all levels share: constants by reference, and layers, the provenance that survives every rewrite.
 
 A constant is a *blob*: shape, element type and content hash, with the bytes held beside the IR, never printed unless
-they are few. ``#recon.blob<64x3x3x64xi8, "sha256:…">`` refers to a side file, ``#recon.blob<3xi32, [1, -2, 3]>`` and
-``#recon.blob<8x3x3x4xi8, seed 7>`` carry or make their own content, which is what tests and hand-written plans want.
-Blobs compare and hash by content, so equal weights are one constant everywhere.
+they are few or equal. ``#recon.blob<64x3x3x64xi8, "sha256:…">`` refers to a side file; ``#recon.blob<2xi32, [1, 2]>``,
+``#recon.blob<64xi32, 0>`` (64 zeros), ``#recon.blob<8x3x3x4xi8, seed 7>`` and ``#recon.blob<2xi8, "0x7f80">`` carry or
+make their own content, which is what tests and hand-written plans want. Blobs compare and hash by content, so equal
+weights are one constant everywhere.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+import re
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from typing_extensions import Buffer
 from xdsl.dialects.builtin import (
     ArrayAttr,
+    DictionaryAttr,
     FlatSymbolRefAttrConstr,
     IntegerAttr,
     StringAttr,
@@ -25,7 +28,7 @@ from xdsl.dialects.builtin import (
     SymbolRefAttr,
     i64,
 )
-from xdsl.ir import Attribute, Data, Dialect, Operation, SSAValue
+from xdsl.ir import Attribute, Data, Dialect, Operation, ParametrizedAttribute, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     irdl_attr_definition,
@@ -37,6 +40,8 @@ from xdsl.irdl import (
 )
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
+
+from dialects.text import parse_number, print_float
 
 ELEMENT = {
     "i8": ("b", 1),
@@ -55,19 +60,11 @@ ELEMENT = {
 """Element types of blobs: struct code and bytes."""
 
 INLINE = 16
-"""Blobs of at most this many elements print their content."""
+"""Blobs of at most this many elements print their content, and of any number if all elements are equal."""
 
 
-def float32(value: float) -> float:
-    """The float32 nearest to a Python float, as a Python float."""
-    return struct.unpack("<f", struct.pack("<f", value))[0]
-
-
-def print_float(value: float) -> str:
-    """The shortest decimal that reads back as the same float32."""
-    texts = (format(value, f".{digits}g") for digits in range(6, 10))
-    text = next((text for text in texts if float32(float(text)) == value), repr(value))
-    return text if any(mark in text for mark in ".en") else text + ".0"
+LARGEST = 1 << 28
+"""Bytes of a constant that text may ask for with one number or a seed."""
 
 
 class Blob:
@@ -114,7 +111,7 @@ class Blob:
         return hash((self.shape, self.element, self.digest))
 
     def __repr__(self) -> str:
-        return f"Blob({'x'.join(map(str, self.shape))}x{self.element}, sha256:{self.digest[:12]})"
+        return "x".join(map(str, (*self.shape, self.element)))
 
 
 def _digest(data: Buffer) -> str:
@@ -142,48 +139,89 @@ class BlobAttr(Data[Blob]):
             shape, element = parse_shape(parser)
             parser.parse_punctuation(",")
             count = math.prod(shape)
+            if (text := parser.parse_optional_str_literal()) is not None:
+                return _from_string(parser, text, shape, element)
+            listed = parser.parse_optional_comma_separated_list(parser.Delimiter.SQUARE, lambda: parse_number(parser))
+            if listed is not None:
+                if len(listed) != count:
+                    parser.raise_error(f"{len(listed)} numbers given for {count} elements")
+                return Blob(shape, element, b"".join(_pack(parser, element, number) for number in listed))
+            if count * ELEMENT[element][1] > LARGEST:
+                parser.raise_error(
+                    f"a constant of one number or a seed has at most {LARGEST:,} bytes, "
+                    f"not {count * ELEMENT[element][1]:,}"
+                )
             if parser.parse_optional_keyword("seed") is not None:
                 seed = parser.parse_integer(allow_boolean=False, allow_negative=False)
                 if element != "i8":
                     parser.raise_error("a seeded blob holds i8")
                 return Blob(shape, element, random.Random(seed).randbytes(count), recipe=f"seed {seed}")
-            if (text := parser.parse_optional_str_literal()) is not None:
-                if not text.startswith("sha256:"):
-                    parser.raise_error('expected "sha256:…", a list of numbers, or seed N')
-                return Blob(shape, element, None, digest=text.removeprefix("sha256:"))
-            numbers = parser.parse_comma_separated_list(
-                parser.Delimiter.SQUARE, lambda: parser.parse_number(allow_boolean=False)
-            )
-            if len(numbers) != count:
-                parser.raise_error(f"{len(numbers)} numbers given for {count} elements")
-            code = ELEMENT[element][0]
-            try:
-                return Blob(shape, element, struct.pack(f"<{count}{code}", *numbers))
-            except struct.error as error:
-                parser.raise_error(f"a number does not fit {element}: {error}")
+            return Blob(shape, element, _pack(parser, element, parse_number(parser)) * count)
 
     def print_parameter(self, printer: Printer) -> None:
         blob = self.data
-        if blob.recipe:
-            content = blob.recipe
-        elif blob.data is not None and blob.size <= INLINE:
-            values = blob.values()
-            content = "[" + ", ".join(print_float(v) if isinstance(v, float) else str(int(v)) for v in values) + "]"
-        else:
-            content = f'"sha256:{blob.digest}"'
-        printer.print_string(f"<{'x'.join(map(str, (*blob.shape, blob.element)))}, {content}>")
+        printer.print_string(f"<{'x'.join(map(str, (*blob.shape, blob.element)))}, {_content(blob)}>")
+
+
+def _pack(parser: AttrParser, element: str, number: float) -> bytes:
+    """One element's bytes; an error in the text for a number that the element type does not hold."""
+    try:
+        return struct.pack("<" + ELEMENT[element][0], number)
+    except (struct.error, OverflowError):
+        parser.raise_error(f"{number} is no {element}")
+
+
+def _from_string(parser: AttrParser, text: str, shape: Sequence[int], element: str) -> Blob:
+    """The blob of ``"sha256:…"``, a reference, or of ``"0x…"``, its bytes."""
+    if text.startswith("sha256:") and re.fullmatch("[0-9a-f]+", text.removeprefix("sha256:")):
+        return Blob(shape, element, None, digest=text.removeprefix("sha256:"))
+    size = math.prod(shape) * ELEMENT[element][1]
+    if not re.fullmatch("0x([0-9a-fA-F]{2})*", text):
+        parser.raise_error('expected one number, a list of numbers, seed N, "sha256:…", or bytes as "0x…"')
+    if len(text) - 2 != 2 * size:
+        parser.raise_error(f"{len(text) // 2 - 1} bytes given for {size}")
+    return Blob(shape, element, bytes.fromhex(text[2:]))
+
+
+def is_uniform(blob: Blob) -> bool:
+    """Whether all elements have the same bytes: they print as one."""
+    if blob.data is None or not blob.size:
+        return False
+    width = ELEMENT[blob.element][1]
+    data = memoryview(blob.data).cast("B")
+    start = bytes(data[: 64 * width])
+    return start == start[:width] * (len(start) // width) and data[width:] == data[:-width]
+
+
+def is_inline(blob: Blob) -> bool:
+    """Whether a blob's content prints with the IR, so that no side file need hold it."""
+    return blob.data is not None and (bool(blob.recipe) or blob.size <= INLINE or is_uniform(blob))
+
+
+def _content(blob: Blob) -> str:
+    if blob.recipe:
+        return blob.recipe
+    if not is_inline(blob):
+        return f'"sha256:{blob.digest}"'
+    data = bytes(blob.buffer())
+    code, width = ELEMENT[blob.element]
+    uniform = is_uniform(blob)
+    values = [item[0] for item in struct.iter_unpack("<" + code, data[:width] if uniform else data)]
+    if b"".join(struct.pack("<" + code, value) for value in values) != (data[:width] if uniform else data):
+        return f'"0x{data.hex()}"'  # NaNs with a payload, booleans that are neither 0 nor 1
+    texts = [
+        print_float(value, double=blob.element == "f64") if isinstance(value, float) else str(int(value))
+        for value in values
+    ]
+    return texts[0] if uniform else f"[{', '.join(texts)}]"
 
 
 def parse_shape(parser: AttrParser) -> tuple[tuple[int, ...], str]:
     """Read ``64x3x3x64xi8``: dimensions, then an element type of ELEMENT."""
     shape: list[int] = []
-    while True:
-        dimension = parser.parse_optional_integer(allow_boolean=False, allow_negative=False)
-        if dimension is None:
-            break
-        shape.append(dimension)
+    while (element := parser.parse_optional_identifier()) is None:
+        shape.append(parser.parse_shape_dimension(False))
         parser.parse_shape_delimiter()
-    element = parser.parse_identifier()
     if element not in ELEMENT:
         parser.raise_error(f"'{element}' is no element type of a blob; allowed are {', '.join(ELEMENT)}")
     return tuple(shape), element
@@ -260,28 +298,44 @@ def attributes_of(op: Operation) -> Iterable[Attribute]:
         yield from inner.attributes.values()
 
 
-def blobs(op: Operation) -> dict[str, Blob]:
-    """Every blob the IR refers to, by digest."""
-    found: dict[str, Blob] = {}
-    for attribute in attributes_of(op):
-        items = attribute.data if isinstance(attribute, ArrayAttr) else (attribute,)
-        for item in items:
-            if isinstance(item, BlobAttr):
-                found.setdefault(item.data.digest, item.data)
-    return found
+def _blobs_in(attribute: Attribute) -> Iterator[Blob]:
+    """The blobs in an attribute, however deep."""
+    if isinstance(attribute, BlobAttr):
+        yield attribute.data
+    elif isinstance(attribute, ArrayAttr):
+        for item in attribute.data:
+            yield from _blobs_in(item)
+    elif isinstance(attribute, DictionaryAttr):
+        for item in attribute.data.values():
+            yield from _blobs_in(item)
+    elif isinstance(attribute, ParametrizedAttribute):
+        for item in attribute.parameters:
+            yield from _blobs_in(item)
+
+
+def blobs(op: Operation) -> set[Blob]:
+    """Every blob the IR refers to; equal bytes under another shape or element type are another blob."""
+    return {blob for attribute in attributes_of(op) for blob in _blobs_in(attribute)}
 
 
 def resolve(op: Operation, contents: Mapping[str, Buffer]) -> list[str]:
-    """Give every unresolved blob its bytes from ``contents`` (by digest); returns the digests not found."""
+    """Give every unresolved blob its bytes from ``contents`` (by digest); returns the digests not found.
+
+    ValueError for a blob whose type takes another number of bytes.
+    """
     missing: list[str] = []
     for attribute in attributes_of(op):
-        items = attribute.data if isinstance(attribute, ArrayAttr) else (attribute,)
-        for item in items:
-            if isinstance(item, BlobAttr) and item.data.data is None:
-                if item.data.digest in contents:
-                    item.data.data = contents[item.data.digest]
-                else:
-                    missing.append(item.data.digest)
+        for blob in _blobs_in(attribute):
+            if blob.data is None and blob.digest not in contents:
+                missing.append(blob.digest)
+            elif blob.data is None:
+                given = memoryview(contents[blob.digest]).nbytes
+                if given != blob.nbytes:
+                    raise ValueError(
+                        f"the constant sha256:{blob.digest[:12]}… has {given:,} bytes, and the text says "
+                        f"{'x'.join(map(str, (*blob.shape, blob.element)))}, which are {blob.nbytes:,}"
+                    )
+                blob.data = contents[blob.digest]
     return missing
 
 

@@ -145,7 +145,11 @@ class ScheduleOp(IRDLOperation):
         return cls(name, machine, [a.type for a in inputs], [a.type for a in outputs], body)
 
     def print(self, printer: Printer) -> None:
-        printer.print_string(f' @{self.sym_name.data} machine "{self.machine.data}" (')
+        printer.print_string(" ")
+        printer.print_symbol_name(self.sym_name.data)
+        printer.print_string(" machine ")
+        printer.print_string_literal(self.machine.data)
+        printer.print_string(" (")
         printer.print_list(self.input_values, lambda arg: printer.print_block_argument(cast(Any, arg)))
         printer.print_string(") -> (")
         printer.print_list(self.output_values, lambda arg: printer.print_block_argument(cast(Any, arg)))

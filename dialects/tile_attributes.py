@@ -16,7 +16,8 @@ from xdsl.parser import AttrParser, Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.recon import float32, parse_shape, print_float
+from dialects.recon import parse_shape
+from dialects.text import parse_float, print_float
 from sim.machine.description import Configuration
 
 # ----------------------------------------------------------------------------------------------------------- types
@@ -239,10 +240,6 @@ class VectorLaw:
             f"floats {' '.join(print_float(v) for v in self.floats)} zeros {' '.join(map(str, self.zeros))} "
             f"clamp {self.lo} {self.hi} size {self.size}"
         )
-
-
-def parse_float(parser: AttrParser) -> float:
-    return float32(float(parser.parse_number(allow_boolean=False)))
 
 
 def parse_int(parser: AttrParser) -> int:

@@ -62,7 +62,8 @@ class TileOp(IRDLOperation):
 
     def _print_layer(self, printer: Printer) -> None:
         if self.layer is not None:
-            printer.print_string(f" layer @{self.layer.root_reference.data}")
+            printer.print_string(" layer ")
+            printer.print_symbol_name(self.layer.root_reference.data)
 
 
 def layer_symbol(name: str | None) -> SymbolRefAttr | None:

@@ -32,6 +32,7 @@ from sim.machine.errors import ReconError
 from tools import CONSTANTS, VERSION
 from tools.options import LEVELS_OF_EFFORT, check_planned_machine, input_shapes, planning
 from tools.terminal import diagnostics
+from tools.terminal.text_target import TextTarget
 
 if TYPE_CHECKING:
     from tools.validation.validate import Validator
@@ -151,6 +152,10 @@ class ReconOpt(xDSLOptMain):
 
         self.available_frontends["mlir"] = parse_mlir
         self.available_frontends["onnx"] = parse_onnx
+
+    def register_all_targets(self) -> None:
+        super().register_all_targets()
+        self.available_targets["mlir"] = lambda: TextTarget
 
     def setup_pipeline(self) -> None:
         """Build the pipeline of ``-p``; ``--machine`` and the like reach every pass that has such a field."""

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dialects import cnn
-from dialects.recon import BlobAttr, float32
+from dialects.recon import BlobAttr
+from dialects.text import float32
 from dialects.tile import Requantize, Sum, VectorLaw
 from passes.planner.mapping import weights_of
 

@@ -12,15 +12,10 @@ from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 
-from dialects.recon import INLINE, Blob, blobs, resolve
+from dialects.recon import Blob, blobs, is_inline, resolve
 from sim.machine.errors import ReconError
 from sim.machine.files import read_whole
 from tools import CONSTANTS
-
-
-def in_side_file(blob: Blob) -> bool:
-    """Whether this constant's content does not print with the IR."""
-    return blob.data is not None and blob.size > INLINE and not blob.recipe
 
 
 def side_file(path: str | Path) -> Path:
@@ -35,7 +30,7 @@ def attach(modules: Iterable[ModuleOp], path: str | Path) -> dict[str, Blob]:
     """
     found: dict[str, Blob] = {}
     for module in modules:
-        own = {digest: blob for digest, blob in blobs(module).items() if in_side_file(blob)}
+        own = {blob.digest: blob for blob in blobs(module) if blob.data is not None and not is_inline(blob)}
         if own:
             module.attributes[CONSTANTS] = StringAttr(side_file(path).name)
         else:
@@ -66,7 +61,7 @@ def read(module: ModuleOp, folder: Path) -> None:
     if not isinstance(name, StringAttr):
         return
     path = folder / name.data
-    wanted = {digest for digest, blob in blobs(module).items() if blob.data is None}
+    wanted = {blob.digest for blob in blobs(module) if blob.data is None}
     if not wanted:
         return
     import safetensors.numpy
@@ -80,7 +75,10 @@ def read(module: ModuleOp, folder: Path) -> None:
     for digest in wanted & content.keys():
         if hashlib.sha256(content[digest].data).hexdigest() != digest:
             raise ReconError(f"{path}: the constant sha256:{digest[:12]}… is damaged.")
-    missing = resolve(module, {digest: tensor.data for digest, tensor in content.items()})
+    try:
+        missing = resolve(module, {digest: tensor.data for digest, tensor in content.items()})
+    except ValueError as error:
+        raise ReconError(f"{path}: {error}.") from None
     if missing:
         raise ReconError(
             f"{path}: {len(set(missing))} of the module's constants are not in it, sha256:{missing[0][:12]}… for one; "

@@ -25,10 +25,10 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, IRNode, Operation
 from xdsl.parser import Parser
 from xdsl.passes import ModulePass
-from xdsl.printer import Printer
 from xdsl.utils.diagnostic import Diagnostic
 from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException, ParseError, VerifyException
 
+from dialects.text import TextParser, TextPrinter
 from passes.common.levels import LEVELS
 from passes.common.problems import place_in_text
 from sim.machine.errors import ReconError
@@ -58,7 +58,7 @@ class _Line(StringIO):
         return written
 
 
-class _ElidingPrinter(Printer):
+class _ElidingPrinter(TextPrinter):
     def print_attribute(self, attribute: Attribute) -> None:
         if isinstance(attribute, (DenseIntOrFPElementsAttr, DenseResourceAttr)):
             self.print_string("dense<…>")
@@ -111,7 +111,7 @@ def lean_diagnostics() -> Generator[None]:
         Diagnostic.raise_exception = original
 
 
-class _PlacedParser(Parser):
+class _PlacedParser(TextParser):
     """Gives every operation its place in the text, which xDSL forgets; passes that replace an operation drop it."""
 
     def __init__(self, context: Context, text: str, name: str, line: int):
@@ -139,6 +139,8 @@ def parse_module(context: Context, text: str, name: str, implicit_module: bool =
             return parser.parse_module(implicit_module)
         except VerifyException as error:  # from an attribute's own check, which knows no place
             raise _placed(error, parser, text) from None
+        except RecursionError:
+            raise ReconError(f"{name}: operations or brackets are nested too deeply in this text.") from None
 
 
 def _placed(error: VerifyException, parser: Parser, text: str) -> VerifyException:

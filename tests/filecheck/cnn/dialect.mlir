@@ -5,7 +5,7 @@
 %x, %v = "test.op"() : () -> (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x1x1x4, scale 0.25, zero -1>)
 // CHECK: cnn.conv2d %x residual %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [1, -2, 3, -4]> scales <4xf32, [0.5, 0.25, 0.125, 1.0]> window <3x3 pad 2 2 2 2 dilation 2 2> weight_zero 5 quant <scale 0.1, zero 0> clamp <0, 127> sum <first, #cnn.quant<scale 0.2, zero 1>, #cnn.clamp<-128, 100>> table <256xi8, seed 2> layer "c" nodes ["a", "b"]
 %c = cnn.conv2d %x residual %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [1, -2, 3, -4]> scales <4xf32, [0.5, 0.25, 0.125, 1.0]> window <3x3 pad 2 2 2 2 dilation 2 2> groups 1 weight_zero 5 quant <scale 0.1, zero 0> clamp <0, 127> sum <first, #cnn.quant<scale 0.2, zero 1>, #cnn.clamp<-128, 100>> table <256xi8, seed 2> layer "c" nodes ["a", "b"] : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.3, zero 2>
-// CHECK: cnn.fully_connected %v weights <2x1x1x4xi8, [1, 2, 3, 4, 5, 6, 7, 8]> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> quant <scale 0.1, zero 0> clamp <-128, 127> layer "fc"
+// CHECK: cnn.fully_connected %v weights <2x1x1x4xi8, [1, 2, 3, 4, 5, 6, 7, 8]> bias <2xi32, 0> scales <2xf32, 0.5> quant <scale 0.1, zero 0> clamp <-128, 127> layer "fc"
 %f = cnn.fully_connected %v weights <2x1x1x4xi8, [1, 2, 3, 4, 5, 6, 7, 8]> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> quant <scale 0.1, zero 0> clamp <-128, 127> layer "fc" : (!cnn.tensor<1x1x1x4, scale 0.25, zero -1>) -> !cnn.tensor<1x1x1x2, scale 0.1, zero 0>
 // CHECK: cnn.max_pool2d %x window <2x2 stride 2 2>
 %m = cnn.max_pool2d %x window <2x2 stride 2 2> : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
@@ -35,7 +35,7 @@
 %e = cnn.reshape %x : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x1x1x256, scale 0.5, zero 3>
 // CHECK: cnn.table %x table <256xi8, seed 3> function "Tanh"
 %b = cnn.table %x table <256xi8, seed 3> function "Tanh" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.01, zero 0>
-// CHECK: cnn.affine %v scale <4xf32, [1.0, 2.0, 3.0, 4.0]> offset <4xf32, [0.5, 0.5, 0.5, 0.5]> clamp <0, 127>
+// CHECK: cnn.affine %v scale <4xf32, [1.0, 2.0, 3.0, 4.0]> offset <4xf32, 0.5> clamp <0, 127>
 %i = cnn.affine %v scale <4xf32, [1.0, 2.0, 3.0, 4.0]> offset <4xf32, [0.5, 0.5, 0.5, 0.5]> clamp <0, 127> : (!cnn.tensor<1x1x1x4, scale 0.25, zero -1>) -> !cnn.tensor<1x1x1x4, scale 0.25, zero 0>
 // CHECK: cnn.lrn %x size 5 alpha {{.*}} beta 7.500000e-01 bias 1.000000e+00
 %n = cnn.lrn %x size 5 alpha 9.99999974E-5 beta 7.500000e-01 bias 1.000000e+00 : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>

@@ -13,7 +13,7 @@ builtin.module attributes {recon.model = "tiny", onnx.opsets = {"" = 13 : i64, a
     %c = onnx.node "Conv"(%x, %w, %none) name "conv/1" attributes {kernel_shape = array<i64: 1, 1>, auto_pad = "VALID", group = 1 : i64} : (tensor<1x3x8x8xf32>, tensor<4x3x1x1xf32>, !onnx.none) -> tensor<1x4x8x8xf32>
     // CHECK-NEXT: %a, %b = onnx.node "Split"(%c) attributes {axis = 1 : i64} : (tensor<1x4x8x8xf32>) -> (tensor<1x2x8x8xf32>, tensor<1x2x8x8xf32>)
     %a, %b = onnx.node "Split"(%c) attributes {axis = 1 : i64} : (tensor<1x4x8x8xf32>) -> (tensor<1x2x8x8xf32>, tensor<1x2x8x8xf32>)
-    // CHECK-NEXT: %y = onnx.node "FusedThing"(%a, %b) domain "com.microsoft" attributes {alpha = 5.000000e-01 : f32, names = ["p", "q"], fill = #recon.blob<1xf32, [0.0]>} : (tensor<1x2x8x8xf32>, tensor<1x2x8x8xf32>) -> tensor<1x4x8x8xf32>
+    // CHECK-NEXT: %y = onnx.node "FusedThing"(%a, %b) domain "com.microsoft" attributes {alpha = 5.000000e-01 : f32, names = ["p", "q"], fill = #recon.blob<1xf32, 0.0>} : (tensor<1x2x8x8xf32>, tensor<1x2x8x8xf32>) -> tensor<1x4x8x8xf32>
     %y = onnx.node "FusedThing"(%a, %b) domain "com.microsoft" attributes {alpha = 5.000000e-01 : f32, names = ["p", "q"], fill = #recon.blob<1xf32, [0.0]>} : (tensor<1x2x8x8xf32>, tensor<1x2x8x8xf32>) -> tensor<1x4x8x8xf32>
     // CHECK-NEXT: func.return %y : tensor<1x4x8x8xf32>
     func.return %y : tensor<1x4x8x8xf32>

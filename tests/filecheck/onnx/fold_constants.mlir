@@ -3,7 +3,7 @@
 func.func @main(%x: tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32> attributes {inputs = ["x"], outputs = ["y"]} {
   // What ConstantOfShape fills and Unsqueeze reshapes is a constant; the shape it came from is gone.
   // CHECK: func.func
-  // CHECK-NEXT: [[WIDE:%.*]] = onnx.constant <2x1x1xf32, [0.5, 0.5]> : tensor<2x1x1xf32>
+  // CHECK-NEXT: [[WIDE:%.*]] = onnx.constant <2x1x1xf32, 0.5> : tensor<2x1x1xf32>
   // CHECK-NEXT: %y = onnx.node "Mul"(%x, [[WIDE]]) name "scale"
   %shape = onnx.constant <1xi64, [2]> : tensor<1xi64>
   %filled = onnx.node "ConstantOfShape"(%shape) attributes {value = #recon.blob<1xf32, [0.5]>} : (tensor<1xi64>) -> tensor<2xf32>

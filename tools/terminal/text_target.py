@@ -1,0 +1,33 @@
+"""xDSL's target ``mlir``, printed so that every name, string and number reads back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import IO
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.syntax_printer import SyntaxPrinter
+from xdsl.targets.mlir import MLIRTarget
+
+from dialects.text import TextPrinter
+
+
+class _ColouredPrinter(TextPrinter, SyntaxPrinter):
+    """For a terminal."""
+
+
+@dataclass(frozen=True)
+class TextTarget(MLIRTarget):
+    """The text of a module, of any level."""
+
+    def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
+        printer = (_ColouredPrinter if self.syntax_highlight else TextPrinter)(
+            stream=output,
+            print_generic_format=self.print_generic_format,
+            print_properties_as_attributes=self.print_properties_as_attributes,
+            print_debuginfo=self.print_debuginfo,
+        )
+        printer.print_op(module)
+        printer.print_metadata(ctx.loaded_dialects)
+        output.write("\n")
