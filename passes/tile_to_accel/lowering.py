@@ -13,6 +13,7 @@ from dialects import accel, tile
 from passes.common.geometry import Span, clip, copy, flat, span
 from passes.common.problems import ModelError, Problems, place_in_text
 from passes.tile_to_accel.plan_state import Buffer, Half, PlanState
+from passes.tile_to_accel.written import Written
 from sim.machine import description as machines
 from sim.machine.description import ALGORITHMS, Configuration, Machine
 from sim.machine.isa import BY_NAME, INTEGERS, VECTOR_OPS
@@ -98,6 +99,7 @@ class _Lowering:
         self.schedule = schedule
         self.machine = machine
         self.problems = Problems(f"The plan @{schedule.sym_name.data} for {machine.name}")
+        self.missing = Problems(self.problems.subject)
         self.program = accel.ProgramOp(schedule.sym_name.data, schedule.machine.data)
         self.dram: dict[SSAValue, accel.DramOp] = {}
         self.shared: dict[object, accel.DramOp] = {}
@@ -106,9 +108,15 @@ class _Lowering:
         self.where = Where(schedule, ())
         self.state = PlanState(machine, self.complain)
         self.parts: dict[Operation, _ConvParts] = {}
+        self.in_dram: dict[SSAValue, Written] = {}
+        self.said: set[tuple[Operation, str]] = set()
 
     def complain(self, sentence: str) -> None:
         self.problems.add(str(self.where), sentence)
+
+    def miss(self, sentence: str) -> None:
+        """Complain of what is read and nowhere written."""
+        self.missing.add(str(self.where), sentence)
 
     def run(self) -> accel.ProgramOp:
         block = self.schedule.body.block
@@ -127,6 +135,8 @@ class _Lowering:
                 name += "_"
             taken.add(name)
             self._region(argument, accel.DramOp(kind, tile.buffer_type(argument).dims, port=name))
+            if kind == "input":
+                self.in_dram[argument].fill()
         for op, indices in tile.unrolled(block):
             self.where = Where(op, indices)
             handler = HANDLERS.get(type(op))
@@ -134,7 +144,13 @@ class _Lowering:
                 self.complain("a schedule holds ops of the tile dialect only.")
             else:
                 handler(self, op, indices)
-        self.problems.raise_if_any()
+        self.problems.raise_if_any()  # first: what another problem kept from being written is no problem of its own
+        self.where = Where(self.schedule, ())
+        for value in self.schedule.output_values:
+            written = self.in_dram[value]
+            if (found := written.problem((0,) * len(written.dims), written.dims)) is not None:
+                self.miss(f"it never stores row {found[0]} of {_said(value)}; a plan writes all of its outputs.")
+        self.missing.raise_if_any()
         body = self.program.body.block
         for buffer, state in self.buffers:
             last = state.freed if state.freed is not None else len(self.instructions)
@@ -146,6 +162,9 @@ class _Lowering:
     # ------------------------------------------------------------------------------------------------ memory
 
     def _region(self, value: SSAValue, region: accel.DramOp, key: object = None) -> None:
+        written = self.in_dram[value] = Written(tile.buffer_type(value).dims)
+        if region.kind.data == "constant":
+            written.fill()
         if key is not None and key in self.shared:
             self.dram[value] = self.shared[key]
             return
@@ -170,6 +189,9 @@ class _Lowering:
     def scratch(self, op: tile.DramOp, _indices: Sequence[int]) -> None:
         if op.output not in self.dram:
             self._region(op.output, accel.DramOp("scratch", tile.buffer_type(op.output).dims))
+        self.in_dram[op.output] = Written(
+            tile.buffer_type(op.output).dims
+        )  # what an earlier turn stored is not its own
 
     def image(self, op: tile.ImageOp, _indices: Sequence[int]) -> None:
         size, wanted = tile.buffer_type(op.output).dims, (self.machine.configuration.image_bytes,)
@@ -178,13 +200,16 @@ class _Lowering:
                 f"a configuration image of {self.machine.name} has {wanted[0]:,} bytes, not {'x'.join(map(str, size))}."
             )
         self.dram[op.output] = self._image(op.configuration.data)
+        self.in_dram[op.output] = Written(size)
+        self.in_dram[op.output].fill()
 
     def alloc(self, op: tile.AllocOp, _indices: Sequence[int]) -> None:
         kind = op.output.type
         address = op.address.value.data if op.address is not None else None
         buffer = accel.BufferOp(kind.nbytes, address=address)
         buffer.output.name_hint = op.output.name_hint
-        state = Buffer(buffer.output, kind.dims, kind.ring.data, op.output.name_hint or "", len(self.instructions))
+        name, written = op.output.name_hint or "", Written(kind.dims, kind.ring.data)
+        state = Buffer(buffer.output, kind.dims, kind.ring.data, name, len(self.instructions), written)
         self.state.alloc(op.output, state)
         self.buffers.append((buffer, state))
 
@@ -192,13 +217,30 @@ class _Lowering:
         source = self.state.buffer(op.input)
         if source is not None:
             dims = tile.buffer_type(op.output).dims
+            name, written = op.output.name_hint or source.name, source.written.view(dims)
             self.state.buffers[op.output] = Buffer(
-                source.value, dims, 0, op.output.name_hint or source.name, source.born, source.root or source
+                source.value, dims, 0, name, source.born, written, source.root or source
             )
 
     def free(self, op: tile.FreeOp, _indices: Sequence[int]) -> None:
         for value in op.buffers:
             self.state.free(value, len(self.instructions))
+
+    def reads(self, buffer: Buffer, found: tuple[int, int | None] | None) -> None:
+        """Complain, once per op and buffer, of the row that is ``found`` not to be there."""
+        if found is None or (self.where.op, buffer.name) in self.said:
+            return
+        self.said.add((self.where.op, buffer.name))
+        row, holds = found
+        if holds is None:
+            self.miss(
+                f"it reads row {row} of {buffer}, which nothing has written; move it behind what writes that row."
+            )
+        else:
+            self.miss(
+                f"it reads row {row} of {buffer}, whose place in the ring of {buffer.ring} rows holds row {holds}; "
+                "make the ring larger, or read the row while it is there."
+            )
 
     # ------------------------------------------------------------------------------------------- instructions
 
@@ -242,6 +284,10 @@ class _Lowering:
                 "make the ring larger or the tile smaller."
             )
             return
+        if name == "out":
+            buffer.written.write(box, extent)
+        else:
+            self.reads(buffer, buffer.written.problem(box, extent))
         fields[f"{name}.row_stride"] = width * depth
         fields[f"{name}.pixel_stride"] = depth
         offset = column * depth + channel
@@ -268,6 +314,7 @@ class _Lowering:
         if offset < 0 or offset + size > buffer.nbytes:
             self.complain(f"{what} are bytes {offset} to {offset + size - 1} of {buffer}, which has {buffer.nbytes}.")
             return
+        self.reads(buffer, buffer.written.flat_problem(offset, size))
         memory.append((name, buffer.value, offset))
 
     def move(self, op: tile.LoadOp | tile.StoreOp, indices: Sequence[int]) -> None:
@@ -277,8 +324,9 @@ class _Lowering:
         buffer, region = self.state.buffer(sram_side), self.dram.get(dram_side)
         if buffer is None or region is None:
             return
-        if name == "store" and region.kind.data in ("constant", "image"):
-            self.complain(f"it stores into {_said(dram_side)}, a constant; store into a tile.dram.")
+        if name == "store" and region.kind.data in ("constant", "image", "input"):
+            what = "an input" if region.kind.data == "input" else "a constant"
+            self.complain(f"it stores into {_said(dram_side)}, {what}; store into a tile.dram or an output.")
             return
         inner, outer = slices[sram_side].at(indices), slices[dram_side].at(indices)
         sizes = list(slices[sram_side].sizes)
@@ -299,6 +347,7 @@ class _Lowering:
         if buffer.ring and sizes[0] > buffer.ring:
             self.complain(f"it moves {sizes[0]} rows of {buffer}, whose ring stores {buffer.ring}.")
             return
+        self.moves(name, buffer, inner, dram_side, outer, sizes)
         box = copy(sizes, (shape, buffer.dims), bool(buffer.ring))
         if box is None:
             self.complain(
@@ -321,6 +370,27 @@ class _Lowering:
             start = (0, *inner[1:])
         memory: Memory = [("dram", region.output, flat(outer, shape)), ("sram", buffer.value, flat(start, buffer.dims))]
         self.emit(name, fields, memory, op.layer)
+
+    def moves(
+        self,
+        name: str,
+        buffer: Buffer,
+        inner: Sequence[int],
+        dram_side: SSAValue,
+        outer: Sequence[int],
+        sizes: Sequence[int],
+    ) -> None:
+        """Follow what a load or a store reads and writes."""
+        region = self.in_dram[dram_side]
+        if name == "store":
+            self.reads(buffer, buffer.written.problem(inner, sizes))
+            region.write(outer, sizes)
+            return
+        found = region.problem(outer, sizes)
+        if found is not None and (self.where.op, _said(dram_side)) not in self.said:
+            self.said.add((self.where.op, _said(dram_side)))
+            self.miss(f"it loads row {found[0]} of {_said(dram_side)}, which nothing has stored; store it first.")
+        buffer.written.write(inner, sizes)
 
     def load_config(self, op: tile.LoadConfigOp, _indices: Sequence[int]) -> None:
         configuration = op.configuration.data
@@ -374,6 +444,7 @@ class _Lowering:
             "tap_stride": depth,
             "weight_zero": zero,
         }
+        self.reads(buffer, buffer.written.problem(offsets, box.sizes))
         self.emit("fill", fields, [("address", buffer.value, flat(offsets, buffer.dims))], op.layer)
 
     def conv(self, op: tile.ConvOp, indices: Sequence[int]) -> None:

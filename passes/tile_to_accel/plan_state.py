@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from xdsl.ir import SSAValue
 
+from passes.tile_to_accel.written import Written
 from sim.machine import laws
 from sim.machine.description import Configuration, Machine
 
@@ -32,6 +33,7 @@ class Buffer:
     ring: int
     name: str
     born: int
+    written: Written
     root: Buffer | None = None
     life: Life = field(default_factory=Life)
     freed: int | None = None

@@ -129,7 +129,41 @@ REFUSALS = {
     ),
     "a store into a constant": (
         "tile.store %w[0, 0, 0, 0] [16, 3, 3, 16] from %ws[0, 0, 0, 0]",
-        "tile.store %w: it stores into %w, a constant; store into a tile.dram.",
+        "tile.store %w: it stores into %w, a constant; store into a tile.dram or an output.",
+    ),
+    "a store into an input": (
+        "tile.store %in[0, 0, 0] [8, 8, 16] from %x[0, 0, 0]",
+        "tile.store %in: it stores into %in, an input; store into a tile.dram or an output.",
+    ),
+    "a store of what nobody wrote": (
+        "tile.store %out[0, 0, 0] [8, 8, 16] from %y[0, 0, 0] layer @c",
+        "layer c, tile.store %out: it reads row 0 of %y, which nothing has written; move it behind what writes that "
+        "row.",
+    ),
+    "a store of columns that nobody wrote": (
+        "tile.load %x[0, 0, 0] [8, 4, 16] from %in[0, 0, 0]\n tile.store %out[0, 0, 0] [8, 8, 16] from %x[0, 0, 0]",
+        "tile.store %out: it reads row 0 of %x, which nothing has written; move it behind what writes that row.",
+    ),
+    "a load of what nobody stored": (
+        "%d = tile.dram : !tile.dram<8x8x16xi8>\n tile.load %x[0, 0, 0] [8, 8, 16] from %d[0, 0, 0]\n"
+        "tile.store %out[0, 0, 0] [8, 8, 16] from %x[0, 0, 0]",
+        "tile.load %x: it loads row 0 of %d, which nothing has stored; store it first.",
+    ),
+    "a fill of what nobody wrote": (
+        USE + "tile.load %x[0, 0, 0] [8, 8, 16] from %in[0, 0, 0]\n"
+        "tile.store %out[0, 0, 0] [8, 8, 16] from %x[0, 0, 0]",
+        "tile.fill %h: it reads row 0 of %ws, which nothing has written; move it behind what writes that row.",
+    ),
+    "a row that another has replaced": (
+        "tile.load %x[0, 0, 0] [8, 8, 16] from %in[0, 0, 0]\n tile.store %out[0, 0, 0] [8, 8, 16] from %x[0, 0, 0]\n"
+        "tile.load %r[0, 0, 0] [3, 8, 16] from %in[0, 0, 0]\n tile.load %r[3, 0, 0] [1, 8, 16] from %in[3, 0, 0]\n"
+        "tile.store %out[0, 0, 0] [3, 8, 16] from %r[0, 0, 0] layer @c",
+        "layer c, tile.store %out: it reads row 0 of %r, whose place in the ring of 3 rows holds row 3; make the ring "
+        "larger, or read the row while it is there.",
+    ),
+    "an output that is not all there": (
+        "tile.load %x[0, 0, 0] [8, 8, 16] from %in[0, 0, 0]\n tile.store %out[0, 0, 0] [7, 8, 16] from %x[0, 0, 0]",
+        "tile.schedule: it never stores row 7 of %out; a plan writes all of its outputs.",
     ),
     "a resize that begins inside a pixel": (
         "tile.vector resize %y[%i, 0, 0] [2, 8, 16] = %x[0] window <1x1 stride 2 2>",

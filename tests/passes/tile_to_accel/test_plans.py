@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from backend.emit import emit
 from dialects.meaning import tile as tile_meaning
 from dialects.meaning.steps import MeaningError
+from passes.common.problems import ModelError
 from sim.machine.program import Program
 from tests.passes.tile_to_accel.plans import random_plan
 from tests.passes.tile_to_accel.support import FUSED, check_everywhere, lower, parse, random_inputs, run
@@ -206,6 +207,56 @@ def test_a_plan_that_reuses_a_row_too_early_is_noticed(before: str, after: str, 
     with pytest.raises(MeaningError) as caught:
         tile_meaning.evaluate(module, {"in": np.zeros((28, 28, 16), np.int8)})
     assert str(caught.value) == message
+
+
+AHEAD = ("    tile.conv %y[%i, 0, 0] [4,", "    tile.conv %y[%i - 4, 0, 0] [4,")
+"""The second convolution one stripe behind; the last of its stripes is still to come."""
+
+LAST = (
+    "  tile.free %x, %mid, %s1",
+    "  tile.conv %y[24, 0, 0] [4, 28, 16] = %mid[0] [16], %h2 window <3x3 pad 1 1 1 1> params %b[0] requantize <zero 0 "
+    "clamp -128 127> add %x[0] <second ratios 0.5 0.5 0.0 clamp -128 127> layer @c2\n  tile.free %x, %mid, %s1",
+)
+STORE = "    tile.store %out[%j, 0, 0] [7, 28, 16] from %z[%j, 0, 0] layer @c3\n"
+BEHIND = (
+    (
+        "  tile.free %y, %z,",
+        "  tile.for %k = 0 to 28 step 7 {\n" + STORE.replace("%j", "%k") + "  }\n  tile.free %y, %z,",
+    ),
+    (STORE, ""),
+)
+CONV3 = next(line + "\n" for line in FUSED.read_text().splitlines() if "tile.conv %z" in line)
+
+
+def test_a_ring_that_is_large_enough_for_a_stripe_ahead() -> None:
+    """Ten rows are needed when the first convolution is one stripe ahead."""
+    _, expected = check_everywhere(FUSED.read_text())
+    _, outputs = check_everywhere(edited(AHEAD, LAST, ("ring 6", "ring 10")))
+    np.testing.assert_array_equal(outputs["out"], expected["out"])
+
+
+@pytest.mark.parametrize(
+    ("edits", "place", "found"),
+    [
+        ((AHEAD, LAST, ("ring 6", "ring 9")), "tile.conv %y in turn 8",
+         "row 3 of %mid, whose place in the ring of 9 rows holds row 12"),
+        ((AHEAD, LAST), "tile.conv %y in turn 4", "row 0 of %mid, whose place in the ring of 6 rows holds row 6"),
+        (BEHIND, "tile.store %out in turn 0", "row 0 of %z, whose place in the ring of 14 rows holds row 14"),
+        (((STORE, ""), (CONV3, STORE + CONV3)), "tile.store %out in turn 0", "row 0 of %z, which nothing has written"),
+    ],
+    ids=["ring 9", "ring 6", "stores behind", "store moved up"],
+)  # fmt: skip
+def test_what_is_not_there_is_refused_by_the_lowering(
+    edits: tuple[tuple[str, str], ...], place: str, found: str
+) -> None:
+    """By a plain compile: what such a plan answers would depend on where its buffers lie."""
+    with pytest.raises(ModelError) as caught:
+        lower(parse(edited(*edits)))
+    move, enlarge = "move it behind what writes that row", "make the ring larger, or read the row while it is there"
+    advice = move if "nothing" in found else enlarge
+    said = str(caught.value)
+    assert said.startswith("The plan @fused for edge4k: layer c")
+    assert said.endswith(f", {place}: it reads {found}; {advice}.")
 
 
 @settings(max_examples=25, deadline=None)
