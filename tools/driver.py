@@ -188,4 +188,5 @@ def compile_model(
         check_program(program)
     if validator is not None:
         validator.program("emit", lambda inputs: run_program(program, inputs).outputs)
+        validator.prove(program)
     return dataclasses.replace(program, image=dict(image)) if image else program

@@ -19,6 +19,7 @@ from tools.commands.compare import compare_command
 from tools.commands.compile import compile_command
 from tools.commands.disassemble import disassemble_command
 from tools.commands.machines import machines_command
+from tools.commands.prove import prove_command
 from tools.commands.run import run_command
 
 COMMANDS = (
@@ -29,6 +30,7 @@ COMMANDS = (
     assemble_command,
     machines_command,
     bisect_command,
+    prove_command,
 )
 
 app = typer.Typer(

@@ -19,6 +19,9 @@ from xdsl.passes import ModulePass
 
 from passes.common.levels import level_of
 from sim.machine.errors import ReconError
+from sim.machine.program import Program
+from tools.proof.machine import NotProven
+from tools.proof.prover import Proof, prove
 from tools.validation.observe import Layer, Observation, observe, runs
 from tools.validation.onnx_reference import OnnxReference
 from tools.validation.probes import Inputs, entrances, probes
@@ -88,6 +91,8 @@ class Validator:
     layers: int = 0
     _inputs: list[tuple[str, Inputs]] = field(default_factory=list[tuple[str, Inputs]])
     _state: _State | None = None
+    _cnn: ModuleOp | None = None
+    proven: Proof | None = None
 
     def between(self, before: ModulePass | None, module: ModuleOp, _after: ModulePass | None = None) -> None:
         """The callback of a PassPipeline: before the first pass, between two, and after the last."""
@@ -108,11 +113,13 @@ class Validator:
             raise ReconError("There is nothing to validate: the module has no @main, schedule or program with inputs.")
         self._inputs = probes(found, self.count, self.seed)
         self._state = self._run(module, str(module), "running the module as it is")
+        self._keep(module)
 
     def after(self, name: str, module: ModuleOp) -> None:
         """Compare with the module before; ValidationError says where the pass called ``name`` changed an answer."""
         assert self._state is not None, "start comes first"
         text = str(module)
+        self._keep(module)
         if text == self._state.text:
             self.unchanged.append(name)
             return
@@ -142,11 +149,28 @@ class Validator:
             if difference is not None:
                 raise ValidationError(f"{name} changed an answer on {label}: {difference}.")
 
+    def prove(self, program: Program) -> None:
+        """Prove the program against the last module of the cnn level; ValidationError says where it parts from it.
+
+        A plan in text has no such module, and nothing is proven of it.
+        """
+        if self._cnn is None:
+            return
+        try:
+            self.proven = prove(program, self._cnn, report=self.report)
+        except NotProven as error:
+            raise ValidationError(str(error)) from None
+
+    def _keep(self, module: ModuleOp) -> None:
+        if level_of(module) == "cnn":
+            self._cnn = module.clone()
+
     def summary(self) -> str:
         """One line for people."""
         return (
             f"{len(self.checked)} passes checked on {self.inputs} inputs, {self.layers:,} layers compared; "
             f"{len(self.unchanged)} passes changed nothing"
+            + ("; the program proven for every input" if self.proven is not None else "")
         )
 
     # ------------------------------------------------------------------------------------------------- running

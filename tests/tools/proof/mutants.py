@@ -1,0 +1,108 @@
+"""Programs with one thing changed that alters what is computed: wrong weights, operands, boxes, sums, parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from sim.machine.encoding import Record, decode, encode
+from sim.machine.errors import EncodingError
+from sim.machine.isa import BY_NAME, INTEGERS
+from sim.machine.program import MachineSegment, Program
+from tests.mutations.mutate import KINDS as OF_STRUCTURE
+
+Records = list[tuple[str, dict[str, int | float]]]
+Mutant = Callable[[Program, MachineSegment, Records, random.Random], Program | None]
+
+
+def records_of(segment: MachineSegment) -> Records:
+    """A segment's instructions, to be changed at will."""
+    return [(name, dict(fields)) for name, fields in decode(segment.code).records()]
+
+
+def with_records(program: Program, segment: MachineSegment, records: Sequence[Record]) -> Program | None:
+    """The program with other instructions in one segment; None where a field cannot hold its value."""
+    try:
+        code = encode(records)
+    except EncodingError:
+        return None
+    layers = np.resize(segment.layer_of, len(records)).astype(np.uint32)
+    made = dataclasses.replace(segment, code=code, layer_of=layers)
+    return dataclasses.replace(program, segments=tuple(made if s is segment else s for s in program.segments))
+
+
+def constant_changed(program: Program, _s: MachineSegment, _r: Records, dice: random.Random) -> Program | None:
+    """One bit of a weight, bias, scale, table or image."""
+    if not program.constants.size:
+        return None
+    constants = program.constants.copy()
+    constants[dice.randrange(constants.size)] ^= 1 << dice.randrange(8)
+    return dataclasses.replace(program, constants=constants)
+
+
+def field_changed(program: Program, segment: MachineSegment, records: Records, dice: random.Random) -> Program | None:
+    """Any field of any instruction, a little or at random."""
+    name, fields = dice.choice(records)
+    described = dice.choice(BY_NAME[name].fields or [None])
+    if described is None:
+        return None
+    old = fields[described.name]
+    if described.type in INTEGERS:
+        new = dice.choice([old - 1, old + 1, old + 16, old - 16, dice.randint(described.low, described.high)])
+        fields[described.name] = min(max(int(new), described.low), described.high)
+    else:
+        fields[described.name] = float(np.float32(dice.choice([old * 1.01, -old, old + 0.5])))
+    return with_records(program, segment, records)
+
+
+def operands_exchanged(
+    program: Program, segment: MachineSegment, records: Records, dice: random.Random
+) -> Program | None:
+    """Two operands of an instruction, or those of two instructions of one kind."""
+    name, fields = dice.choice(records)
+    pairs = [("a", "b"), ("in", "res"), ("in", "out"), ("a", "out")]
+    known = [(x, y) for x, y in pairs if f"{x}.base" in fields and f"{y}.base" in fields]
+    if known and dice.random() < 0.6:
+        x, y = dice.choice(known)
+        for part in ("base", "row_stride", "pixel_stride", "ring", "row"):
+            fields[f"{x}.{part}"], fields[f"{y}.{part}"] = fields[f"{y}.{part}"], fields[f"{x}.{part}"]
+    else:
+        _, other = dice.choice([each for each in records if each[0] == name])
+        for part in ("params", "table", "address", "in.base", "a.base", "dram", "sram"):
+            if part in fields and dice.random() < 0.5:
+                fields[part], other[part] = other[part], fields[part]
+    return with_records(program, segment, records)
+
+
+def sums_miscounted(program: Program, segment: MachineSegment, records: Records, dice: random.Random) -> Program | None:
+    """A partial sum is missed or counted twice."""
+    passes = [at for at, (name, _) in enumerate(records) if name == "conv"]
+    if not passes:
+        return None
+    at = dice.choice(passes)
+    if dice.random() < 0.5:
+        records.insert(at, (records[at][0], {**records[at][1], "last": 0}))
+        records[at + 1][1]["first"] = 0
+    else:
+        records[at][1][dice.choice(["first", "last"])] ^= 1  # type: ignore[operator]
+    return with_records(program, segment, records)
+
+
+def _of_structure(kind: str) -> Mutant:
+    def mutant(program: Program, segment: MachineSegment, records: Records, dice: random.Random) -> Program | None:
+        made = OF_STRUCTURE[kind](records, dice)
+        return with_records(program, segment, made) if made else None
+
+    return mutant
+
+
+KINDS: dict[str, Mutant] = {
+    "constant changed": constant_changed,
+    "field changed": field_changed,
+    "operands exchanged": operands_exchanged,
+    "partial sum missed or doubled": sums_miscounted,
+    **{kind: _of_structure(kind) for kind in OF_STRUCTURE},
+}

@@ -1,0 +1,446 @@
+"""The labels that a program's instructions write: the left-hand side of the proof, in program order.
+
+Written from the manual's pages on instructions and arithmetic. Order is proven elsewhere (no race exists), and what
+depends on no value (configurations, limits) too; here each instruction reads labels, and writes the labels of what it
+computes from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.machine.encoding import Stream, decode
+from sim.machine.errors import ReconError
+from sim.machine.isa import VECTOR_OPS
+from sim.machine.program import MachineSegment, Program
+from tools.proof import functions, laws
+from tools.proof.field import (
+    UNWRITTEN,
+    Integers,
+    Labels,
+    Round,
+    Window,
+    codes_of,
+    convolve,
+    of_code,
+    of_codes,
+    plus,
+)
+
+Fields = Mapping[str, Any]
+Element = TypeVar("Element", np.uint32, np.int8)
+Codes = laws.Codes
+
+_INT32 = 2**31
+
+
+class NotProven(ReconError):
+    """An instruction, and why what it does is no part of the model."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """``rows`` × ``columns`` runs of ``run`` bytes at strides from ``start``."""
+
+    start: int
+    rows: int
+    row_stride: int
+    columns: int
+    column_stride: int
+    run: int
+
+    @property
+    def end(self) -> int:
+        return self.start + (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + self.run
+
+    def of(self, plane: npt.NDArray[Element], origin: int = 0) -> npt.NDArray[Element]:
+        """The view [rows, columns, run] of a plane that begins at address ``origin``."""
+        if self.start < origin or self.end > origin + plane.size:
+            raise NotProven(f"it touches bytes {self.start:#x} to {self.end - 1:#x}, beyond the memory.")
+        size = plane.itemsize
+        strides = (self.row_stride * size, self.column_stride * size, size)
+        return np.ndarray(
+            (self.rows, self.columns, self.run), plane.dtype, plane, (self.start - origin) * size, strides
+        )
+
+
+class Dram:
+    """External memory: constants as codes, labels for all that lies behind them."""
+
+    def __init__(self, program: Program) -> None:
+        self.constants = program.constants.view(np.int8)
+        self.origin = self.constants.size
+        self.labels: Labels = np.full(program.dram_bytes - self.origin, UNWRITTEN, np.uint32)
+
+    def read(self, box: Box) -> Labels:
+        if box.end <= self.origin:
+            return of_codes(box.of(self.constants))
+        return _written(box.of(self.labels, self.origin), box, "DRAM")
+
+    def write(self, box: Box, labels: Labels) -> None:
+        if box.start < self.origin:
+            raise NotProven(f"it writes byte {box.start:#x} of DRAM, where the program's constants are.")
+        box.of(self.labels, self.origin)[...] = labels
+
+
+def _written(labels: Labels, box: Box, memory: str) -> Labels:
+    if labels.size and int(labels.max()) == UNWRITTEN:
+        row, column, byte = np.argwhere(labels == UNWRITTEN)[0].tolist()
+        address = box.start + row * box.row_stride + column * box.column_stride + byte
+        raise NotProven(f"it reads byte {address:#x} of {memory}, which nothing has written.")
+    return labels
+
+
+@dataclass(frozen=True)
+class Half:
+    """Weights in one half of L1: integers [groups, outputs, fy, fx, inputs], the zero point subtracted."""
+
+    weights: Integers
+    winograd: bool
+    least: Integers
+    most: Integers
+    """Of Σ x·w per output channel, whatever codes x are."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Labels of an unfinished reduction, and the least and greatest sum of each output channel for any input."""
+
+    labels: Labels
+    least: Integers
+    most: Integers
+    tile: tuple[int, ...]
+
+
+Watcher = Callable[[int, str, Fields, Labels], None]
+"""Told of every instruction that writes labels: its index, its name, its fields and the labels."""
+
+
+class Machine:
+    """SRAM, DRAM and L1 of labels, and the instructions upon them."""
+
+    def __init__(self, program: Program, run: Round) -> None:
+        self.run = run
+        self.sram: Labels = np.full(program.machine.sram.bytes, UNWRITTEN, np.uint32)
+        self.dram = Dram(program)
+        self.halves: dict[int, Half] = {}
+        self.sums: Sums | None = None
+        self.image_bytes = program.machine.configuration.image_bytes
+
+    def execute(self, name: str, fields: Fields) -> Labels | None:
+        """Carry out one instruction; the labels it wrote, if any. NotProven says what no model can mean by it."""
+        return HANDLERS[name](self, fields)
+
+    def read(self, box: Box) -> Labels:
+        return _written(box.of(self.sram), box, "SRAM")
+
+    def known(self, address: int, size: int, what: str) -> Codes:
+        """Constant bytes in SRAM."""
+        codes = codes_of(self.read(Box(address, 1, 0, 1, 0, size)))
+        if codes is None:
+            raise NotProven(f"it takes {what} at byte {address:#x} of SRAM from a tensor that is computed.")
+        return codes.reshape(-1)
+
+    def operand(
+        self, fields: Fields, name: str, shape: tuple[int, int, int], pads: tuple[int, ...] = (0, 0, 0, 0), pad: int = 0
+    ) -> Labels:
+        """[rows, columns, channels] of an operand whose ``shape`` counts its padding (top, bottom, left, right)."""
+        top, bottom, left, right = pads
+        rows, columns, channels = shape[0] - top - bottom, shape[1] - left - right, shape[2]
+        image = np.full(shape, of_code(pad), np.uint32)
+        if rows > 0 and columns > 0:
+            for first, box in _rows(fields, name, rows, columns, channels):
+                image[top + first : top + first + box.rows, left : left + columns] = self.read(box)
+        return image
+
+    def give(self, fields: Fields, labels: Labels) -> Labels:
+        """Write a result [rows, columns, channels] to the instruction's output."""
+        for first, box in _rows(fields, "out", *labels.shape):
+            box.of(self.sram)[...] = labels[first : first + box.rows]
+        return labels
+
+
+def _slots(base: int, stride: int, ring: int, row: int, rows: int) -> list[tuple[int, int, int]]:
+    """(first row, address, rows) of consecutive rows; two stretches where a ring wraps around."""
+    if not ring:
+        return [(0, base + row * stride, rows)]
+    if rows > ring:
+        raise NotProven(f"it names {rows} rows of a ring that stores {ring}.")
+    straight = min(rows, ring - row % ring)
+    found = [(0, base + row % ring * stride, straight)]
+    return found if straight == rows else [*found, (straight, base, rows - straight)]
+
+
+def _rows(fields: Fields, name: str, rows: int, columns: int, channels: int) -> list[tuple[int, Box]]:
+    stride, pixel = fields[f"{name}.row_stride"], fields[f"{name}.pixel_stride"]
+    stretches = _slots(fields[f"{name}.base"], stride, fields[f"{name}.ring"], fields[f"{name}.row"], rows)
+    return [(first, Box(address, count, stride, columns, pixel, channels)) for first, address, count in stretches]
+
+
+Handler = Callable[[Machine, Fields], Labels | None]
+
+
+def _copies(f: Fields) -> list[tuple[Box, Box]]:
+    stretches = _slots(f["sram"], f["sram_stride2"], f["ring"], f["row"], f["count2"])
+    return [
+        (
+            Box(
+                f["dram"] + first * f["dram_stride2"],
+                rows,
+                f["dram_stride2"],
+                f["count1"],
+                f["dram_stride1"],
+                f["bytes"],
+            ),
+            Box(address, rows, f["sram_stride2"], f["count1"], f["sram_stride1"], f["bytes"]),
+        )
+        for first, address, rows in stretches
+    ]
+
+
+def _load(machine: Machine, fields: Fields) -> Labels | None:
+    labels: Labels | None = None
+    for dram, sram in _copies(fields):
+        labels = machine.dram.read(dram)
+        sram.of(machine.sram)[...] = labels
+    return labels
+
+
+def _store(machine: Machine, fields: Fields) -> Labels | None:
+    labels: Labels | None = None
+    for dram, sram in _copies(fields):
+        labels = machine.read(sram)
+        machine.dram.write(dram, labels)
+    return labels
+
+
+def _load_config(machine: Machine, fields: Fields) -> None:
+    box = Box(fields["address"], 1, 0, 1, 0, machine.image_bytes)
+    machine.read(box) if fields["space"] else machine.dram.read(box)
+
+
+def _configure(machine: Machine, _fields: Fields) -> None:
+    machine.sums = None
+
+
+def _fill(machine: Machine, f: Fields) -> None:
+    groups, outputs, inputs, fy, fx = (f[name] for name in ("groups", "outputs", "inputs", "fy", "fx"))
+    box = Box(f["address"], groups * outputs, f["output_stride"], fy * fx, f["tap_stride"], inputs)
+    labels = machine.read(box)
+    codes = codes_of(labels)
+    values = codes.astype(np.int64) if codes is not None else labels.astype(np.int64)
+    weights = (values - f["weight_zero"]).reshape(groups, outputs, fy, fx, inputs)
+    flat = weights.reshape(groups * outputs, -1)
+    positive = np.maximum(flat, 0).sum(axis=1)
+    negative = flat.sum(axis=1) - positive
+    least, most = 127 * negative - 128 * positive, 127 * positive - 128 * negative
+    machine.halves[f["half"]] = Half(weights, bool(f["algorithm"]), least, most)
+
+
+def _conv(machine: Machine, f: Fields) -> Labels | None:
+    half = machine.halves.get(f["half"])
+    groups, outputs, inputs, fy, fx = (f[name] for name in ("groups", "outputs", "inputs", "fy", "fx"))
+    if half is None or half.weights.shape != (groups, outputs, fy, fx, inputs):
+        raise NotProven(f"half {f['half']} of L1 does not hold the weights that it names.")
+    window = Window((f["oy"], f["ox"]), (fy, fx), (f["sy"], f["sx"]), (f["dy"], f["dx"]))
+    pads = (f["top"], f["bottom"], f["left"], f["right"])
+    image = machine.operand(f, "in", (*window.extent, groups * inputs), pads, f["pad_value"])
+    labels = convolve(image, half.weights, window)
+    least, most = half.least, half.most
+    tile = (groups, outputs, f["oy"], f["ox"])
+    if not f["first"]:
+        if machine.sums is None or machine.sums.tile != tile:
+            raise NotProven("it goes on with sums that no pass before it has left.")
+        labels = plus(labels, machine.sums.labels)
+        least, most = least + machine.sums.least, most + machine.sums.most
+    _fits(least, most, 4 if half.winograd else 1)
+    machine.sums = None if f["last"] else Sums(labels, least, most, tile)
+    return _chain(machine, f, labels, least, most) if f["last"] else None
+
+
+def _fits(least: Integers, most: Integers, factor: int) -> None:
+    if int(least.min()) * factor < -_INT32 or int(most.max()) * factor >= _INT32:
+        raise NotProven("a sum of it can leave int32 for some input.")
+
+
+def _chain(machine: Machine, f: Fields, sums: Labels, least: Integers, most: Integers) -> Labels:
+    channels = sums.shape[2]
+    raw = machine.known(f["params"], 8 * channels, "bias and scale").tobytes()
+    params = np.frombuffer(raw, np.dtype([("bias", "<i4"), ("scale", "<f4")]))
+    bias = params["bias"].astype(np.int64)
+    _fits(least + bias, most + bias, 1)
+    run = machine.run
+    y = functions.requantised(run, plus(sums, bias), params["scale"].copy(), f["zero_point"], f["lo"], f["hi"])
+    if f["residual"]:
+        other = machine.operand(f, "res", (f["oy"], f["ox"], channels))
+        a, b = (y, other) if f["residual"] == 1 else (other, y)
+        y = functions.added(run, a, b, (f["ra"], f["rb"], f["fix"]), f["sum_lo"], f["sum_hi"])
+    if f["has_table"]:
+        y = functions.looked_up(run, y, machine.known(f["table"], 256, "a table"))
+    return machine.give(f, y)
+
+
+def _vector(machine: Machine, fields: Fields) -> Labels:
+    return machine.give(fields, OPERATIONS[VECTOR_OPS[fields["op"]]](machine, fields))
+
+
+HANDLERS: dict[str, Handler] = {
+    "load": _load,
+    "store": _store,
+    "load_config": _load_config,
+    "configure": _configure,
+    "fill": _fill,
+    "conv": _conv,
+    "vector": _vector,
+}
+
+
+def _shape(f: Fields) -> tuple[int, int, int]:
+    return f["oy"], f["ox"], f["channels"]
+
+
+def _b(machine: Machine, f: Fields) -> Labels:
+    return machine.operand(f, "b", (1, 1, f["channels"]) if f["b_broadcast"] else _shape(f))
+
+
+def _clamp(f: Fields) -> tuple[int, int, int]:
+    return f["zero_point"], f["lo"], f["hi"]
+
+
+def _copy(machine: Machine, f: Fields) -> Labels:
+    lo, hi = (f["lo"], f["hi"]) if (f["lo"], f["hi"]) != (0, 0) else (-128, 127)
+    table = laws.move_table(f["ra"], f["za"], f["rb"] or 1.0, f["zero_point"], lo, hi)
+    return functions.looked_up(machine.run, machine.operand(f, "a", _shape(f)), table)
+
+
+def _add(machine: Machine, f: Fields) -> Labels:
+    a, b = machine.operand(f, "a", _shape(f)), _b(machine, f)
+    return functions.added(machine.run, a, b, (f["ra"], f["rb"], f["fix"]), f["lo"], f["hi"])
+
+
+def _mul(machine: Machine, f: Fields) -> Labels:
+    a, b = (machine.operand(f, "a", _shape(f)), f["za"]), (_b(machine, f), f["zb"])
+    return functions.multiplied(machine.run, a, b, f["ra"], _clamp(f))
+
+
+def _pool(f: Fields) -> tuple[Window, tuple[int, ...]]:
+    window = Window((f["oy"], f["ox"]), (f["fy"], f["fx"]), (f["sy"], f["sx"]))
+    return window, (f["top"], f["bottom"], f["left"], f["right"])
+
+
+def _max_pool(machine: Machine, f: Fields) -> Labels:
+    window, (top, bottom, left, right) = _pool(f)
+    rows, columns = window.extent
+    image = machine.operand(f, "a", (rows, columns, f["channels"]), (top, bottom, left, right))
+    inside = np.zeros((rows, columns), np.bool_)
+    inside[top : rows - bottom, left : columns - right] = True
+    return functions.greatest(machine.run, image, inside, window)
+
+
+def _average_pool(machine: Machine, f: Fields) -> Labels:
+    window, pads = _pool(f)
+    (rows, columns), (oy, ox), (fy, fx) = window.extent, window.outputs, window.kernel
+    image = machine.operand(f, "a", (rows, columns, f["channels"]), pads, f["za"])
+    counts = np.full((oy, ox), fy * fx, np.int64)
+    if f["size"] != 1:
+        real = rows - pads[0] - pads[1], columns - pads[2] - pads[3]
+        counts = np.outer(
+            laws.counted(oy, fy, f["sy"], pads[0], real[0]), laws.counted(ox, fx, f["sx"], pads[2], real[1])
+        )
+    return _averaged(machine, f, image, window, counts)
+
+
+def _averaged(machine: Machine, f: Fields, image: Labels, window: Window, counts: Integers) -> Labels:
+    scales, zeros = (f["ra"], f["rb"] or 1.0), (f["za"], f["zero_point"])
+    return functions.averaged(machine.run, image, window, counts, scales, zeros, (f["lo"], f["hi"]))
+
+
+def _global_average_pool(machine: Machine, f: Fields) -> Labels:
+    iy, ix = f["iy"], f["ix"]
+    image = machine.operand(f, "a", (iy, ix, f["channels"]))
+    return _averaged(machine, f, image, Window((1, 1), (iy, ix)), np.full((1, 1), iy * ix, np.int64))
+
+
+def _affine(machine: Machine, f: Fields) -> Labels:
+    raw = machine.known(f["params"], 8 * f["channels"], "factor and offset").tobytes()
+    pairs = np.frombuffer(raw, "<f4").reshape(-1, 2)
+    x = machine.operand(f, "a", _shape(f))
+    return functions.scaled(machine.run, x, pairs[:, 0].copy(), pairs[:, 1].copy(), *_clamp(f))
+
+
+def _table(machine: Machine, f: Fields) -> Labels:
+    x = machine.operand(f, "a", _shape(f))
+    return functions.looked_up(machine.run, x, machine.known(f["table"], 256, "a table"))
+
+
+def _resize(machine: Machine, f: Fields) -> Labels:
+    oy, ox, channels = _shape(f)
+    image = machine.operand(f, "a", (-(-oy // f["sy"]), -(-ox // f["sx"]), channels))
+    return image.repeat(f["sy"], axis=0).repeat(f["sx"], axis=1)[:oy, :ox]
+
+
+def _lrn(machine: Machine, f: Fields) -> Labels:
+    bits = np.array([f["alpha"], f["beta"], f["bias"], f["ra"], f["rb"] or 1.0], np.float32).tobytes()
+    x = machine.operand(f, "a", _shape(f))
+    return functions.normalised(machine.run, x, f["size"], (bits, f["za"], *_clamp(f)))
+
+
+def _shuffle(machine: Machine, f: Fields) -> Labels:
+    oy, ox, channels = _shape(f)
+    size = f["size"]
+    if size == 0 or channels % size:
+        raise NotProven(f"it shuffles {channels} channels in {size} groups.")
+    x = machine.operand(f, "a", _shape(f))
+    return x.reshape(oy, ox, size, channels // size).swapaxes(2, 3).reshape(oy, ox, channels)
+
+
+OPERATIONS: dict[str, Callable[[Machine, Fields], Labels]] = {
+    "copy": _copy,
+    "add": _add,
+    "mul": _mul,
+    "max_pool": _max_pool,
+    "average_pool": _average_pool,
+    "global_average_pool": _global_average_pool,
+    "affine": _affine,
+    "table": _table,
+    "resize": _resize,
+    "lrn": _lrn,
+    "shuffle": _shuffle,
+}
+
+
+def run_segment(
+    program: Program,
+    segment: MachineSegment,
+    tensors: Mapping[str, Labels],
+    run: Round,
+    watcher: Watcher | None = None,
+) -> dict[str, Labels]:
+    """Labels of a segment's outputs, flat, for those of its inputs; NotProven names the instruction at fault."""
+    machine = Machine(program, run)
+    for region in segment.inputs:
+        machine.dram.write(Box(region.address, 1, 0, 1, 0, region.bytes), tensors[region.name].reshape(1, 1, -1))
+    stream: Stream = decode(segment.code)
+    for index in range(len(stream)):
+        name, fields = stream.instruction(index).name, stream.fields(index)
+        try:
+            labels = machine.execute(name, fields)
+        except NotProven as error:
+            layer = program.layers[int(segment.layer_of[index])]
+            nodes = f", ONNX node {', '.join(layer.onnx)}" if layer.onnx else ""
+            raise NotProven(f"Instruction {index}, {name} of layer {layer.name}{nodes}: {error}") from None
+        if watcher is not None and labels is not None:
+            watcher(index, name, fields, labels)
+    found: dict[str, Labels] = {}
+    for region in segment.outputs:
+        box = Box(region.address, 1, 0, 1, 0, region.bytes)
+        try:
+            found[region.name] = machine.dram.read(box).reshape(-1).copy()
+        except NotProven as error:
+            raise NotProven(f"The program ends without its output '{region.name}': {error}") from None
+    return found

@@ -1,0 +1,141 @@
+"""One program against one cnn module: equal labels at all outputs, or the instruction at which they part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from xdsl.dialects.builtin import ModuleOp
+
+from sim.machine.program import HostSegment, Layer, MachineSegment, Port, Program
+from tools.proof import host
+from tools.proof.field import Labels, Round
+from tools.proof.machine import Fields, NotProven, Watcher, run_segment
+from tools.proof.model import Labelled, labels_of
+
+ROUNDS = 2
+"""Independent rounds of a proof. A wrong program passes one with a probability below 2⁻²⁰, all with its power."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was proven: elements of outputs compared, instructions executed, and rounds."""
+
+    elements: int
+    instructions: int
+    rounds: int
+
+
+def prove(
+    program: Program, module: ModuleOp, rounds: int = ROUNDS, seed: int = 0, report: Callable[[str], None] | None = None
+) -> Proof:
+    """That ``program`` computes the cnn ``module`` for every input. NotProven says where it does not."""
+    elements = instructions = 0
+    for number in range(rounds):
+        if report is not None:
+            report(f"round {number + 1} of {rounds}")
+        run = Round(seed + number)
+        model = labels_of(module, run)
+        _same_ports(program, model)
+        found, count = _run(program, run)
+        elements = sum(labels.size for labels in model.outputs.values())
+        instructions = count
+        for name, wanted in model.outputs.items():
+            wrong = np.flatnonzero(found[name] != wanted)
+            if wrong.size:
+                raise _explained(program, run, model, name, int(wrong[0]), int(wrong.size), found[name])
+    return Proof(elements, instructions, rounds)
+
+
+def _same_ports(program: Program, model: Labelled) -> None:
+    given = {port.name: math.prod(port.shape) for port in program.outputs}
+    wanted = {name: labels.size for name, labels in model.outputs.items()}
+    if given != wanted:
+        raise NotProven(f"The program's outputs are {_sizes(given)} and the model's are {_sizes(wanted)}.")
+
+
+def _sizes(ports: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({size:,} elements)" for name, size in ports.items()) or "none"
+
+
+def _run(
+    program: Program, run: Round, watch: Callable[[MachineSegment], Watcher] | None = None
+) -> tuple[dict[str, Labels], int]:
+    """The labels of all tensors of a program by name, and how many instructions made them."""
+    tensors = {port.name: _symbols(run, port) for port in program.inputs}
+    instructions = 0
+    for segment in program.segments:
+        if isinstance(segment, HostSegment):
+            model = onnx.ModelProto.FromString(segment.model)
+            made = host.labelled(run, host.described(model), [tensors[name] for name in segment.inputs])
+            tensors.update(zip(segment.outputs, made, strict=True))
+        else:
+            watcher = watch(segment) if watch is not None else None
+            tensors.update(run_segment(program, segment, tensors, run, watcher))
+            instructions += len(segment.layer_of)
+    return tensors, instructions
+
+
+def _symbols(run: Round, port: Port) -> Labels:
+    return run.symbols(math.prod(port.shape), "input", port.name)
+
+
+class _Found(Exception):
+    """The first instruction that made a label which the model does not contain."""
+
+
+def _explained(
+    program: Program, run: Round, model: Labelled, output: str, index: int, wrong: int, found: Labels
+) -> NotProven:
+    """The message for an output that differs: the program runs once more, watched."""
+    known = np.unique(np.concatenate([labels.reshape(-1) for labels in model.layers.values()] or [found[:0]]))
+    wanted = model.outputs[output]
+    head = (
+        f"The program does not compute the model: element {index} of its output '{output}' is "
+        f"{_said(model, found[index])} and should be {_said(model, wanted[index])} "
+        f"({wrong:,} of {wanted.size:,} elements differ)."
+    )
+
+    def watch(segment: MachineSegment) -> Watcher:
+        def watcher(at: int, name: str, fields: Fields, labels: Labels) -> None:
+            if name not in ("conv", "vector"):
+                return
+            strange = ~np.isin(labels, known)
+            if strange.any():
+                layer = program.layers[int(segment.layer_of[at])]
+                row, column, channel = np.argwhere(strange)[0].tolist()
+                raise _Found(_instruction(at, name, fields, layer, (row, column, channel), int(strange.sum())))
+
+        return watcher
+
+    try:
+        _run(program, run, watch)
+    except _Found as where:
+        return NotProven(f"{head} {where}")
+    return NotProven(f"{head} Every value it makes is one of the model's: some stand in the wrong place.")
+
+
+def _instruction(at: int, name: str, fields: Fields, layer: Layer, place: tuple[int, int, int], strange: int) -> str:
+    row, column, channel = place
+    ring = fields["out.ring"]
+    slot = (row + fields["out.row"]) % ring if ring else row + fields["out.row"]
+    address = fields["out.base"] + slot * fields["out.row_stride"] + column * fields["out.pixel_stride"] + channel
+    nodes = f", ONNX node {', '.join(layer.onnx)}" if layer.onnx else ""
+    return (
+        f"The first value that the model does not have is made by instruction {at}, {name} of layer "
+        f"{layer.name}{nodes}: row {row}, column {column}, channel {channel} of what it writes, byte {address:#x} of "
+        f"SRAM ({strange:,} such bytes)."
+    )
+
+
+def _said(model: Labelled, label: np.uint32) -> str:
+    """What a label is in the model's words."""
+    for name, labels in model.layers.items():
+        places = np.flatnonzero(labels.reshape(-1) == label)
+        if places.size:
+            index = [int(n) for n in np.unravel_index(int(places[0]), labels.shape)]
+            return f"element {index} of {name}"
+    return "no element of any layer"
