@@ -17,7 +17,7 @@ from xdsl.dialects.builtin import ModuleOp
 from backend.bounds import bounds
 from backend.segments import Segments, attribute_text, attribute_texts, find_segments, image_of
 from backend.sram import sram_use
-from dialects import accel
+from dialects import accel, cnn
 from dialects.recon import LayerOp
 from sim.machine import clock, configuration_image
 from sim.machine import description as machines
@@ -35,16 +35,19 @@ class EmitError(ReconError):
     """A module that is no complete program, or one that the machine cannot hold."""
 
 
-def emit(module: ModuleOp) -> Program:
+def emit(module: ModuleOp, machine_name: str = "") -> Program:
     """The program of a module of placed, ordered ``accel.program`` ops.
 
+    ``machine_name`` is the machine of a module that the host runs alone; every other names its own.
     Raises EmitError when addresses are missing, a constant's bytes are not at hand, programs name different machines,
     or the instructions overflow the instruction memory.
     """
     programs = {program.sym_name.data: program for program in accel.programs(module)}
-    if not programs:
-        raise EmitError("There is no accel.program to emit: lower the plan with convert-tile-to-accel first.")
     names = sorted({program.machine.data for program in programs.values()})
+    if not programs:
+        if not (machine_name and any(isinstance(op, cnn.HostOp) for op in module.walk())):
+            raise EmitError("There is no accel.program to emit: lower the plan with convert-tile-to-accel first.")
+        names = [machine_name]
     if len(names) > 1:
         raise EmitError(f"The programs are for different machines: {', '.join(names)}.")
     machine = machines.load(names[0])
@@ -63,7 +66,7 @@ def emit(module: ModuleOp) -> Program:
         )
     _check_code(segments, machine)
     return Program(
-        model=attribute_text(module, "recon.model") or next(iter(programs)),
+        model=attribute_text(module, "recon.model") or next(iter(programs), "model"),
         machine=machine,
         inputs=found.inputs,
         outputs=found.outputs,

@@ -312,7 +312,8 @@ class ConstantOp(CnnOp):
 class HostOp(CnnOp):
     """A region the host runs: ONNX operators on tensors of the model's own types.
 
-    An operand or result of type ``!cnn.tensor`` enters or leaves the region as ``tensor<NxHxWxCxi8>``.
+    An operand or result of type ``!cnn.tensor`` enters or leaves the region as ``tensor<NxHxWxCxi8>``. The model's own
+    nodes say why they are here (``host "…"``), quantisers and changes of layout left out.
     """
 
     name = "cnn.host"

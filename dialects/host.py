@@ -20,6 +20,9 @@ from sim.machine.errors import ReconError
 
 Array = npt.NDArray[Any]
 
+RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
+"""Operators whose results differ from run to run: never constants, and no part of a compiled model."""
+
 _KEPT = 32
 """Sessions kept: a program's host segments, run again for every picture."""
 
@@ -76,8 +79,11 @@ def run_node(node: onnx.NodeProto, operands: Sequence[Array | None], opsets: Map
     """The outputs of one node on these inputs (None where one is left out); an empty array where one has no name.
 
     Used to compute constants: where ONNX Runtime has no kernel for an element type (bfloat16, 4 bits), the reference of
-    the `onnx` package computes. Raises whatever that raises on operators or values that it does not know.
+    the `onnx` package computes. Raises whatever that raises on operators or values that it does not know, ValueError
+    for what is random.
     """
+    if node.op_type in RANDOM:
+        raise ValueError(f"{node.op_type} is random")
     feeds = {
         name: np.asarray(value) for name, value in zip(node.input, operands, strict=True) if name and value is not None
     }

@@ -139,19 +139,23 @@ def from_attribute(attribute: Attribute) -> Value:
 
 @irdl_op_definition
 class NodeOp(IRDLOperation):
-    """One ONNX node: ``onnx.node "Conv"(%x, %w, %none) name "conv1" attributes {strides = array<i64: 2, 2>}``."""
+    """One ONNX node: ``onnx.node "Conv"(%x, %w, %none) name "conv1" attributes {strides = array<i64: 2, 2>}``.
+
+    ``host "…"`` is a verdict: the node runs on the host, for this reason.
+    """
 
     name = "onnx.node"
     op_type = prop_def(StringAttr)
     domain = opt_prop_def(StringAttr)
     node_name = opt_prop_def(StringAttr)
     node_attributes = opt_prop_def(DictionaryAttr)
+    host = opt_prop_def(StringAttr)
     inputs = var_operand_def()
     outputs = var_result_def()
     traits = traits_def(Pure())
     assembly_format = (
-        "$op_type `(` $inputs `)` (`domain` $domain^)? (`name` $node_name^)? (`attributes` $node_attributes^)? "
-        "attr-dict `:` functional-type(operands, results)"
+        "$op_type `(` $inputs `)` (`domain` $domain^)? (`name` $node_name^)? (`host` $host^)? "
+        "(`attributes` $node_attributes^)? attr-dict `:` functional-type(operands, results)"
     )
 
     def __init__(

@@ -181,7 +181,7 @@ def compile_model(
         report("writing the program")
     from backend.emit import emit
 
-    program = emit(module)
+    program = emit(module, machine or DEFAULT_MACHINE)
     if start == "accel":  # no pass ran, so nothing has proven it yet
         from passes.accel.check_hazards import check_program
 

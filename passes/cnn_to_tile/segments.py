@@ -17,21 +17,14 @@ def hint(name: str) -> str | None:
 
 
 def segments(function: func.FuncOp) -> list[list[Operation]]:
-    """The machine segments of a function: cnn ops between the same host regions, in order."""
-    depth: dict[SSAValue, int] = {}
-    found: dict[int, list[Operation]] = {}
+    """The machine segments of a function: the cnn ops between two host regions, in order."""
+    found: list[list[Operation]] = [[]]
     for op in function.body.block.ops:
-        if not isinstance(op, cnn.CnnOp):
-            continue
-        on_host = isinstance(op, cnn.HostOp)
-        # Host regions have odd depths, machine segments even ones; each waits for the other before it.
-        level = max((depth.get(operand, 0) for operand in op.operands), default=0)
-        level += (level % 2) != on_host
-        for result in op.results:
-            depth[result] = level
-        if not on_host:
-            found.setdefault(level, []).append(op)
-    return [found[level] for level in sorted(found)]
+        if isinstance(op, cnn.HostOp):
+            found.append([])
+        elif isinstance(op, cnn.CnnOp):
+            found[-1].append(op)
+    return [ops for ops in found if ops]
 
 
 def boundary(ops: Sequence[Operation]) -> tuple[list[SSAValue], list[OpResult]]:

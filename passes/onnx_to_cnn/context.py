@@ -1,7 +1,7 @@
 """Reads a quantised graph node by node, and holds what every operator's reading needs.
 
 ``place`` is the one door through which codes become operands of cnn operations in a wanted memory order; codes that the
-host still holds become results of the entry region there, in that order.
+host holds become results of a host region there, in that order.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from xdsl.builder import Builder
 from xdsl.dialects.builtin import UnrealizedConversionCastOp
-from xdsl.ir import Block, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 from xdsl.rewriter import InsertPoint
 
 from dialects import cnn
@@ -23,10 +23,10 @@ from dialects.onnx import NodeOp, constant_of, element_of, shape_of
 from dialects.onnx_export import to_node
 from passes.onnx_to_cnn.names import Names, labels
 from passes.onnx_to_cnn.values import (
-    PRODUCTS,
     Array,
     Codes,
     Dequantised,
+    Host,
     Known,
     KnownCodes,
     Meaning,
@@ -34,7 +34,6 @@ from passes.onnx_to_cnn.values import (
     Raw,
     Real,
     Storage,
-    Stuck,
     Trail,
     Unsupported,
 )
@@ -49,7 +48,7 @@ Spec = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 @dataclass
 class Port:
-    """An int8 value that the entry region makes: ``source`` reshaped, transposed and reshaped to ``dims``."""
+    """An int8 value that a host region makes: ``source`` reshaped, transposed and reshaped to ``dims``."""
 
     source: SSAValue
     unsigned: bool
@@ -61,15 +60,23 @@ class Port:
 
 @dataclass
 class Reader:
-    """State of one conversion; operations are appended to ``block``."""
+    """State of one conversion; operations are appended to ``block``.
+
+    ``current`` is the node being read, ``hosted`` why each host operator is not on the machine, ``failures`` those of
+    them that the graph did not say in advance, ``origin`` the node to blame where an operation has no place, ``trails``
+    the nodes that an operation stands for.
+    """
 
     block: Block
     opsets: Mapping[str, int]
     names: Names = field(default_factory=Names)
     env: dict[SSAValue, Meaning] = field(default_factory=dict[SSAValue, Meaning])
-    on_host: dict[SSAValue, bool] = field(default_factory=dict[SSAValue, bool])
     ports: list[Port] = field(default_factory=list[Port])
-    failures: list[tuple[NodeOp, str]] = field(default_factory=list[tuple[NodeOp, str]])
+    current: NodeOp | None = None
+    hosted: dict[NodeOp, str] = field(default_factory=dict[NodeOp, str])
+    failures: dict[NodeOp, str] = field(default_factory=dict[NodeOp, str])
+    origin: dict[Operation, NodeOp] = field(default_factory=dict[Operation, NodeOp])
+    trails: dict[Operation, Trail] = field(default_factory=dict[Operation, Trail])
     settled: dict[tuple[Real, float, int], Codes] = field(default_factory=dict[tuple[Real, float, int], Codes])
 
     # --- operands ---
@@ -133,8 +140,6 @@ class Reader:
             return meaning
         if isinstance(meaning, Dequantised):
             return meaning.codes
-        if isinstance(meaning, Stuck):
-            raise Unsupported(meaning.reason)
         if isinstance(meaning, Real) and meaning.trail:
             before = meaning.trail[-1]
             raise Unsupported(
@@ -166,17 +171,13 @@ class Reader:
     def _place(self, codes: Codes, want: Memory) -> SSAValue:
         dims = View(codes.view.logical, want).dims
         kind = self.type_of(dims, codes.quant)
-        if codes.storage.reason is not None:
-            node, reason = codes.storage.reason
-            if codes.storage.source is None or node.op_type.data in PRODUCTS:
-                return self.fail(node, reason, kind)
         value = codes.storage.force()
         if value is None:
             return self._enter(codes, want, dims, kind)
         steps = steps_between(codes.view.memory, want)
         if steps is None:
-            raise Unsupported("Its operand's elements would have to change places in a way the machine has no "
-                              "operation for.")  # fmt: skip
+            raise Unsupported("Its elements would have to change places in a way the machine has no operation for.",
+                              codes.mover)  # fmt: skip
         for step in steps:
             out = self.type_of(step.dims, codes.quant)
             if step.kind == "reshape":
@@ -190,6 +191,8 @@ class Reader:
                     operands=[value], result_types=[out], properties={"permutation": cnn.integers(step.argument)}
                 )
             value = self.emit(op, step.kind, ())
+            if codes.mover is not None:
+                self.origin[op] = codes.mover
         return value
 
     def _enter(self, codes: Codes, want: Memory, dims: tuple[int, int, int, int], kind: cnn.TensorType) -> SSAValue:
@@ -207,7 +210,7 @@ class Reader:
 
     def anywhere(self, codes: Codes) -> tuple[SSAValue, View]:
         """The codes in whatever order they lie, and that order; for operations that treat every element alike."""
-        if codes.storage.reason is None and codes.storage.source is None:
+        if codes.storage.source is None:
             value = codes.storage.force()
             if value is not None:
                 return value, codes.view
@@ -244,16 +247,12 @@ class Reader:
         """Append an operation, named for ``node``; ``trail`` are the nodes it stands for. Returns its result."""
         self.block.add_op(op)
         name = self.names.of(node) if isinstance(node, NodeOp) else self.names.numbered(node)
-        op.provenance(name, labels(tuple(trail)))
+        self.trails[op] = tuple(trail)
+        op.provenance(name, labels(self.trails[op]))
+        blamed = node if isinstance(node, NodeOp) else self.current
+        if blamed is not None:
+            self.origin[op] = blamed
         return op.results[0]
-
-    def fail(self, node: NodeOp, reason: str, kind: cnn.TensorType) -> SSAValue:
-        """Note a problem and go on with a value that nothing makes, so that all problems are found at once."""
-        if (node, reason) not in self.failures:
-            self.failures.append((node, reason))
-        cast = UnrealizedConversionCastOp.get([], [kind])
-        self.block.add_op(cast)
-        return cast.results[0]
 
     def constant_codes(self, constant: KnownCodes, shape: tuple[int, ...]) -> Codes:
         """A stored int8 constant with one scale, spread to ``shape``, as codes in the standard order."""
@@ -287,12 +286,12 @@ def _axes_of(rank: int) -> Spec:
     return tuple(range(min(rank, 1))), tuple(range(2, rank - 1)), ((rank - 1,) if rank > 2 else ()), (1,) * (rank > 1)
 
 
-def input_meaning(value: SSAValue) -> Meaning | None:
-    """What a graph input is: integers without a scale yet, or None for a float tensor."""
+def held_by_host(value: SSAValue) -> Meaning:
+    """What a tensor is that the host holds: integers without a scale yet, or another tensor."""
     element = element_of(value)
     if element in ("i8", "ui8"):
         return Raw(value, View.row_major(shape_of(value)), element == "ui8")
-    return None
+    return Host(value)
 
 
 def last_compute(trail: Trail) -> NodeOp:

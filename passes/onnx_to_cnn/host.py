@@ -1,7 +1,6 @@
-"""The regions before and after the machine: what the host computes in ONNX, and the change between layouts.
+"""Writing one host region: ONNX nodes, and the change between ONNX's layout and the machine's memory order.
 
-Entry: from the graph's inputs to the first int8 tensors, in the memory order the machine reads. Exit: from the last
-int8 tensors to the graph's outputs. uint8 is shifted by 128 on the way in and out.
+uint8 is shifted by 128 on the way in and out of the machine.
 """
 
 from __future__ import annotations
@@ -10,16 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from xdsl.builder import Builder
+from xdsl.dialects.builtin import StringAttr
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.rewriter import InsertPoint
 
 from dialects import cnn
 from dialects.blobs import to_blob
 from dialects.onnx import ConstantOp, NodeOp, element_of, shape_of, tensor
-from passes.onnx_to_cnn.context import Port, Reader
 from passes.onnx_to_cnn.names import labels
-from passes.onnx_to_cnn.values import Codes
-from passes.onnx_to_cnn.view import flat
 
 
 class HostRegion:
@@ -39,13 +36,14 @@ class HostRegion:
             self.inside[outside] = self.block.insert_arg(kind or outside.type, len(self.block.args))
         return self.inside[outside]
 
-    def clone(self, op: Operation) -> None:
-        """A copy of an onnx operation whose operands are all inside."""
-        copy = op.clone(value_mapper=dict(self.inside))
+    def clone(self, op: Operation, why: str = "") -> None:
+        """A copy of an onnx operation whose operands are all inside, with the reason why a node is here."""
+        copy = op.clone(value_mapper={value: self.inside[value] for value in op.operands})
         self.builder.insert(copy)
         self.inside.update(zip(op.results, copy.results, strict=True))
-        if isinstance(op, NodeOp):
+        if isinstance(op, NodeOp) and isinstance(copy, NodeOp):
             self.nodes.append(op)
+            copy.host = StringAttr(why) if why else None
 
     def node(self, op_type: str, inputs: Sequence[SSAValue], shape: Sequence[int], element: str,
              **attributes: int | tuple[int, ...]) -> SSAValue:  # fmt: skip
@@ -76,86 +74,16 @@ class HostRegion:
         sum_ = self.node("Add", [wide, self.constant(np.asarray(amount, np.int32))], shape, "i32")
         return self.node("Cast", [sum_], shape, element, to=3 if element == "i8" else 2)
 
-    def finish(self, outputs: Sequence[SSAValue], types: Sequence[Attribute], layer: str) -> cnn.HostOp:
+    def finish(self, outputs: Sequence[SSAValue], types: Sequence[Attribute]) -> cnn.HostOp:
         """The host operation."""
         self.builder.insert(cnn.YieldOp(outputs))
         op = cnn.HostOp(self.inputs, types, Region(self.block))
-        op.provenance(layer, labels(self.nodes))
+        nodes = labels(self.nodes)
+        op.provenance(self._name(types), nodes)
         return op
 
-
-def slice_before(values: Sequence[SSAValue], stop: set[SSAValue]) -> list[Operation]:
-    """The operations of the onnx graph that these values need, up to ``stop`` and block arguments, in program order."""
-    seen: set[Operation] = set()
-    pending = [value for value in values if value not in stop]
-    while pending:
-        owner = pending.pop().owner
-        if isinstance(owner, Operation) and owner not in seen:
-            seen.add(owner)
-            pending.extend(value for value in owner.operands if value not in stop)
-    if not seen:
-        return []
-    block = next(iter(seen)).parent
-    assert block is not None
-    return [op for op in block.ops if op in seen]
-
-
-def entry(ports: Sequence[Port], inputs: Sequence[SSAValue]) -> cnn.HostOp | None:
-    """The entry region for these ports; ``inputs`` are the graph's inputs, the only values it reads."""
-    if not ports:
-        return None
-    region = HostRegion()
-    operations = slice_before([port.source for port in ports], set())
-    used = {value for op in operations for value in op.operands} | {port.source for port in ports}
-    for value in inputs:
-        if value in used:
-            region.argument(value)
-    for op in operations:
-        region.clone(op)
-    results: list[SSAValue] = []
-    for port in ports:
-        value = region.inside[port.source]
-        if port.unsigned:
-            value = region.shifted(value, -128, "i8")
-        results.append(region.permuted(value, port.factors, port.order, port.dims))
-    return region.finish(results, [port.value.type for port in ports], "entry")
-
-
-def exits(r: Reader, inputs: Sequence[SSAValue], outputs: Sequence[SSAValue]) -> tuple[cnn.HostOp, list[NodeOp]]:
-    """The exit region for the graph's outputs, and the nodes it computes."""
-    region = HostRegion()
-    stop = {
-        value for value, meaning in r.env.items() if isinstance(meaning, Codes) and meaning.storage.value is not None
-    }
-    operations = slice_before(outputs, stop)
-    needed = {value for op in operations for value in op.operands} | set(outputs)
-    for value in needed_in_order(r, needed & stop):
-        codes = r.env[value]
-        assert isinstance(codes, Codes)
-        assert codes.storage.value is not None
-        region.inside[value] = _received(region, value, codes, codes.storage.value)
-    for value in inputs:
-        if value in needed:
-            region.argument(value)
-    for op in operations:
-        region.clone(op)
-    results = [region.inside[value] for value in outputs]
-    nodes = [op for op in operations if isinstance(op, NodeOp)]
-    return region.finish(results, [value.type for value in outputs], "exit"), nodes
-
-
-def needed_in_order(r: Reader, values: set[SSAValue]) -> list[SSAValue]:
-    """Values in the order in which the graph makes them."""
-    return [value for value in r.env if value in values]
-
-
-def _received(region: HostRegion, value: SSAValue, codes: Codes, outside: SSAValue) -> SSAValue:
-    """An int8 NHWC value as the ONNX tensor it stands for."""
-    dims = codes.view.dims
-    inner = region.inside.get(outside) or region.argument(outside, tensor(dims, "i8"))
-    have, want = flat(codes.view.memory), flat(codes.view.logical)
-    order = tuple(have.index(atom) for atom in want)
-    inner = region.permuted(inner, tuple(atom.size for atom in have), order, codes.shape)
-    if element_of(value) == "ui8":
-        inner = region.shifted(inner, 128, "ui8")
-    return inner
+    def _name(self, types: Sequence[Attribute]) -> str:
+        """What a region is called: ``entry`` before the machine, ``exit`` behind it, ``middle`` between."""
+        takes = any(isinstance(value.type, cnn.TensorType) for value in self.inputs)
+        gives = any(isinstance(kind, cnn.TensorType) for kind in types)
+        return {(False, True): "entry", (True, False): "exit", (True, True): "middle"}.get((takes, gives), "host")

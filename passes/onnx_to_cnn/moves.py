@@ -128,7 +128,15 @@ def read_depth_to_space(r: Reader, node: NodeOp) -> Meaning:
 
 
 def _lazy(r: Reader, make: Make, view: View, quant: Quant) -> Codes:
-    return Codes(Storage(make=make), view, quant)
+    node = r.current
+
+    def made() -> SSAValue:
+        r.current, before = node, r.current
+        value = make()
+        r.current = before
+        return value
+
+    return Codes(Storage(make=made, node=node), view, quant)
 
 
 def _spec_for(r: Reader, codes: Codes, last: int) -> Spec:

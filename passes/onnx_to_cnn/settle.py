@@ -30,7 +30,6 @@ from passes.onnx_to_cnn.values import (
     Real,
     Scalar,
     Stored,
-    Stuck,
     Sums,
     Trail,
     Unsupported,
@@ -70,8 +69,6 @@ def settle(r: Reader, real: Real, quant: Quant, bounds: Bounds, trail: Trail) ->
             return real.fill(settle(r, real.children[0], quant, bounds, trail), code)
         case Moved():
             return real.move([settle(r, child, quant, bounds, trail) for child in real.children], quant)
-        case Stuck():
-            raise Unsupported(real.reason)
         case _:
             raise Unsupported("It has no form on the machine.")
 

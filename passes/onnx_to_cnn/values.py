@@ -24,11 +24,21 @@ Trail = tuple[NodeOp, ...]
 
 
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-"""Operators that are the machine's reason to be: no host region computes them on quantised tensors."""
+"""Operators that are the machine's reason to be: where the host computes one, its multiplications are counted."""
+
+MOVEMENTS = ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "DepthToSpace", "SpaceToDepth")
+"""Operators that only say where elements lie; they cost something where an operation needs another order."""
 
 
 class Unsupported(Exception):
-    """A node without a cnn form; the text is the sentence the user reads."""
+    """A node without a cnn form; the text is the sentence the user reads.
+
+    ``node`` is the node to blame where that is not the one being read.
+    """
+
+    def __init__(self, sentence: str, node: NodeOp | None = None):
+        super().__init__(sentence)
+        self.node = node
 
 
 @dataclass(eq=False)
@@ -46,30 +56,37 @@ class Quant:
 class Storage:
     """Where codes are: an int8 NHWC ``value``; a ``source`` tensor that the host holds; or ``make`` to be called first.
 
-    ``reason`` is set for codes that the machine cannot make: the node to blame, and the sentence. With a ``source`` the
-    host makes them from the graph's inputs alone.
+    ``node`` is the one whose work ``make`` does.
     """
 
     value: SSAValue | None = None
     source: SSAValue | None = None
     make: Callable[[], SSAValue] | None = None
-    reason: tuple[NodeOp, str] | None = None
+    node: NodeOp | None = None
     unsigned: bool = False
 
     def force(self) -> SSAValue | None:
         """The int8 value, made now if it was not yet; None for what the host holds."""
         if self.value is None and self.make is not None:
-            self.value = self.make()
+            try:
+                self.value = self.make()
+            except Unsupported as problem:
+                problem.node = problem.node or self.node
+                raise
         return self.value
 
 
 @dataclass(eq=False)
 class Codes:
-    """An int8 tensor (uint8 shifted by 128): storage, where its elements lie, what they mean."""
+    """An int8 tensor (uint8 shifted by 128): storage, where its elements lie, what they mean.
+
+    ``mover`` is the node that gave it this view, if one did.
+    """
 
     storage: Storage
     view: View
     quant: Quant
+    mover: NodeOp | None = None
     memo: dict[Any, Any] = field(default_factory=dict[Any, Any])
 
     @property
@@ -83,7 +100,7 @@ class Codes:
 
 @dataclass(eq=False)
 class Raw:
-    """An integer tensor from the graph's inputs whose scale a DequantizeLinear has yet to tell."""
+    """An 8-bit tensor that the host holds, whose scale a DequantizeLinear has yet to tell."""
 
     source: SSAValue
     view: View
@@ -123,7 +140,7 @@ class KnownCodes:
 
 @dataclass(eq=False)
 class Host:
-    """A float tensor computed from the graph's inputs alone."""
+    """A tensor that the host holds: an input of the graph, or what a host operator makes."""
 
     value: SSAValue
 
@@ -253,14 +270,6 @@ class Padded(Moved):
 
     value: float
     fill: Callable[[Codes, int], Codes]
-
-
-@dataclass(eq=False)
-class Stuck(Real):
-    """No cnn form: fine at the model's end, where the host computes it; an error before a further int8 tensor."""
-
-    node: NodeOp
-    reason: str
 
 
 Meaning = Codes | Raw | Known | KnownCodes | Host | Real

@@ -76,3 +76,24 @@ def test_constants_of_types_without_a_kernel_are_computed_by_the_reference() -> 
     (made,) = run_node(node, [np.ones(3, dtype), np.ones(3, dtype)], {"": 13})
     assert made.dtype == dtype
     assert made.astype(np.float32).tolist() == [2, 2, 2]
+
+
+def test_multiplications_of_nodes() -> None:
+    """Taps on padding are not counted; what multiplies nothing counts nothing."""
+    from xdsl.dialects.test import TestOp
+
+    from dialects.onnx import NodeOp, tensor
+    from dialects.onnx_work import macs
+
+    def node(op: str, inputs: list[list[int]], output: list[int], **attributes: int | tuple[int, ...] | str) -> int:
+        made = TestOp(result_types=[tensor(shape, "f32") for shape in inputs])
+        return macs(NodeOp(op, made.results, [tensor(output, "f32")], attributes))
+
+    assert node("Conv", [[1, 8, 4, 4], [6, 8, 3, 3]], [1, 6, 4, 4], pads=(1, 1, 1, 1)) == 6 * 8 * 10 * 10
+    same = node("Conv", [[1, 8, 4, 4], [6, 8, 3, 3]], [1, 6, 2, 2], auto_pad="SAME_UPPER", strides=(2, 2))
+    assert same == 6 * 8 * 5 * 5
+    assert node("Conv", [[2, 4, 7], [4, 1, 3]], [2, 4, 3], dilations=(2,)) == 2 * 4 * 9
+    assert node("ConvTranspose", [[1, 8, 4, 4], [8, 3, 2, 2]], [1, 3, 8, 8]) == 8 * 16 * 3 * 4
+    assert node("Gemm", [[7, 2], [7, 5]], [2, 5], transA=1) == 70
+    assert node("MatMul", [[3, 2, 7], [7, 5]], [3, 2, 5]) == 210
+    assert node("Softmax", [[3, 2]], [3, 2]) == 0

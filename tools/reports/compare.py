@@ -52,7 +52,7 @@ class Study:
         options.machine(load(machine))
         module = self.module.clone()
         lower(module, "accel", self.context, machine=machine, options=options)
-        return emit(module)
+        return emit(module, machine)
 
 
 @dataclass(frozen=True)

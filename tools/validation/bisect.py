@@ -105,7 +105,7 @@ def compile_for_bisect(
     lower(module, "tile", context, machine=machine or DEFAULT_MACHINE, report=report)
     plan = module.clone()
     lower(module, "accel", context, report=report)
-    return Compiled(cnn, plan, program or emit(module), graph, matches)
+    return Compiled(cnn, plan, program or emit(module, machine or DEFAULT_MACHINE), graph, matches)
 
 
 def bisect(compiled: Compiled, inputs: Inputs, against: Reference, looked: Looked | None = None) -> Finding | None:

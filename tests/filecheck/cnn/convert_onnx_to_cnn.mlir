@@ -70,10 +70,16 @@ func.func @main(%x: tensor<1x4x3x3xi8>) -> tensor<1x8x2x2xi8> attributes {inputs
 
 // -----
 
-// A node without a cnn form is noted, and the conversion goes on.
+// A node without a cnn form runs on the host, where it stands: int8 crosses on both sides, and the machine goes on.
 // CHECK-LABEL: func.func @main
-// CHECK-SAME: unsupported = {{\[\[}}"resize", "It resizes with mode 'linear'; the machine repeats pixels. Export the model with nearest-neighbour resizing."]]
-// CHECK: builtin.unrealized_conversion_cast to !cnn.tensor<1x4x4x1, scale 0.5, zero 0>
+// CHECK: cnn.table {{.*}} function "Sigmoid"
+// CHECK-NEXT: cnn.host {{%.*}} {
+// CHECK: onnx.node "DequantizeLinear"
+// CHECK: onnx.node "Resize"({{.*}}) name "resize" host "It resizes with mode 'linear'; the machine repeats pixels. Export the model with nearest-neighbour resizing." attributes {mode = "linear"}
+// CHECK: onnx.node "QuantizeLinear"
+// CHECK: layer "middle" nodes ["resize"] : (!cnn.tensor<1x2x2x1, scale 0.5, zero 0>) -> !cnn.tensor<1x4x4x1, scale 0.5, zero 0>
+// CHECK-NEXT: cnn.table {{.*}} function "Tanh"
+// CHECK-NEXT: cnn.host {{%.*}} {
 func.func @main(%x: tensor<1x1x2x2xi8>) -> tensor<1x1x4x4xi8> attributes {inputs = ["x"], outputs = ["y"]} {
   %s = onnx.constant <f32, [0.5]> : tensor<f32>
   %z = onnx.constant <i8, [0]> : tensor<i8>

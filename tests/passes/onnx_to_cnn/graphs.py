@@ -93,12 +93,17 @@ def compile_to_cnn(
     assume: bool = False,
     after: Callable[[Entry, ModuleOp], None] | None = None,
     stop: str = "",
+    no_host: bool = False,
 ) -> ModuleOp:
-    """The module behind all passes down to ``stop`` (the last of the level by default), verified after each."""
+    """The module behind all passes down to ``stop`` (the last of the level by default), verified after each.
+
+    With ``no_host`` ModelError lists what the host would run.
+    """
     module = import_model(model.SerializeToString() if isinstance(model, onnx.ModelProto) else model, None, "case.onnx")
     for entry in FRONT:
         if entry.default and (assume or not entry.when):
-            entry.load()().apply(Context(), module)
+            options = {"no_host": no_host} if entry.name == "assign-host" else {}
+            entry.load()(**options).apply(Context(), module)
             module.verify()
             if after is not None:
                 after(entry, module)

@@ -10,6 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from dialects.meaning import cnn as cnn_meaning
+from dialects.meaning import onnx as onnx_meaning
 from passes.common.problems import ModelError, Problems
 from passes.onnx.import_onnx import import_model
 from tests.passes.onnx_to_cnn.graphs import Graph, compile_to_cnn
@@ -179,29 +181,57 @@ def _overflow(g: Graph) -> None:
 
 
 MESSAGES: list[tuple[Callable[[Graph], None], str]] = [
-    (_prelu, "prelu_1: PRelu has one slope per channel; the machine's table holds one function for all channels. "
+    (_prelu, "case: prelu_1: PRelu has one slope per channel; the machine's table holds one function for all channels. "
              "Train with LeakyRelu, or with one slope."),
-    (_no_quantiser, "sigmoid_3: There is no QuantizeLinear between it and conv_2 (Conv), so there is no int8 tensor to "
-                    "hand over; quantise that node's output too."),
-    (_float_weights, "conv_1: Its weights are float; quantise them to int8 as well."),
-    (_two_matrices, "matmul_2: It multiplies two computed matrices; the machine multiplies by constant weights only."),
-    (_middle, "instancenormalization_5: The machine has no operation for InstanceNormalization."),
-    (_batch, "conv_2: Its batch is 2. The machine takes one image at a time; export the model with a batch of 1 or "
-             "of no fixed size."),
-    (_per_channel_input, "dequantizelinear_0: A computed tensor has one scale per channel; the machine needs one scale "
-                         "for a whole tensor."),
-    (_overflow, "matmul_2: A sum can reach 3,852,800,000. Sums are held in 32 bits, and the largest possible one has "
-                "to fit; use smaller weights or fewer channels."),
+    (_no_quantiser, "case has 2 problems:\n  - conv_2: There is no QuantizeLinear behind it, and the machine's result "
+                    "is int8; quantise its output too, and the machine computes it.\n  - sigmoid_3: There is no "
+                    "QuantizeLinear between it and conv_2 (Conv), so there is no int8 tensor to hand over; quantise "
+                    "that node's output too."),
+    (_float_weights, "case: conv_1: Its weights are float; quantise them to int8 as well."),
+    (_two_matrices, "case: matmul_2: It multiplies two computed matrices; the machine multiplies by constant weights "
+                    "only."),
+    (_middle, "case: instancenormalization_5: The machine has no operation for InstanceNormalization."),
+    (_per_channel_input, "case has 2 problems:\n  - dequantizelinear_0: A computed tensor has one scale per channel; "
+                         "the machine needs one scale for a whole tensor.\n  - sigmoid_1: It works on what "
+                         "dequantizelinear_0 (DequantizeLinear) leaves on the host."),
+    (_overflow, "case: matmul_2: A sum can reach 3,852,800,000. Sums are held in 32 bits, and the largest possible one "
+                "has to fit; use smaller weights or fewer channels."),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("write", "message"), MESSAGES, ids=[write.__name__ for write, _ in MESSAGES])
 def test_what_the_machine_cannot_run(write: Callable[[Graph], None], message: str) -> None:
+    """Refused with ``no-host``; without it the host runs it, and the answer is ONNX Runtime's to a step at ties."""
     graph = Graph()
     write(graph)
+    model = graph.model()
+    module = import_model(model.SerializeToString(), None, "case.onnx")
+    (reference,) = onnx_meaning.evaluate(module, graph.feeds or _codes(model)).values()
+    with pytest.raises(ModelError) as caught:
+        compile_to_cnn(model, no_host=True)
+    assert str(caught.value) == message
+    (found,) = cnn_meaning.evaluate(compile_to_cnn(model), graph.feeds or _codes(model)).values()
+    assert found.dtype == reference.dtype
+    off = np.abs(found.astype(np.int64) - reference)
+    assert off.max() <= 1
+    assert (off > 0).mean() <= 0.05
+
+
+def _codes(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    (value,) = model.graph.input
+    shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+    return {value.name: np.random.default_rng(3).integers(-128, 128, shape).astype(np.int8)}
+
+
+def test_a_batch_is_refused() -> None:
+    graph = Graph()
+    _batch(graph)
     with pytest.raises(ModelError) as caught:
         compile_to_cnn(graph.model())
-    assert str(caught.value) == f"case: {message}"
+    assert str(caught.value) == (
+        "case: conv_2: Its batch is 2. The machine takes one image at a time; export the model with a batch of 1 or of "
+        "no fixed size."
+    )
 
 
 def test_all_problems_at_once() -> None:

@@ -169,7 +169,7 @@ def test_probes_reach_the_extremes() -> None:
         "concat",  # a layer whose own tensor stays float
         "lrn_relu",  # two layers that share a node
         "log_of_negative",  # NaN before the quantiser
-        "concat_rows",  # rows in the place of channels
+        "concat_columns",  # columns in the place of channels
         "u:residual",
         "u:add",
     ],
