@@ -17,6 +17,7 @@ from xdsl.printer import Printer
 
 from dialects.text import parse_number, print_float
 from sim.machine.isa import BY_NAME, INTEGERS, QUEUES, VECTOR_OPS
+from sim.machine.operations import operation
 
 # ------------------------------------------------------------------------------------------------ the table's fields
 
@@ -92,11 +93,11 @@ def required(instruction: str, fields: Mapping[str, Number]) -> list[str]:
             found += ["table"] if fields["has_table"] else []
         return found
     if instruction == "vector":
-        kind = VECTOR_OPS[int(fields["op"])]
-        pool = kind in ("max_pool", "average_pool")
-        found = ["a.base"] if not pool or _meets_input(fields, 1, 1) else []
-        side = {"add": "b.base", "mul": "b.base", "affine": "params", "table": "table"}
-        return [*found, *([side[kind]] if kind in side else []), "out.base"]
+        row = operation(VECTOR_OPS[int(fields["op"])])
+        found = ["a.base"] if row.reads != "window" or _meets_input(fields, 1, 1) else []
+        found += ["b.base"] if row.binary else []
+        found += [row.side] if row.side != "none" else []
+        return [*found, "out.base"]
     return [name for name in names(instruction) if is_address(name)]
 
 

@@ -44,6 +44,7 @@ from dialects.cnn_attributes import (
 )
 from dialects.cnn_movement import (
     ChannelShuffleOp,
+    CodesOp,
     ConcatOp,
     MovingOp,
     PadOp,
@@ -62,6 +63,7 @@ __all__ = [
     "ChannelShuffleOp",
     "ClampAttr",
     "CnnOp",
+    "CodesOp",
     "ConcatOp",
     "ConstantOp",
     "Conv2dOp",

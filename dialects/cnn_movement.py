@@ -13,15 +13,19 @@ from xdsl.utils.exceptions import VerifyException
 from dialects.cnn_attributes import TAIL, CnnOp, TensorType, UnaryOp, tensor_of
 
 
-class MovingOp(UnaryOp):
-    """Moves codes and computes nothing, so operand and result share one quantisation."""
+class CodesOp(CnnOp):
+    """Moves codes or chooses among them and computes nothing, so operands and result share one quantisation."""
 
     def verify_(self) -> None:
-        if tensor_of(self.input).quant != self.result_tensor.quant:
+        if any(tensor_of(operand).quant != self.result_tensor.quant for operand in self.operands):
             raise VerifyException(
-                f"{self.name.removeprefix('cnn.')} moves codes: its result {self.output.type} has another scale or "
+                f"{self.name.removeprefix('cnn.')} moves codes: its result {self.results[0].type} has another scale or "
                 "zero point than its operand"
             )
+
+
+class MovingOp(UnaryOp, CodesOp):
+    """Moves the codes of one tensor."""
 
 
 @irdl_op_definition

@@ -47,6 +47,7 @@ from dialects.tile_attributes import (
 )
 from sim.machine.description import Configuration
 from sim.machine.isa import VECTOR_OPS
+from sim.machine.operations import operation
 
 ORIGIN = Affine(0)
 
@@ -444,13 +445,14 @@ class VectorOp(TileOp):
         check_slice("output", self.out.data, self.output)
         if len(buffer_type(self.output).dims) != 3 or len(buffer_type(self.lhs).dims) != 3:
             raise VerifyException("a vector operation works on HxWxC buffers")
-        if (self.kind.data in ("add", "mul")) != (self.rhs is not None):
-            raise VerifyException("add and mul have two operands, every other operation one")
+        row = operation(self.kind.data)
+        for what, wanted, given in (
+            ("second operand", row.binary, self.rhs),
+            ("params", row.side == "params", self.params),
+            ("table", row.side == "table", self.table),
+            ("window", row.windowed, self.window),
+        ):
+            if wanted != (given is not None):
+                raise VerifyException(f"'{row.name}' {'needs its' if wanted else 'takes no'} {what}")
         if (self.params is None) != (self.params_offset is None):
             raise VerifyException("params come with the channel they start at")
-        if (self.kind.data == "affine") != (self.params is not None):
-            raise VerifyException("affine, and no other operation, has params")
-        if (self.kind.data == "table") != (self.table is not None):
-            raise VerifyException("table, and no other operation, has a table")
-        if (self.kind.data in ("max_pool", "average_pool", "resize")) != (self.window is not None):
-            raise VerifyException("pools and resize, and no other operation, have a window")

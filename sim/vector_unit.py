@@ -45,9 +45,8 @@ def _a(sram: Memory, fields: Fields) -> Codes:
 
 
 def _b(sram: Memory, fields: Fields) -> Codes:
-    if fields["b_broadcast"]:
-        return read_operand(sram, fields, "b", (1, 1, fields["channels"]))
-    return read_operand(sram, fields, "b", _shape(fields))
+    pixel = (1, 1, fields["channels"]) if fields["b_broadcast"] else _shape(fields)
+    return read_operand(sram, fields, "b", pixel)
 
 
 def _clamp(fields: Fields) -> tuple[int, int, int]:

@@ -74,6 +74,17 @@ def isa() -> str:
     return "\n\n".join(parts)
 
 
+def operations() -> str:
+    """Every operation of the vector unit with its facts."""
+    from sim.machine.operations import OPERATIONS
+
+    rows = [
+        [str(number), f"`{row.name}`", row.doc, row.facts, ", ".join(f"`{name}`" for name in row.numbers) or "-"]
+        for number, row in enumerate(OPERATIONS)
+    ]
+    return _table(["op", "operation", "computes", "facts", "numbers"], rows)
+
+
 def stats() -> str:
     """Every entry of the statistics."""
     from sim.statistics import schema_rows
@@ -140,7 +151,8 @@ def make_run() -> str:
 
 
 GENERATED: dict[str, Callable[[], str]] = {
-    function.__name__: function for function in (machines, machine_keys, isa, stats, passes, dialects, make_run)
+    function.__name__: function
+    for function in (machines, machine_keys, isa, operations, stats, passes, dialects, make_run)
 }
 """What pages may hold, by name."""
 

@@ -17,9 +17,10 @@ from xdsl.dialects.builtin import ModuleOp
 from dialects import accel
 from dialects.meaning.calls import evaluate_main, main_of
 from dialects.meaning.kernels import Int8, Int64
-from dialects.meaning.steps import Chain, MeaningError, finish, sums, vector
+from dialects.meaning.steps import Chain, MeaningError, Operands, finish, sums, vector
 from sim.machine.description import ALGORITHMS, Configuration
 from sim.machine.isa import VECTOR_OPS
+from sim.machine.operations import operation
 
 Array = npt.NDArray[Any]
 
@@ -276,27 +277,32 @@ class _Run:
         )
 
     def vector(self, f: _Fields) -> None:
-        kind, channels = VECTOR_OPS[f["op"]], f["channels"]
-        rows, columns, pads = f["oy"], f["ox"], (0, 0, 0, 0)
-        if kind in ("max_pool", "average_pool"):
-            pads = (f["top"], f["bottom"], f["left"], f["right"])
-            rows = (rows - 1) * f["sy"] + f["fy"] - pads[0] - pads[1]
-            columns = (columns - 1) * f["sx"] + f["fx"] - pads[2] - pads[3]
-        elif kind == "global_average_pool":
-            rows, columns = f["iy"], f["ix"]
-        elif kind == "resize":
-            rows, columns = -(-rows // f["sy"]), -(-columns // f["sx"])
+        row, channels = operation(VECTOR_OPS[f["op"]]), f["channels"]
+        rows, columns, kernel, strides, pads = f["oy"], f["ox"], (1, 1), (1, 1), (0, 0, 0, 0)
+        if row.windowed:
+            strides = (f["sy"], f["sx"])
+        match row.reads:
+            case "window":
+                kernel, pads = (f["fy"], f["fx"]), (f["top"], f["bottom"], f["left"], f["right"])
+                rows = (rows - 1) * strides[0] + kernel[0] - pads[0] - pads[1]
+                columns = (columns - 1) * strides[1] + kernel[1] - pads[2] - pads[3]
+            case "image":
+                rows, columns = f["iy"], f["ix"]
+            case "repeated":
+                rows, columns = -(-rows // strides[0]), -(-columns // strides[1])
+            case _:
+                pass
         a = f.operand("a").read(rows, columns, channels)
         b = None
-        if kind in ("add", "mul"):
-            pixels = (1, 1) if f["b_broadcast"] else (rows, columns)
+        if row.binary:
+            pixels = (1, 1) if row.pixel and f["b_broadcast"] else (rows, columns)
             b = f.operand("b").read(*pixels, channels)
         side = None
-        if kind == "affine":
+        if row.side == "params":
             side = f.flat("params", 8 * channels)
-        elif kind == "table":
+        elif row.side == "table":
             side = f.flat("table", 256)
-        result = vector(kind, a, b, side, f.values, (f["fy"], f["fx"]), (f["sy"], f["sx"]), pads)
+        result = vector(row.name, Operands(a, b, side, kernel, strides, pads), f)
         self.finished(f, result[: f["oy"], : f["ox"]])
 
 

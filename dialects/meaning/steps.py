@@ -5,9 +5,9 @@ Shared by the meanings of ``tile`` and ``accel``, which differ in where operands
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -81,54 +81,116 @@ def finish(acc: Int64, chain: Chain) -> Int8:
     return y if chain.table is None else kernels.table_lookup(y, chain.table)
 
 
-def vector(
-    kind: str,
-    a: Int8,
-    b: Int8 | None,
-    side: Int8 | None,
-    law: Mapping[str, Any],
-    kernel: Sequence[int],
-    strides: Sequence[int],
-    pads: kernels.Pads,
-) -> Int8:
-    """One operation on int8 [rows, columns, channels].
+class Law(Protocol):
+    """The numbers of an operation by the names of the instruction's fields; only those it needs are looked at."""
 
-    ``side`` is the table or the parameters (bytes), ``law`` the numbers by the names of the instruction's fields,
-    ``pads`` what surrounds ``a`` for a pool.
-    """  # fmt: skip
-    ra, rb, fix = law["ra"], law["rb"], law["fix"]
-    za, zy, lo, hi = law["za"], law["zero_point"], law["lo"], law["hi"]
-    sy = rb or 1.0
-    x = np.ascontiguousarray(a)[None]
-    if kind == "copy":
-        if lo == hi == 0:
-            lo, hi = -128, 127
-        if ra == sy and za == zy:
-            return np.clip(x[0], lo, hi)
-        return kernels.quantise(kernels.dequantise(x[0], ra, za), sy, zy, lo, hi)
-    if kind == "add":
-        assert b is not None
-        return kernels.add(x[0], b, (ra, rb, fix), lo, hi)
-    if kind == "mul":
-        assert b is not None
-        return kernels.mul(x[0], za, b, law["zb"], ra, zy, lo, hi)
-    if kind == "max_pool":
-        return kernels.max_pool(x, kernel, pads, strides)[0]
-    if kind == "average_pool":
-        return kernels.average_pool(x, kernel, za, ra, sy, zy, pads, strides, law["size"] == 1, lo, hi)[0]
-    if kind == "global_average_pool":
-        return kernels.global_average_pool(x, za, ra, sy, zy, lo, hi)[0]
-    if kind == "affine":
-        assert side is not None
-        pairs = np.ascontiguousarray(side).reshape(-1, 8).copy().view(np.float32)
-        return kernels.affine(x[0], pairs[:, 0].copy(), pairs[:, 1].copy(), zy, lo, hi)
-    if kind == "table":
-        assert side is not None
-        return kernels.table_lookup(x[0], side.reshape(256))
-    if kind == "resize":
-        return kernels.resize(x, strides)[0]
-    if kind == "lrn":
-        return kernels.lrn(x, law["size"], law["alpha"], law["beta"], law["bias"], ra, za, sy, zy, lo, hi)[0]
-    if kind == "shuffle":
-        return kernels.shuffle(x, law["size"])[0]
-    raise MeaningError(f"the vector operation '{kind}' has no meaning")
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Operands:
+    """What an operation works on: ``a`` and ``b`` int8 [rows, columns, channels], ``side`` the table or the parameters
+    (bytes); ``kernel``, ``strides`` and ``pads`` (what surrounds ``a``) of an operation with a window."""
+
+    a: Int8
+    b: Int8 | None = None
+    side: Int8 | None = None
+    kernel: Sequence[int] = (1, 1)
+    strides: Sequence[int] = (1, 1)
+    pads: kernels.Pads = (0, 0, 0, 0)
+
+    @property
+    def image(self) -> Int8:
+        """``a`` as a batch of one."""
+        return np.ascontiguousarray(self.a)[None]
+
+    @property
+    def second(self) -> Int8:
+        if self.b is None:
+            raise MeaningError("it has no second operand")
+        return self.b
+
+    @property
+    def bytes(self) -> Int8:
+        if self.side is None:
+            raise MeaningError("it has neither table nor parameters")
+        return np.ascontiguousarray(self.side)
+
+
+def _copy(of: Operands, law: Law) -> Int8:
+    ra, sy, za, zy, lo, hi = law["ra"], law["rb"] or 1.0, law["za"], law["zero_point"], law["lo"], law["hi"]
+    if lo == hi == 0:
+        lo, hi = -128, 127
+    if ra == sy and za == zy:
+        return np.clip(of.a, lo, hi)
+    return kernels.quantise(kernels.dequantise(of.a, ra, za), sy, zy, lo, hi)
+
+
+def _add(of: Operands, law: Law) -> Int8:
+    return kernels.add(of.a, of.second, (law["ra"], law["rb"], law["fix"]), law["lo"], law["hi"])
+
+
+def _mul(of: Operands, law: Law) -> Int8:
+    zero, lo, hi = law["zero_point"], law["lo"], law["hi"]
+    return kernels.mul(of.a, law["za"], of.second, law["zb"], law["ra"], zero, lo, hi)
+
+
+def _max_pool(of: Operands, _law: Law) -> Int8:
+    return kernels.max_pool(of.image, of.kernel, of.pads, of.strides)[0]
+
+
+def _average_pool(of: Operands, law: Law) -> Int8:
+    scales = law["za"], law["ra"], law["rb"] or 1.0, law["zero_point"]
+    counted, lo, hi = law["size"] == 1, law["lo"], law["hi"]
+    return kernels.average_pool(of.image, of.kernel, *scales, of.pads, of.strides, counted, lo, hi)[0]
+
+
+def _global_average_pool(of: Operands, law: Law) -> Int8:
+    scales = law["za"], law["ra"], law["rb"] or 1.0, law["zero_point"]
+    return kernels.global_average_pool(of.image, *scales, law["lo"], law["hi"])[0]
+
+
+def _affine(of: Operands, law: Law) -> Int8:
+    pairs = of.bytes.reshape(-1, 8).copy().view(np.float32)
+    return kernels.affine(of.a, pairs[:, 0].copy(), pairs[:, 1].copy(), law["zero_point"], law["lo"], law["hi"])
+
+
+def _table(of: Operands, _law: Law) -> Int8:
+    return kernels.table_lookup(of.a, of.bytes.reshape(256))
+
+
+def _resize(of: Operands, _law: Law) -> Int8:
+    return kernels.resize(of.image, of.strides)[0]
+
+
+def _lrn(of: Operands, law: Law) -> Int8:
+    window = law["size"], law["alpha"], law["beta"], law["bias"]
+    scales = law["ra"], law["za"], law["rb"] or 1.0, law["zero_point"]
+    return kernels.lrn(of.image, *window, *scales, law["lo"], law["hi"])[0]
+
+
+def _shuffle(of: Operands, law: Law) -> Int8:
+    return kernels.shuffle(of.image, law["size"])[0]
+
+
+VECTOR: Mapping[str, Callable[[Operands, Law], Int8]] = {
+    "copy": _copy,
+    "add": _add,
+    "mul": _mul,
+    "max_pool": _max_pool,
+    "average_pool": _average_pool,
+    "global_average_pool": _global_average_pool,
+    "affine": _affine,
+    "table": _table,
+    "resize": _resize,
+    "lrn": _lrn,
+    "shuffle": _shuffle,
+}
+"""What every operation of the vector unit computes; a test compares the keys with its rows."""
+
+
+def vector(kind: str, operands: Operands, law: Law) -> Int8:
+    """The int8 [rows, columns, channels] that an operation makes; MeaningError for one that has no meaning."""
+    if kind not in VECTOR:
+        raise MeaningError(f"the vector operation '{kind}' has no meaning")
+    return VECTOR[kind](operands, law)

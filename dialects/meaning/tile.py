@@ -18,8 +18,9 @@ from xdsl.ir import Operation, SSAValue
 from dialects import tile
 from dialects.meaning.calls import evaluate_main, main_of
 from dialects.meaning.kernels import Int8, Int64
-from dialects.meaning.steps import Chain, MeaningError, finish, sums, vector
+from dialects.meaning.steps import Chain, MeaningError, Operands, finish, sums, vector
 from sim.machine.description import Configuration
+from sim.machine.operations import operation
 
 Array = npt.NDArray[Any]
 Index = Sequence[int]
@@ -330,7 +331,8 @@ class _Run:
         kernel, strides, around, pads = (1, 1), (1, 1), (0, 0, 0, 0), (0, 0, 0, 0)
         if op.window is not None:
             kernel, around, strides, _ = op.window.values
-        if kind in ("max_pool", "average_pool"):
+        row = operation(kind)
+        if row.reads == "window":
             first = (low * strides[0] - around[0], x * strides[1] - around[2])
             last = tuple(f + (n - 1) * s + k for f, n, s, k in zip(first, (rows, ox), strides, kernel, strict=True))
             # Windows may lie beside the image altogether, and then read none of it.
@@ -340,9 +342,9 @@ class _Run:
             after = [e - f - b - (t - s) for f, e, b, s, t in zip(first, last, before, start, stop, strict=True)]
             pads = (before[0], after[0], before[1], after[1])
             a = source.read((*start, offset), (stop[0] - start[0], stop[1] - start[1], channels))
-        elif kind == "global_average_pool":
+        elif row.reads == "image":
             a = source.read((0, 0, offset), (*source.dims[:2], channels))
-        elif kind == "resize":
+        elif row.reads == "repeated":
             top, left = low // strides[0], x // strides[1]
             bottom, right = (high - 1) // strides[0], (x + ox - 1) // strides[1]
             a = source.read((top, left, offset), (bottom - top + 1, right - left + 1, channels))
@@ -351,7 +353,7 @@ class _Run:
         b = None
         if op.rhs is not None and op.rhs_offset is not None:
             other, (second,) = self.buffer(op.rhs), op.rhs_offset.data.at(indices)
-            single = other.dims[:2] == (1, 1)
+            single = row.pixel and other.dims[:2] == (1, 1)
             b = other.read(
                 (0, 0, second) if single else (low, x, second), (1, 1, channels) if single else (rows, ox, channels)
             )
@@ -361,8 +363,8 @@ class _Run:
             side = self.buffer(op.params).read((first, 0), (channels, 8))
         elif op.table is not None:
             side = self.buffer(op.table).read((0,), (256,))
-        result = vector(kind, a, b, side, numbers, kernel, strides, pads)
-        if kind == "resize":
+        result = vector(kind, Operands(a, b, side, kernel, strides, pads), numbers)
+        if row.reads == "repeated":
             result = result[low % strides[0] :, x % strides[1] :][:rows, :ox]
         self.finished(op, (low, x, channel), result)
 

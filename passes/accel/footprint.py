@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sim.machine.isa import VECTOR_OPS
+from sim.machine.laws import PARAMETER_BYTES
+from sim.machine.operations import operation
 
 Number = int | float
 
@@ -170,7 +172,7 @@ def _conv(f: Fields) -> list[Access]:
     if rows > 0 and columns > 0:
         found.append(_operand(f, "in", rows, columns, int(f["groups"]) * int(f["inputs"])))
     if f["last"]:
-        found.append(_flat(f, "params", 8 * channels))
+        found.append(_flat(f, "params", PARAMETER_BYTES * channels))
         if f["residual"]:
             found.append(_operand(f, "res", oy, ox, channels))
         if f["has_table"]:
@@ -180,23 +182,27 @@ def _conv(f: Fields) -> list[Access]:
 
 
 def _vector(f: Fields) -> list[Access]:
-    kind = VECTOR_OPS[int(f["op"])]
+    row = operation(VECTOR_OPS[int(f["op"])])
     oy, ox, channels = int(f["oy"]), int(f["ox"]), int(f["channels"])
     rows, columns = oy, ox
-    if kind in ("max_pool", "average_pool"):
-        rows, columns = _window(f, 1, 1)
-    elif kind == "global_average_pool":
-        rows, columns = int(f["iy"]), int(f["ix"])
-    elif kind == "resize":
-        rows, columns = -(-oy // int(f["sy"])), -(-ox // int(f["sx"]))
+    match row.reads:
+        case "window":
+            rows, columns = _window(f, 1, 1)
+        case "image":
+            rows, columns = int(f["iy"]), int(f["ix"])
+        case "repeated":
+            rows, columns = -(-oy // int(f["sy"])), -(-ox // int(f["sx"]))
+        case _:
+            pass
     found: list[Access] = []
     if rows > 0 and columns > 0:
         found.append(_operand(f, "a", rows, columns, channels))
-    if kind in ("add", "mul"):
-        found.append(_operand(f, "b", 1, 1, channels) if f["b_broadcast"] else _operand(f, "b", oy, ox, channels))
-    if kind == "affine":
-        found.append(_flat(f, "params", 8 * channels))
-    if kind == "table":
+    if row.binary:
+        pixels = (1, 1) if row.pixel and f["b_broadcast"] else (oy, ox)
+        found.append(_operand(f, "b", *pixels, channels))
+    if row.side == "params":
+        found.append(_flat(f, "params", PARAMETER_BYTES * channels))
+    if row.side == "table":
         found.append(_flat(f, "table", 256))
     found.append(_operand(f, "out", oy, ox, channels, True))
     return found

@@ -6,7 +6,7 @@ from dialects.recon import LayerOp
 from passes.planner.mapping import conv_shape
 from passes.planner.network import Layer
 from sim.machine.description import Machine
-from sim.machine.laws import ceil_div
+from sim.machine.laws import PARAMETER_BYTES, ceil_div
 
 
 def layer_row(layer: Layer, target: Machine) -> LayerOp:
@@ -20,10 +20,12 @@ def layer_row(layer: Layer, target: Machine) -> LayerOp:
         macs = shape.macs(source.height, source.width, top, left)
         fast = shape.winograd and target.array.winograd != "none"
         compute = ceil_div(4 * macs, 9 * target.array.lanes) if fast else ceil_div(macs, target.array.lanes)
-        weight_bytes = shape.weight_bytes + 8 * output.channels + (256 if layer.conv.table is not None else 0)
-    elif layer.kind == "affine":
-        weight_bytes = 8 * output.channels
-    elif layer.kind == "table":
+        weight_bytes = (
+            shape.weight_bytes + PARAMETER_BYTES * output.channels + (256 if layer.conv.table is not None else 0)
+        )
+    elif layer.vector.side == "params":
+        weight_bytes = PARAMETER_BYTES * output.channels
+    elif layer.vector.side == "table":
         weight_bytes = 256
     activations = sum(t.height * t.width * t.channels for t in (*layer.inputs, output))
     return LayerOp(layer.name, layer.kind, describe(layer), macs, int(compute), weight_bytes, activations, layer.nodes)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from dialects import cnn
 from dialects.recon import BlobAttr
 from passes.planner import numbers
 from passes.planner.candidates import chunk_bytes
@@ -20,15 +20,14 @@ PIECE = 48 * 1024
 def constants_of(layer: Layer) -> tuple[dict[str, Room], list[Load]]:
     """A layer's parameters and table (``params``, ``table``), each in a room of its own, and the loads."""
     found: dict[str, BlobAttr] = {}
-    op: Any = layer.op
     if layer.is_conv:
         found["params"] = numbers.parameters(layer.conv, layer.inputs[0].type)
         if layer.conv.table is not None:
             found["table"] = layer.conv.table
-    elif layer.kind == "affine":
-        found["params"] = numbers.affine_parameters(op)
-    elif layer.kind == "table":
-        found["table"] = op.table
+    elif isinstance(layer.op, cnn.AffineOp):
+        found["params"] = numbers.affine_parameters(layer.op)
+    elif isinstance(layer.op, cnn.TableOp):
+        found["table"] = layer.op.table
     rooms = {name: Room(f"{layer.name}_{name}", blob.shape) for name, blob in found.items()}
     return rooms, [whole(rooms[name], Constant(blob, blob.shape), layer.name) for name, blob in found.items()]
 

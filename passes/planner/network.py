@@ -19,6 +19,8 @@ from dialects import cnn
 from dialects.tile import ConfigurationAttr
 from sim.machine.description import Configuration
 from sim.machine.errors import ReconError
+from sim.machine.operations import BY_NAME
+from sim.machine.operations import Operation as VectorOperation
 
 CONFIGURATION = "configuration"
 """The attribute of a convolution that holds its configuration."""
@@ -126,6 +128,15 @@ class Layer:
             raise ReconError(f"Layer {self.name} is no convolution.")
         return self.op
 
+    @functools.cached_property
+    def vector(self) -> VectorOperation:
+        """The row of the vector operation that carries out a layer that is no convolution; ReconError where none
+        does."""
+        row = BY_NAME.get(OPERATION_OF.get(self.kind, self.kind))
+        if row is None:
+            raise ReconError(f"Layer {self.name}: cnn.{self.kind} has no place in the plan yet.")
+        return row
+
     @property
     def configuration(self) -> Configuration | None:
         """The configuration that a convolution has been given, by a person or by the choice for the network."""
@@ -152,13 +163,14 @@ class Layer:
         for which, tensor in enumerate(self.inputs):
             height = tensor.height
             m, d, o, e = 1, 1, 0, 1
-            if self.kind == "global_average_pool" or (self.kind in _PAIRS and which == 1 and height == 1):
+            row = None if self.is_conv else self.vector
+            if row is not None and (row.reads == "image" or (row.pixel and which == 1 and height == 1)):
                 m, e = 0, height
             elif which == 0 and isinstance(self.op, cnn.ResizeOp):
                 d = self.op.factors.get_values()[0]
             elif which == 0 and self.kind == "pad":
                 o = self.window_of_pad[1][0]
-            elif which == 0 and (self.kind in ("max_pool2d", "average_pool2d") or self.is_conv):
+            elif which == 0 and (row is None or row.reads == "window"):
                 (fy, _), (top, _, _, _), (sy, _), (dy, _) = self.window.values
                 m, o, e = sy, top, (fy - 1) * dy + 1
             found.append((m, d, o, e, height))
@@ -172,7 +184,11 @@ class Layer:
     @functools.cached_property
     def in_place(self) -> Tensor | None:
         """The input whose memory the result may take: worked on element by element, and read by nobody later."""
-        operands = self.inputs[1:] if self.is_conv else self.inputs if self.kind in _ELEMENTWISE else []
+        if self.is_conv:
+            operands = self.inputs[1:]
+        else:
+            # A copy is there because its tensor has to be in two places.
+            operands = self.inputs if self.vector.in_place and self.op is not None else []
         for tensor in operands:
             if (
                 tensor.type.dims == self.output.type.dims
@@ -205,30 +221,14 @@ class Network:
     buffers: list[Buffer]
 
 
-_ELEMENTWISE = frozenset(("add", "sub", "mul", "table", "affine"))
-"""Kinds of layers whose elements depend on the operands' elements at their own place only."""
-
-_PAIRS = ("add", "sub", "mul")
-"""Kinds of layers whose second operand may be one pixel, which is read for every row."""
-
-_VECTOR_KINDS = frozenset(
-    op.name
-    for op in (
-        cnn.MaxPool2dOp,
-        cnn.AveragePool2dOp,
-        cnn.GlobalAveragePoolOp,
-        cnn.AddOp,
-        cnn.SubOp,
-        cnn.MulOp,
-        cnn.TableOp,
-        cnn.AffineOp,
-        cnn.LrnOp,
-        cnn.ResizeOp,
-        cnn.ChannelShuffleOp,
-        cnn.PadOp,
-    )
-)
-"""Operations of the vector unit; a layer's kind is the op's name."""
+OPERATION_OF = {
+    "max_pool2d": "max_pool",
+    "average_pool2d": "average_pool",
+    "sub": "add",
+    "pad": "average_pool",
+    "channel_shuffle": "shuffle",
+}
+"""Operations of the cnn dialect whose vector operation has another name."""
 
 
 def parts(tensor: Tensor) -> list[Tensor]:
@@ -314,12 +314,10 @@ class _Builder:
             if op.steps.get_values() != (1, 1, 1, 1) or output.type.dims[:3] != inputs[0].type.dims[:3]:
                 raise ReconError(f"Layer {name}: only slices of channels have a place in the plan yet.")
             self.parents[output] = (inputs[0], op.offsets.get_values()[3])
-        elif isinstance(op, cnn.Conv2dOp | cnn.FullyConnectedOp):
-            self.layer(op.name.removeprefix("cnn."), op, name, inputs, output, _nodes(op))
-        elif op.name in _VECTOR_KINDS:
-            self.layer(op.name.removeprefix("cnn."), op, name, inputs, output, _nodes(op))
         else:
-            raise ReconError(f"Layer {name}: {op.name} has no place in the plan yet.")
+            layer = self.layer(op.name.removeprefix("cnn."), op, name, inputs, output, _nodes(op))
+            if not layer.is_conv:
+                _ = layer.vector  # refuses what the machine has nothing for
 
     def place(self, tensor: Tensor) -> tuple[Tensor, int]:
         """The root a tensor lives in and the channel it starts at."""

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from xdsl.ir import Operation
 
 from dialects import cnn
 from dialects.recon import BlobAttr
 from dialects.text import float32
 from dialects.tile import Requantize, Sum, VectorLaw
 from passes.planner.mapping import weights_of
+from sim.machine.errors import ReconError
 
 
 def parameters(op: cnn.Conv2dOp | cnn.FullyConnectedOp, source: cnn.TensorType) -> BlobAttr:
@@ -68,44 +70,37 @@ def residual_sum(op: cnn.Conv2dOp | cnn.FullyConnectedOp, residual: cnn.TensorTy
     return Sum(op.sum.position.data, *ratios, op.sum.clamp.lo.data, op.sum.clamp.hi.data)
 
 
-def vector_law(kind: str, op: Any, inputs: list[cnn.TensorType], output: cnn.TensorType) -> VectorLaw:
-    """The numbers of a vector operation of the cnn dialect."""
+def vector_law(op: Operation | None, inputs: list[cnn.TensorType], output: cnn.TensorType) -> VectorLaw:
+    """The numbers of a vector operation that carries out an operation of the cnn dialect, or the planner's own copy
+    (None); ReconError for an operation that has none."""
     clamp: cnn.ClampAttr | None = getattr(op, "clamp", None)
     lo, hi = (clamp.lo.data, clamp.hi.data) if clamp is not None else (-128, 127)
     (sx, zx), (sy, zy) = _quant(inputs[0]), _quant(output)
-    if kind in ("add", "sub"):
-        ratios = add_ratios((sx, zx), _quant(inputs[1]), (sy, zy), kind == "sub")
-        return VectorLaw((*ratios, 0.0, 0.0, 0.0), (0, 0, 0), lo, hi)
-    if kind == "mul":
-        sb, zb = _quant(inputs[1])
-        factor = np.float32(np.float32(sx) * np.float32(sb)) / np.float32(sy)
-        return VectorLaw((float(factor), 0.0, 0.0, 0.0, 0.0, 0.0), (zx, zb, zy), lo, hi)
-    if kind in ("average_pool2d", "global_average_pool"):
-        count = getattr(op, "count_pads", None)
-        return VectorLaw(
-            (sx, sy, 0.0, 0.0, 0.0, 0.0), (zx, 0, zy), lo, hi, count.value.data if count is not None else 0
-        )
-    if kind == "pad":
-        # The mean of one pixel; what lies outside counts and is the zero point, whatever it is called.
-        value = zx if op.value is None else op.value.value.data
-        return VectorLaw((1.0, 1.0, 0.0, 0.0, 0.0, 0.0), (value, 0, value), -128, 127, 1)
-    if kind == "copy":
-        return VectorLaw((1.0, 1.0, 0.0, 0.0, 0.0, 0.0))
-    if kind == "affine":
-        return VectorLaw((0.0, 0.0, 0.0, 0.0, 0.0, 0.0), (0, 0, zy), lo, hi)
-    if kind == "lrn":
-        alpha, beta, bias = (float32(getattr(op, name).value.data) for name in ("alpha", "beta", "bias"))
-        return VectorLaw((sx, sy, 0.0, alpha, beta, bias), (zx, 0, zy), lo, hi, op.size.value.data)
-    if kind == "channel_shuffle":
-        return VectorLaw(size=op.groups.value.data)
-    return VectorLaw()
-
-
-ISA_KIND = {
-    "max_pool2d": "max_pool",
-    "average_pool2d": "average_pool",
-    "sub": "add",
-    "pad": "average_pool",
-    "channel_shuffle": "shuffle",
-}
-"""Operations of the cnn dialect whose vector operation has another name."""
+    match op:
+        case None:
+            return VectorLaw((1.0, 1.0, 0.0, 0.0, 0.0, 0.0))
+        case cnn.AddOp() | cnn.SubOp():
+            ratios = add_ratios((sx, zx), _quant(inputs[1]), (sy, zy), isinstance(op, cnn.SubOp))
+            return VectorLaw((*ratios, 0.0, 0.0, 0.0), (0, 0, 0), lo, hi)
+        case cnn.MulOp():
+            sb, zb = _quant(inputs[1])
+            factor = np.float32(np.float32(sx) * np.float32(sb)) / np.float32(sy)
+            return VectorLaw((float(factor), 0.0, 0.0, 0.0, 0.0, 0.0), (zx, zb, zy), lo, hi)
+        case cnn.AveragePool2dOp() | cnn.GlobalAveragePoolOp():
+            counted = op.count_pads.value.data if isinstance(op, cnn.AveragePool2dOp) else 0
+            return VectorLaw((sx, sy, 0.0, 0.0, 0.0, 0.0), (zx, 0, zy), lo, hi, counted)
+        case cnn.PadOp():
+            # The mean of one pixel; what lies outside counts and is the zero point, whatever it is called.
+            value = zx if op.value is None else op.value.value.data
+            return VectorLaw((1.0, 1.0, 0.0, 0.0, 0.0, 0.0), (value, 0, value), -128, 127, 1)
+        case cnn.AffineOp():
+            return VectorLaw((0.0, 0.0, 0.0, 0.0, 0.0, 0.0), (0, 0, zy), lo, hi)
+        case cnn.LrnOp():
+            alpha, beta, bias = (float32(number.value.data) for number in (op.alpha, op.beta, op.bias))
+            return VectorLaw((sx, sy, 0.0, alpha, beta, bias), (zx, 0, zy), lo, hi, op.size.value.data)
+        case cnn.ChannelShuffleOp():
+            return VectorLaw(size=op.groups.value.data)
+        case cnn.TableOp() | cnn.CodesOp():
+            return VectorLaw(lo=lo, hi=hi)
+        case _:
+            raise ReconError(f"{op.name} has no numbers that the vector unit could take.")

@@ -108,7 +108,7 @@ class Partitioner:
     def can_stripe(self, layer: Layer) -> bool:
         return (
             layer.output.height > 1
-            and layer.kind != "global_average_pool"
+            and (layer.is_conv or layer.vector.reads != "image")
             and not any(tensor.is_view for tensor in (*layer.inputs, layer.output))
         )
 

@@ -28,11 +28,11 @@ class VectorWorks:
         """Operations that make output rows [first, end)."""
         output, source = layer.output, layer.inputs[0]
         second = layer.inputs[1] if len(layer.inputs) > 1 else None
-        law = numbers.vector_law(layer.kind, layer.op, [t.type for t in layer.inputs], output.type)
+        law = numbers.vector_law(layer.op, [t.type for t in layer.inputs], output.type)
         for rows, (first, end) in self._tiles(layer, span):
             yield Vector(
                 layer=layer.name,
-                kind=numbers.ISA_KIND.get(layer.kind, layer.kind),
+                kind=layer.vector.name,
                 output=self.rooms.of(output),
                 out=Slice.of((rows[0], 0, output.offset + first), (rows[1] - rows[0], output.width, end - first)),
                 lhs=self.rooms.of(source),
@@ -50,7 +50,7 @@ class VectorWorks:
         """(rows, channels) of each tile: by channels where its input comes so, else by rows."""
         output, count = layer.output, span[1] - span[0]
         everything = (0, output.channels)
-        if layer.kind in ("lrn", "channel_shuffle") or output.height == 1:
+        if layer.vector.channels == "all" or output.height == 1:
             return [(span, everything)]
         pieces = self._pieces(count * output.width * output.channels)
         if pieces <= 1:
@@ -74,11 +74,11 @@ class VectorWorks:
 
 
 def _window(layer: Layer) -> cnn.WindowAttr | None:
-    if layer.kind == "pad":
+    if isinstance(layer.op, cnn.PadOp):
         return cnn.WindowAttr.of(*layer.window_of_pad)
     if isinstance(layer.op, cnn.ResizeOp):
         return cnn.WindowAttr.of((1, 1), (0, 0, 0, 0), layer.op.factors.get_values())
-    return layer.window if layer.kind in ("max_pool2d", "average_pool2d") else None
+    return layer.window if layer.vector.windowed else None
 
 
 def channel_parts(tensor: Tensor) -> list[Span]:

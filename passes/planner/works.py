@@ -15,6 +15,7 @@ from passes.planner.mapping import Span
 from passes.planner.network import Buffer, Tensor
 from passes.planner.rooms import Room
 from sim.machine.description import Configuration
+from sim.machine.operations import operation
 
 EVERYTHING: Span = (0, 1 << 30)
 """All rows of a room."""
@@ -143,13 +144,14 @@ class Vector:
     @property
     def input_rows(self) -> Span:
         """Rows of the first operand; some may lie outside the tensor."""
-        if self.kind in ("global_average_pool", "mul"):
+        reads = operation(self.kind).reads
+        if reads == "image":
             return EVERYTHING
         first, end = self.rows
         if self.window is None:
             return first, end
         (fy, _), (top, _, _, _), (sy, _), (dy, _) = self.window.values
-        if self.kind == "resize":
+        if reads == "repeated":
             return first // sy, (end - 1) // sy + 1
         return first * sy - top, (end - 1) * sy - top + (fy - 1) * dy + 1
 
@@ -161,7 +163,7 @@ class Vector:
     def reads(self) -> tuple[Read, ...]:
         found: list[Read] = [(self.lhs, self.input_rows)]
         if self.rhs is not None:
-            found.append((self.rhs, EVERYTHING if self.kind == "mul" or self.rhs.shape[0] == 1 else self.rows))
+            found.append((self.rhs, EVERYTHING if self.rhs.shape[0] == 1 else self.rows))
         found += [(room, EVERYTHING) for room in (self.params, self.table) if room is not None]
         return tuple(found)
 

@@ -23,6 +23,7 @@ from sim.machine.description import ALGORITHMS, Configuration, Machine
 from sim.machine.encoding import Stream
 from sim.machine.errors import Fault
 from sim.machine.isa import BY_NAME, VECTOR_OPS
+from sim.machine.operations import operation
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -133,18 +134,19 @@ def _vectors(every: Rows) -> Refusals:
         f = every.only(every["op"] == number)
         if not len(f.where):
             continue
-        rows, columns = seen(kind, f)
+        row = operation(kind)
+        rows, columns = seen(row, f)
         yield from _window(f, rows, columns)
         yield from _ring(f, "out", f["oy"])
         size = f["size"]
-        if kind in ("add", "mul"):
-            yield from _ring(f, "b", np.where(f["b_broadcast"] == 1, 1, f["oy"]))
-        elif kind == "global_average_pool":
+        if row.binary:
+            yield from _ring(f, "b", np.where(row.pixel & (f["b_broadcast"] == 1), 1, f["oy"]))
+        if row.reads == "image":
             bad = (f["oy"] != 1) | (f["ox"] != 1) | (rows == 0) | (columns == 0)
             yield from _first(f, bad, "makes other than one pixel, or of none")
-        elif kind == "lrn":
+        if row.size == "count":
             yield from _first(f, size == 0, "normalises over no channel")
-        elif kind == "shuffle":
+        if row.size == "divisor":
             yield from _first(f, (size == 0) | (f["channels"] % np.maximum(size, 1) != 0), "cannot divide its channels")
 
 

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from sim.machine.encoding import Stream
 from sim.machine.isa import BY_NAME, VECTOR_OPS
+from sim.machine.laws import PARAMETER_BYTES
+from sim.machine.operations import Operation, operation
 
 Ints = npt.NDArray[np.int64]
 
@@ -194,7 +196,7 @@ def _convolutions(out: _Collector, f: Rows) -> None:
     out.flat(f.where, STATE, False, 2, 1)
     last = f.only(f["last"] == 1)
     channels = last["groups"] * last["outputs"]
-    out.flat(last.where, SRAM, False, last["params"], 8 * channels)
+    out.flat(last.where, SRAM, False, last["params"], PARAMETER_BYTES * channels)
     _operand(out, last, "out", True, last["oy"], last["ox"], channels)
     added = last.only(last["residual"] > 0)
     _operand(out, added, "res", False, added["oy"], added["ox"], added["groups"] * added["outputs"])
@@ -202,15 +204,17 @@ def _convolutions(out: _Collector, f: Rows) -> None:
     out.flat(looked.where, SRAM, False, looked["table"], 256)
 
 
-def seen(kind: str, f: Rows) -> tuple[Ints, Ints]:
-    """Rows and columns that vector operations of one kind read of their first operand."""
-    if kind in ("max_pool", "average_pool"):
-        return extent(f, False)
-    if kind == "global_average_pool":
-        return f["iy"], f["ix"]
-    if kind == "resize":
-        return -(-f["oy"] // f["sy"]), -(-f["ox"] // f["sx"])
-    return f["oy"], f["ox"]
+def seen(row: Operation, f: Rows) -> tuple[Ints, Ints]:
+    """Rows and columns that vector instructions of one operation read of their first operand."""
+    match row.reads:
+        case "window":
+            return extent(f, False)
+        case "image":
+            return f["iy"], f["ix"]
+        case "repeated":
+            return -(-f["oy"] // f["sy"]), -(-f["ox"] // f["sx"])
+        case _:
+            return f["oy"], f["ox"]
 
 
 def _vectors(out: _Collector, rows_of: Rows) -> None:
@@ -218,14 +222,15 @@ def _vectors(out: _Collector, rows_of: Rows) -> None:
         f = rows_of.only(rows_of["op"] == number)
         if not len(f.where):
             continue
-        rows, columns = seen(kind, f)
+        row = operation(kind)
+        rows, columns = seen(row, f)
         _operand(out, f, "a", False, rows, columns, f["channels"])
-        if kind in ("add", "mul"):
-            whole = f["b_broadcast"] == 0
+        if row.binary:
+            whole = f["b_broadcast"] == 0 if row.pixel else np.ones(len(f.where), np.bool_)
             _operand(out, f, "b", False, np.where(whole, f["oy"], 1), np.where(whole, f["ox"], 1), f["channels"])
-        if kind == "affine":
-            out.flat(f.where, SRAM, False, f["params"], 8 * f["channels"])
-        if kind == "table":
+        if row.side == "params":
+            out.flat(f.where, SRAM, False, f["params"], PARAMETER_BYTES * f["channels"])
+        if row.side == "table":
             out.flat(f.where, SRAM, False, f["table"], 256)
         _operand(out, f, "out", True, f["oy"], f["ox"], f["channels"])
 

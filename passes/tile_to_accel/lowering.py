@@ -17,6 +17,7 @@ from passes.tile_to_accel.written import Written
 from sim.machine import description as machines
 from sim.machine.description import ALGORITHMS, Configuration, Machine
 from sim.machine.isa import BY_NAME, INTEGERS, VECTOR_OPS
+from sim.machine.operations import operation
 
 Fields = dict[str, int | float]
 Memory = list[tuple[str, SSAValue, int]]
@@ -547,16 +548,17 @@ class _Lowering:
         if kind == "copy" and not law.floats[0]:
             fields["ra"] = 1.0  # without a law a copy moves codes
         memory: Memory = []
+        row = operation(kind)
         start, extent = (y, x), (oy, ox)
         if op.window is not None:
             (fy, fx), (top, _, left, _), (sy, sx), (dy, dx) = op.window.values
             fields.update(sy=sy, sx=sx)
-            if kind == "resize":
+            if row.reads == "repeated":
                 if y % sy or x % sx:
                     self.complain(f"a resize by {sy}x{sx} begins at a whole input pixel, not at row {y}, column {x}.")
                     return
                 start, extent = (y // sy, x // sx), (-(-oy // sy), -(-ox // sx))
-            elif kind in ("max_pool", "average_pool"):
+            elif row.reads == "window":
                 if (dy, dx) != (1, 1):
                     self.complain("the vector unit's pools have no dilation.")
                     return
@@ -564,7 +566,7 @@ class _Lowering:
                 columns = span(x, ox, fx, sx, 1, left, source.dims[1])
                 fields.update(fy=fy, fx=fx, **_pads(rows, columns, -128 if kind == "max_pool" else law.zeros[0]))
                 start, extent = (rows.start, columns.start), (rows.count, columns.count)
-        if kind == "global_average_pool":
+        if row.reads == "image":
             fields.update(iy=source.dims[0], ix=source.dims[1])
             start, extent = (0, 0), (source.dims[0], source.dims[1])
         if all(extent):
@@ -572,7 +574,7 @@ class _Lowering:
         if op.rhs is not None and op.rhs_offset is not None:
             (second,) = op.rhs_offset.data.at(indices)
             other = self.state.buffer(op.rhs)
-            if other is not None and other.dims[:2] == (1, 1) and target.dims[:2] != (1, 1):
+            if row.pixel and other is not None and other.dims[:2] == (1, 1) and target.dims[:2] != (1, 1):
                 fields["b_broadcast"] = 1
                 self.operand("b", op.rhs, (0, 0, second), (1, 1, channels), fields, memory, "its second inputs")
             else:

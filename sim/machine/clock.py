@@ -28,6 +28,7 @@ from sim.machine import laws
 from sim.machine.description import Machine
 from sim.machine.encoding import Stream
 from sim.machine.isa import BY_NAME, QUEUES, VECTOR_OPS
+from sim.machine.operations import operation
 from sim.machine.order import Ints, Order, order
 
 TERMS = ("compute", "input", "output", "weights", "vector", "dram", "reconfiguration")
@@ -194,7 +195,7 @@ def _vector_costs(machine: Machine, stream: Stream, result: Costs) -> None:
         busy = laws.vector(machine, VECTOR_OPS[number], **asked)
         result.busy[where[mine]] = busy
         written = asked["oy"] * asked["ox"] * laws.GRANULE * laws.ceil_div(asked["channels"], laws.GRANULE)
-        operands = 2 if VECTOR_OPS[number] in ("add", "mul") else 1
+        operands = 2 if operation(VECTOR_OPS[number]).binary else 1
         elements = (busy - machine.streams.vector_overhead) * machine.streams.vector
         result.sram_read[where[mine]] = operands * elements
         result.sram_written[where[mine]] = written

@@ -9,7 +9,10 @@ and unpadded. A wait "Q n" means: not before n instructions of queue Q have comp
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from sim.machine import operations
 
 QUEUES = ("load", "store", "weights", "array", "vector")
 """The five in-order queues; an instruction names at most one wait for each of the others."""
@@ -46,6 +49,11 @@ class Instruction:
 def _field(name: str, type: str, doc: str, low: int | None = None, high: int | None = None) -> Field:
     least, most = INTEGERS.get(type, (0, 0))
     return Field(name, type, doc, least if low is None else low, most if high is None else high)
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def operand(name: str, what: str) -> tuple[Field, ...]:
@@ -118,20 +126,8 @@ _EXTENT = (
     _field("ox", "u16", "output columns", low=1),
 )
 
-VECTOR_OPS = (
-    "copy",
-    "add",
-    "mul",
-    "max_pool",
-    "average_pool",
-    "global_average_pool",
-    "affine",
-    "table",
-    "resize",
-    "lrn",
-    "shuffle",
-)
-"""Operations of the vector unit by their number; their arithmetic is in the manual's arithmetic page."""
+VECTOR_OPS = operations.NAMES
+"""Operations of the vector unit by their number; what is true of each stands in its row of ``operations``."""
 
 INSTRUCTIONS = (
     Instruction("load", 1, "load", "Strided copy from DRAM to SRAM.", _copy()),
@@ -210,9 +206,16 @@ INSTRUCTIONS = (
             *_EXTENT,
             _field("channels", "u32", "channels of the output", low=1, high=2**24),
             *operand("a", "first operand"),
-            *operand("b", "second operand of add and mul"),
+            *operand("b", "second operand of " + _listed(row.name for row in operations.OPERATIONS if row.binary)),
             *operand("out", "output"),
-            _field("b_broadcast", "u8", "1: the second operand is one pixel for all (mul)", high=1),
+            _field(
+                "b_broadcast",
+                "u8",
+                "1: the second operand is one pixel for all ("
+                + _listed(row.name for row in operations.OPERATIONS if row.pixel)
+                + ")",
+                high=1,
+            ),
             *_WINDOW,
             *_PADS,
             _field("iy", "u16", "rows of the first operand (global_average_pool)"),

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.machine.description import Machine
+from sim.machine.operations import operation
 
 Numbers = Any
 """A Python int or an int64 array."""
@@ -169,17 +170,18 @@ def vector(
 
     Channel runs round up to 16. Pools read ``oy·fy·((ox−1)·sx + fx)`` pixels, a global average each pixel of its
     iy × ix input once, a resize (sy × sx the factors) each of the input's pixels it shows, everything else one pixel
-    per output pixel.
+    per output pixel. EncodingError for an operation that the unit has not.
     """
     written = oy * ox * _run(channels)
-    if op in ("max_pool", "average_pool"):
-        read = oy * fy * ((ox - 1) * sx + fx) * _run(channels)
-    elif op == "global_average_pool":
-        read = iy * ix * _run(channels)
-    elif op == "resize":
-        read = ceil_div(oy, sy) * ceil_div(ox, sx) * _run(channels)
-    else:
-        read = written
+    match operation(op).reads:
+        case "window":
+            read = oy * fy * ((ox - 1) * sx + fx) * _run(channels)
+        case "image":
+            read = iy * ix * _run(channels)
+        case "repeated":
+            read = ceil_div(oy, sy) * ceil_div(ox, sx) * _run(channels)
+        case _:
+            read = written
     return machine.streams.vector_overhead + ceil_div(np.maximum(written, read), machine.streams.vector)
 
 

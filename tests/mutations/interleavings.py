@@ -42,6 +42,7 @@ import numpy.typing as npt
 from sim.engine import Engine
 from sim.machine.encoding import Record
 from sim.machine.isa import BY_NAME, QUEUES, VECTOR_OPS
+from sim.machine.operations import operation
 from sim.machine.program import MachineSegment, Program
 from sim.memory import Memory, Violation
 
@@ -139,17 +140,14 @@ def touches(name: str, f: Fields, image_bytes: int) -> tuple[Places, Places]:
             reads |= _flat("SRAM", f["table"], 256) if f["has_table"] else set()
             writes = _tensor(f, "out", f["oy"], f["ox"], channels)
     else:
-        kind, oy, ox, channels = VECTOR_OPS[f["op"]], f["oy"], f["ox"], f["channels"]
-        rows_met, columns_met = _met(f, 1, 1) if kind.endswith("x_pool") or kind == "average_pool" else (oy, ox)
-        if kind == "global_average_pool":
-            rows_met, columns_met = f["iy"], f["ix"]
-        elif kind == "resize":
-            rows_met, columns_met = -(-oy // f["sy"]), -(-ox // f["sx"])
-        reads = _tensor(f, "a", rows_met, columns_met, channels)
-        if kind in ("add", "mul"):
-            reads |= _tensor(f, "b", *((1, 1) if f["b_broadcast"] else (oy, ox)), channels)
-        reads |= _flat("SRAM", f["params"], 8 * channels) if kind == "affine" else set()
-        reads |= _flat("SRAM", f["table"], 256) if kind == "table" else set()
+        row, oy, ox, channels = operation(VECTOR_OPS[f["op"]]), f["oy"], f["ox"], f["channels"]
+        met = {"box": (oy, ox), "window": _met(f, 1, 1), "image": (f["iy"], f["ix"])}
+        met["repeated"] = -(-oy // f["sy"]), -(-ox // f["sx"])
+        reads = _tensor(f, "a", *met[row.reads], channels)
+        if row.binary:
+            reads |= _tensor(f, "b", *((1, 1) if row.pixel and f["b_broadcast"] else (oy, ox)), channels)
+        reads |= _flat("SRAM", f["params"], 8 * channels) if row.side == "params" else set()
+        reads |= _flat("SRAM", f["table"], 256) if row.side == "table" else set()
         writes = _tensor(f, "out", oy, ox, channels)
     return frozenset(reads), frozenset(writes)
 

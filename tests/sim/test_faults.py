@@ -14,6 +14,7 @@ from sim.machine.description import Configuration
 from sim.machine.encoding import Record
 from sim.machine.errors import EncodingError, Fault, ProgramError, ReconError
 from sim.machine.isa import VECTOR_OPS
+from sim.machine.operations import operation
 from sim.machine.program import Layer, MachineSegment, Program, Region
 from tests.sim.support import SMALL, changed, image, params, program
 
@@ -388,7 +389,9 @@ ADDRESSES = {
     "fill": ("address",),
     "conv": ("in.base", "params", "res.base", "table", "out.base"),
 }
-VECTOR_ADDRESSES = {"add": ("b.base",), "affine": ("params",), "table": ("table",)}
+
+
+VECTOR_ADDRESSES = {"a.base", "b.base", "params", "table", "out.base"}
 
 
 def test_flipping_any_address_bit_changes_the_result_or_faults() -> None:
@@ -398,7 +401,7 @@ def test_flipping_any_address_bit_changes_the_result_or_faults() -> None:
     for index, (name, fields) in enumerate(records):
         names = ADDRESSES.get(name) or ()
         if name == "vector":
-            names = ("a.base", "out.base", *VECTOR_ADDRESSES[VECTOR_OPS[int(fields["op"])]])
+            names = tuple(operation(VECTOR_OPS[int(fields["op"])]).fields & VECTOR_ADDRESSES)
         for field in names:
             for bit in range(32):
                 flipped = int(encoding.defaults(name)[field] if field not in fields else fields[field]) ^ (1 << bit)
