@@ -22,6 +22,7 @@ from passes.accel.assign_waits import AssignWaitsPass
 from passes.common.problems import ModelError
 from passes.tile_to_accel.convert_tile_to_accel import ConvertTileToAccelPass
 from sim.machine.encoding import decode
+from sim.machine.operations import OPERATIONS
 from sim.machine.program import MachineSegment, Program
 from tests.passes.tile_to_accel.support import context, parse
 
@@ -106,6 +107,11 @@ class _Plan:
             numbers += [self.dice.randrange(-9000, 9000), bits]
         return self.constant((channels, 8), f"<{channels}x2xi32, [{', '.join(map(str, numbers))}]>")
 
+    def floats(self, channels: int) -> str:
+        """A factor and an offset per channel."""
+        numbers = ", ".join(f"{self.dice.uniform(-2, 2):.4f}" for _ in range(2 * channels))
+        return self.constant((channels, 8), f"<{channels}x2xf32, [{numbers}]>")
+
     def seeded(self, shape: tuple[int, ...]) -> str:
         return self.constant(shape, f"<{_dims(shape)}, seed {self.dice.randrange(1 << 30)}>")
 
@@ -182,31 +188,42 @@ class _Plan:
 
     def vector(self, source: Tensor, out: str = "", offset: int = 0) -> Tensor:
         """An operation of the vector unit, in one or two stripes."""
-        kind = self.dice.choice(("copy", "add", "table", "max_pool", "mul", "copy"))
-        if out and kind == "max_pool":
-            kind = "copy"
-        law = "law <floats 0.5 0.4 0.25 0.0 0.0 0.0 zeros 1 -2 3 clamp -128 127 size 0>"
-        extra = list[str]()
-        operands, window, height = "", "", source.height
-        if kind == "add":
-            extra.append(self.seeded((source.height, source.width, source.channels)))
+        shape = (source.height, source.width, source.channels)
+        even = source.channels % 2 == 0
+        rows = [row for row in OPERATIONS if row.reads == "box" or (not out and row.reads != "repeated") or
+                (not out and source.height * source.width <= 9)]  # fmt: skip
+        row = self.dice.choice(rows)
+        # A product of two codes is larger than a sum; the last number is a window of channels, groups, or a flag.
+        law = f"law <floats {'0.02' if row.pixel else '0.5'} 0.4 0.25 0.01 0.75 1.0 zeros 1 -2 3 clamp -128 127 "
+        law += f"size {2 if row.size == 'divisor' and even else 1}>"
+        extra, operands, window = list[str](), "", ""
+        height, width = shape[:2]
+        if row.binary:
+            extra.append(self.seeded((1, 1, source.channels) if row.pixel else shape))
             operands = f", {extra[0]}[0]"
-        elif kind == "mul":
-            extra.append(self.seeded((1, 1, source.channels)))
-            operands, law = f", {extra[0]}[0]", law.replace("0.5 0.4", "0.02 0.4")
-        elif kind == "table":
-            extra.append(self.seeded((256,)))
-            operands = f" table {extra[0]}"
-        elif kind == "max_pool":
+        if row.reads == "window":
             window = " window <2x1 pad 0 0 0 0>" if source.height > 1 else " window <1x1>"
             height = max(1, source.height - 1)
-        result = Tensor(out or self.alloc((height, source.width, source.channels)), height, source.width,
-                        source.channels)  # fmt: skip
-        for row, rows in _slices(height, self.dice.choice((1, 1, 2))):
-            self.lines.append(f"tile.vector {kind} {result.name}[{row}, 0, {offset}] [{rows}, {source.width}, "
-                              f"{source.channels}] = {source.name}[0]{operands}{window} {law}")  # fmt: skip
+        elif row.reads == "repeated":
+            window, height, width = " window <1x1 pad 0 0 0 0 stride 2 1>", 2 * height, width
+        elif row.reads == "image":
+            height, width = 1, 1
+        if row.side != "none":
+            extra.append(self.floats(source.channels) if row.side == "params" else self.seeded((256,)))
+            operands += f" params {extra[-1]}[0]" if row.side == "params" else f" table {extra[-1]}"
+        result = Tensor(out or self.alloc((height, width, source.channels)), height, width, source.channels)
+        for first, count in _slices(height, self.dice.choice((1, 1, 2)) if row.reads != "repeated" else 1):
+            self.lines.append(f"tile.vector {row.name} {result.name}[{first}, 0, {offset}] [{count}, {width}, "
+                              f"{source.channels}] = {source.name}[0]{self.ordered(operands, window)} {law}"
+                              )  # fmt: skip
         self.free(*extra)
         return result
+
+    @staticmethod
+    def ordered(operands: str, window: str) -> str:
+        """What follows the first operand in the text's order: second operand, window, side data."""
+        second, side = (operands, "") if operands.startswith(",") else ("", operands)
+        return second + window + side
 
     def ring(self, source: Tensor) -> Tensor:
         """Two layers row by row, the rows between them in a ring."""
@@ -304,6 +321,11 @@ class SmallProgram:
         (segment,) = self.program.segments
         assert isinstance(segment, MachineSegment)
         return segment
+
+
+def plan_text(seed: int) -> str:
+    """The plan of a seed, of any length."""
+    return _Plan(random.Random(f"small {seed}")).text()
 
 
 def _lowered(text: str, limit: int) -> ModuleOp:

@@ -15,13 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sim.machine.description import Configuration, Machine
+from sim.machine.operations import OPERATIONS
 from tests.second_clock.clock import (
     DIRECT,
-    GLOBAL_AVERAGE_POOL,
-    MUL,
     QUEUE_OF,
     QUEUES,
-    SHUFFLE,
     WINOGRAD,
     Fields,
     conv_cost,
@@ -177,17 +175,17 @@ class _Maker:
     def vector(self) -> None:
         """Any operation of the vector unit."""
         while True:
-            op = self.dice.randrange(SHUFFLE + 1)
+            row = self.dice.choice(OPERATIONS)
             oy, ox, channels = self.small(30), self.small(30), self.small(700)
-            fields: Values = {"op": op, "oy": oy, "ox": ox, "channels": channels}
+            fields: Values = {"op": OPERATIONS.index(row), "oy": oy, "ox": ox, "channels": channels}
             fy, fx, sy, sx = self.small(7), self.small(7), self.small(4), self.small(4)
             fields.update(fy=fy, fx=fx, sy=sy, sx=sx)
             fields["top"], fields["left"] = self.dice.randrange(fy), self.dice.randrange(fx)
-            if op == GLOBAL_AVERAGE_POOL:
+            if row.reads == "image":
                 fields.update(iy=oy, ix=ox, oy=1, ox=1)
-            elif op == SHUFFLE:
+            if row.size == "divisor":
                 fields["size"] = self.dice.choice([n for n in range(1, channels + 1) if channels % n == 0])
-            elif op == MUL:
+            if row.pixel:
                 fields["b_broadcast"] = self.dice.randrange(2)
             full: Fields = {"iy": 0, "ix": 0, **fields}
             if vector_busy(self.machine, full) <= LONGEST:

@@ -13,6 +13,7 @@ from sim.machine import description as machine
 from sim.machine import encoding, laws
 from sim.machine.description import Configuration
 from sim.machine.errors import Fault
+from sim.machine.isa import VECTOR_OPS
 from tests.conftest import ROOT
 from tests.second_clock import clock
 from tests.second_clock.__main__ import main, random_comparison
@@ -215,6 +216,11 @@ def test_closed_formulas_count_every_small_convolution(algorithm: str) -> None:
             assert [cost.cols for cost in costs] == law.columns.tolist()
             assert [cost.mac for cost in costs] == law.compute.tolist()
             assert [cost.busy for cost in costs] == law.busy.tolist()
+
+
+def test_random_programs_draw_every_operation() -> None:
+    records = [record for seed in range(10) for record in random_program(EDGE4K, seed).records]
+    assert {fields["op"] for name, fields in records if name == "vector"} == set(range(len(VECTOR_OPS)))
 
 
 @pytest.mark.parametrize("start", range(0, 60, 10))

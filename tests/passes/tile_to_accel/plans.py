@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from dialects.cnn import WindowAttr
 from sim.machine import description as machines
 from sim.machine import laws
+from sim.machine.operations import OPERATIONS, Operation, operation
 
 MACHINE = machines.load("edge4k")
 
@@ -203,7 +204,7 @@ class Plan:
         self.free(weights, params, *extra)
         if whole == channels:
             return result
-        return self.elementwise("copy", Tensor(out, height, width, channels), f"[{offset}]", "")
+        return self.elementwise(operation("copy"), Tensor(out, height, width, channels), f"[{offset}]", "")
 
     def chain(self, result: Tensor, whole: int) -> tuple[str, list[str]]:
         """Residual and table stages, and the buffers they need."""
@@ -235,63 +236,72 @@ class Plan:
                  f"{f' groups {groups}' if groups > 1 else ''}{zero}", depth)  # fmt: skip
         return name
 
-    def elementwise(self, kind: str, source: Tensor, offset: str = "[0]", operands: str = "") -> Tensor:
+    def law(self, row: Operation, channels: int) -> str:
+        """Numbers for an operation."""
+        size = {"divisor": 2 if channels % 2 == 0 else 1, "flag": self.dice.randrange(2)}.get(row.size, 3)
+        return f"law <floats 0.5 0.4 0.25 0.01 0.75 1.0 zeros 1 -2 3 clamp -128 127 size {size}>"
+
+    def elementwise(self, row: Operation, source: Tensor, offset: str = "[0]", operands: str = "") -> Tensor:
         """An operation of the vector unit whose output has its input's rows and columns."""
         result = Tensor(self.alloc("v", (source.height, source.width, source.channels)), source.height, source.width,
                         source.channels)  # fmt: skip
-        law = "law <floats 0.5 0.4 0.25 0.01 0.75 1.0 zeros 1 -2 3 clamp -128 127 size 3>"
-        if kind == "shuffle":
-            law = law.replace("size 3", f"size {2 if source.channels % 2 == 0 else 1}")
         loop, rows, opening = self.stripes(source.height)
         self.add(opening[0])
-        self.add(f"tile.vector {kind} {result.name}[{loop}, 0, 0] [{rows}, {source.width}, {source.channels}] = "
-                 f"{source.name}{offset}{operands} {law}", 1)  # fmt: skip
+        self.add(f"tile.vector {row.name} {result.name}[{loop}, 0, 0] [{rows}, {source.width}, {source.channels}] = "
+                 f"{source.name}{offset}{operands} {self.law(row, source.channels)}", 1)  # fmt: skip
         self.add("}")
         return result
 
-    def pool(self, source: Tensor) -> Tensor:
+    def pool(self, row: Operation, source: Tensor) -> Tensor:
         """A pool over windows."""
         window = self.window(source)
         window.dilations = (1, 1)
         height, width = window.output(source)
         result = Tensor(self.alloc("v", (height, width, source.channels)), height, width, source.channels)
         loop, rows, opening = self.stripes(height)
-        kind = self.dice.choice(["max_pool", "average_pool"])
-        size = self.dice.randrange(2)
         self.add(opening[0])
-        self.add(f"tile.vector {kind} {result.name}[{loop}, 0, 0] [{rows}, {width}, {source.channels}] = "
-                 f"{source.name}[0] window {window} law <floats 0.5 0.4 0.0 0.0 0.0 0.0 zeros 1 0 3 clamp -128 127 "
-                 f"size {size}>", 1)  # fmt: skip
+        self.add(f"tile.vector {row.name} {result.name}[{loop}, 0, 0] [{rows}, {width}, {source.channels}] = "
+                 f"{source.name}[0] window {window} {self.law(row, source.channels)}", 1)  # fmt: skip
+        self.add("}")
+        return result
+
+    def whole(self, row: Operation, source: Tensor) -> Tensor:
+        """One pixel of a whole image."""
+        result = Tensor(self.alloc("g", (1, 1, source.channels)), 1, 1, source.channels)
+        self.add(f"tile.vector {row.name} {result.name}[0, 0, 0] [1, 1, {source.channels}] = {source.name}[0] "
+                 f"{self.law(row, source.channels)}")  # fmt: skip
+        return result
+
+    def enlarged(self, row: Operation, source: Tensor) -> Tensor:
+        """Every pixel two rows high and three columns wide."""
+        height, width = 2 * source.height, 3 * source.width
+        result = Tensor(self.alloc("v", (height, width, source.channels)), height, width, source.channels)
+        loop = self.fresh("y")
+        self.add(f"tile.for {loop} = 0 to {height} step 4 {{")
+        self.add(f"tile.vector {row.name} {result.name}[{loop}, 0, 0] [4, {width}, {source.channels}] = "
+                 f"{source.name}[0] window <1x1 stride 2 3>", 1)  # fmt: skip
         self.add("}")
         return result
 
     def vector(self, source: Tensor) -> Tensor:
-        """Any other operation of the vector unit."""
-        kind = self.dice.choice(["copy", "add", "mul", "table", "affine", "resize", "lrn", "shuffle", "pool", "gated"])
-        if kind == "pool":
-            return self.pool(source)
-        if kind == "table":
-            table = self.table()
-            return self.elementwise(kind, source, operands=f" table {table}")
-        if kind == "affine":
-            return self.elementwise(kind, source, operands=f" params {self.floats(source.channels)}[0]")
-        if kind == "add":
-            return self.elementwise(kind, source, operands=f", {source.name}[0]")
-        if kind in ("mul", "gated"):
-            mean = self.alloc("g", (1, 1, source.channels))
-            self.add(f"tile.vector global_average_pool {mean}[0, 0, 0] [1, 1, {source.channels}] = {source.name}[0] "
-                     "law <floats 0.5 0.25 0.0 0.0 0.0 0.0 zeros 1 0 3 clamp -128 127 size 0>")  # fmt: skip
-            return self.elementwise("mul", source, operands=f", {mean}[0]")
-        if kind == "resize" and source.height * source.width <= 100:
-            height, width = 2 * source.height, 3 * source.width
-            result = Tensor(self.alloc("v", (height, width, source.channels)), height, width, source.channels)
-            loop = self.fresh("y")
-            self.add(f"tile.for {loop} = 0 to {height} step 4 {{")
-            self.add(f"tile.vector resize {result.name}[{loop}, 0, 0] [4, {width}, {source.channels}] = "
-                     f"{source.name}[0] window <1x1 stride 2 3>", 1)  # fmt: skip
-            self.add("}")
-            return result
-        return self.elementwise(kind if kind in ("lrn", "shuffle") else "copy", source)
+        """Any operation of the vector unit, as its row says."""
+        row = self.dice.choice(OPERATIONS)
+        if row.reads == "window":
+            return self.pool(row, source)
+        if row.reads == "image":
+            return self.whole(row, source)
+        if row.reads == "repeated":
+            return self.enlarged(row, source) if source.height * source.width <= 100 else self.vector(source)
+        operands = ""
+        if row.pixel and self.dice.random() < 0.7:
+            operands = f", {self.whole(operation('global_average_pool'), source).name}[0]"
+        elif row.binary:
+            operands = f", {source.name}[0]"
+        if row.side == "params":
+            operands += f" params {self.floats(source.channels)}[0]"
+        elif row.side == "table":
+            operands += f" table {self.table()}"
+        return self.elementwise(row, source, operands=operands)
 
     def pair(self, source: Tensor) -> Tensor:
         """Two convolutions fused through a ring just large enough."""

@@ -3,6 +3,7 @@ against their meaning at every level."""
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from backend.emit import emit
 from dialects.meaning import tile as tile_meaning
 from dialects.meaning.steps import MeaningError
 from passes.common.problems import ModelError
+from sim.machine.operations import NAMES
 from sim.machine.program import Program
 from tests.passes.tile_to_accel.plans import random_plan
 from tests.passes.tile_to_accel.support import FUSED, check_everywhere, lower, parse, random_inputs, run
@@ -263,6 +265,10 @@ def test_what_is_not_there_is_refused_by_the_lowering(
 @given(st.integers(0, 100_000))
 def test_random_plans_mean_the_same_at_every_level(seed: int) -> None:
     check_everywhere(random_plan(seed), seed)
+
+
+def test_random_plans_draw_every_operation() -> None:
+    assert {kind for seed in range(150) for kind in re.findall(r"tile\.vector (\w+)", random_plan(seed))} == set(NAMES)
 
 
 def test_a_tight_memory_gives_the_same_answers() -> None:
