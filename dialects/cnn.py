@@ -60,8 +60,10 @@ __all__ = [
     "AddOp",
     "AffineOp",
     "AveragePool2dOp",
+    "BinaryOp",
     "ChannelShuffleOp",
     "ClampAttr",
+    "ClampedOp",
     "CnnOp",
     "CodesOp",
     "ConcatOp",
@@ -148,7 +150,7 @@ class Conv2dOp(_Conv):
         n, h, w, c = tensor_of(self.input).dims
         on, oh, ow, k = self.result_tensor.dims
         groups = self.groups.value.data
-        if c % groups or k % groups:
+        if groups < 1 or c % groups or k % groups:
             raise VerifyException(f"{groups} groups do not divide {c} input and {k} output channels")
         (fy, fx), *_ = self.window.values
         if self.weights.shape != (k, fy, fx, c // groups):
@@ -176,6 +178,23 @@ class FullyConnectedOp(_Conv):
             raise VerifyException(f"weights must be Kx1x1x{c}xi8, got {self.weights.data!r}")
 
 
+class ClampedOp(CnnOp):
+    """Rounds and clamps its result, so a clamp behind it can join it."""
+
+    clamp = prop_def(ClampAttr, default_value=ClampAttr.of())
+
+
+class ElementwiseOp(UnaryOp):
+    """Keeps the shape: a pixel's result depends on that pixel alone."""
+
+    def verify_(self) -> None:
+        if self.result_tensor.dims != tensor_of(self.input).dims:
+            raise VerifyException(
+                f"{self.name.removeprefix('cnn.')} keeps the shape: it does not make {self.output.type} of "
+                f"{self.input.type}"
+            )
+
+
 class _Pool(UnaryOp):
     window = prop_def(WindowAttr)
 
@@ -198,21 +217,19 @@ class MaxPool2dOp(_Pool, MovingOp):
 
 
 @irdl_op_definition
-class AveragePool2dOp(_Pool):
+class AveragePool2dOp(_Pool, ClampedOp):
     """Mean of the window; ``count_pads`` counts padded positions in the divisor."""
 
     name = "cnn.average_pool2d"
     count_pads = prop_def(IntegerAttr.constr(i64), default_value=IntegerAttr(0, i64))
-    clamp = prop_def(ClampAttr, default_value=ClampAttr.of())
     assembly_format = "$input `window` $window (`count_pads` $count_pads^)? (`clamp` $clamp^)?" + TAIL
 
 
 @irdl_op_definition
-class GlobalAveragePoolOp(UnaryOp):
+class GlobalAveragePoolOp(UnaryOp, ClampedOp):
     """Mean over all pixels: NxHxWxC → Nx1x1xC."""
 
     name = "cnn.global_average_pool"
-    clamp = prop_def(ClampAttr, default_value=ClampAttr.of())
     assembly_format = "$input (`clamp` $clamp^)?" + TAIL
 
     def verify_(self) -> None:
@@ -221,15 +238,17 @@ class GlobalAveragePoolOp(UnaryOp):
             raise VerifyException(f"the result must be {n}x1x1x{c}, got {self.output.type}")
 
 
-class _Binary(CnnOp):
+class BinaryOp(ClampedOp):
+    """Element by element from two tensors of one shape."""
+
     lhs = operand_def(TensorType)
     rhs = operand_def(TensorType)
-    clamp = prop_def(ClampAttr, default_value=ClampAttr.of())
     output = result_def(TensorType)
     traits = traits_def(Pure())
     assembly_format = "$lhs `,` $rhs (`clamp` $clamp^)?" + TAIL
 
     def verify_(self) -> None:
+        super().verify_()
         left, right, out = tensor_of(self.lhs).dims, tensor_of(self.rhs).dims, self.result_tensor.dims
         pixel = (left[0], 1, 1, left[3])
         if left != out or right not in (left, pixel):
@@ -237,28 +256,28 @@ class _Binary(CnnOp):
 
 
 @irdl_op_definition
-class AddOp(_Binary):
+class AddOp(BinaryOp):
     """Elementwise sum; the second operand may be one pixel, Nx1x1xC."""
 
     name = "cnn.add"
 
 
 @irdl_op_definition
-class SubOp(_Binary):
+class SubOp(BinaryOp):
     """Elementwise difference: the law of ``add`` with the second ratio negated; the second operand may be one pixel."""
 
     name = "cnn.sub"
 
 
 @irdl_op_definition
-class MulOp(_Binary):
+class MulOp(BinaryOp):
     """Elementwise product; the second operand may be one pixel, Nx1x1xC."""
 
     name = "cnn.mul"
 
 
 @irdl_op_definition
-class TableOp(UnaryOp):
+class TableOp(ElementwiseOp):
     """Any function of one int8: out = table[in + 128]. Activations, requantisation of one tensor."""
 
     name = "cnn.table"
@@ -267,28 +286,29 @@ class TableOp(UnaryOp):
     assembly_format = "$input `table` $table (`function` $function^)?" + TAIL
 
     def verify_(self) -> None:
+        super().verify_()
         if self.table.shape != (256,) or self.table.data.element != "i8":
             raise VerifyException(f"a table is 256xi8, got {self.table.data!r}")
 
 
 @irdl_op_definition
-class AffineOp(UnaryOp):
+class AffineOp(ElementwiseOp, ClampedOp):
     """Per-channel scale and offset (a BatchNorm that could not be folded): clamp(rne(f32(f32(x)·a[c]) + b[c]) + zy)."""
 
     name = "cnn.affine"
     scale = prop_def(BlobAttr)
     offset = prop_def(BlobAttr)
-    clamp = prop_def(ClampAttr, default_value=ClampAttr.of())
     assembly_format = "$input `scale` $scale `offset` $offset (`clamp` $clamp^)?" + TAIL
 
     def verify_(self) -> None:
+        super().verify_()
         for blob in (self.scale, self.offset):
             if blob.shape != (self.result_tensor.dims[3],) or blob.data.element != "f32":
                 raise VerifyException(f"scale and offset are one f32 per channel, got {blob.data!r}")
 
 
 @irdl_op_definition
-class LrnOp(UnaryOp):
+class LrnOp(ElementwiseOp):
     """Local response normalisation over ``size`` channels: x / (bias + alpha/size · Σ x²)^beta."""
 
     name = "cnn.lrn"
@@ -297,6 +317,11 @@ class LrnOp(UnaryOp):
     beta = prop_def(FloatAttr.constr(f32))
     bias = prop_def(FloatAttr.constr(f32))
     assembly_format = "$input `size` $size `alpha` $alpha `beta` $beta `bias` $bias" + TAIL
+
+    def verify_(self) -> None:
+        super().verify_()
+        if self.size.value.data < 1:
+            raise VerifyException(f"lrn normalises over at least one channel, not {self.size.value.data}")
 
 
 @irdl_op_definition
@@ -308,6 +333,11 @@ class ConstantOp(CnnOp):
     output = result_def(TensorType)
     traits = traits_def(Pure())
     assembly_format = "$value (`layer` $layer^)? (`nodes` $nodes^)? attr-dict `:` type($output)"
+
+    def verify_(self) -> None:
+        dims = self.result_tensor.dims
+        if self.value.shape != dims or self.value.data.element != "i8":
+            raise VerifyException(f"the value must be {'x'.join(map(str, dims))}xi8, got {self.value.data!r}")
 
 
 @irdl_op_definition

@@ -94,10 +94,9 @@ class ResizeOp(MovingOp):
 
     def verify_(self) -> None:
         super().verify_()
-        n, h, w, c = tensor_of(self.input).dims
-        fy, fx = self.factors.get_values()
-        if self.result_tensor.dims != (n, h * fy, w * fx, c):
-            raise VerifyException(f"factors {fy}, {fx} do not make {self.output.type} of {self.input.type}")
+        (n, h, w, c), factors = tensor_of(self.input).dims, list(self.factors.get_values())
+        if len(factors) != 2 or self.result_tensor.dims != (n, h * factors[0], w * factors[1], c):
+            raise VerifyException(f"factors {factors} do not make {self.output.type} of {self.input.type}")
 
 
 @irdl_op_definition

@@ -20,6 +20,7 @@ from dialects import cnn
 from dialects.blobs import to_array
 from dialects.host import run_onnx
 from dialects.meaning import kernels
+from dialects.meaning.steps import Operands, vector
 from dialects.onnx_export import export_block, main_function, opsets_of, strings_of
 from dialects.recon import BlobAttr
 
@@ -165,15 +166,22 @@ def _global_average_pool(op: cnn.GlobalAveragePoolOp, x: Sequence[Array]) -> Arr
     return kernels.global_average_pool(x[0], zx, sx, sy, zy, *_clamp(op))
 
 
-def _add(op: cnn.AddOp | cnn.SubOp, x: Sequence[Array]) -> Array:
-    quants = (_type(op.lhs).quant, _type(op.rhs).quant, op.result_tensor.quant)
-    ratios = kernels.add_ratios(*_plain(quants[0]), *_plain(quants[1]), *_plain(quants[2]), isinstance(op, cnn.SubOp))
-    return kernels.add(x[0], x[1], ratios, *_clamp(op))
-
-
-def _mul(op: cnn.MulOp, x: Sequence[Array]) -> Array:
+def _binary(op: Any, x: Sequence[Array]) -> Array:
+    """Two tensors element by element: the operation of the machine that has its name, with numbers of this level."""
     (sa, za), (sb, zb), (sy, zy) = (_plain(t.quant) for t in (_type(op.lhs), _type(op.rhs), op.result_tensor))
-    return kernels.mul(x[0], za, x[1], zb, kernels.mul_scale(sa, sb, sy), zy, *_clamp(op))
+    kind, (lo, hi) = op.name.removeprefix("cnn."), _clamp(op)
+    numbers: dict[str, float] = {"lo": lo, "hi": hi}
+    match op:
+        case cnn.AddOp() | cnn.SubOp():
+            kind, ratios = "add", kernels.add_ratios(sa, za, sb, zb, sy, zy, isinstance(op, cnn.SubOp))
+            numbers |= dict(zip(("ra", "rb", "fix"), ratios, strict=True))
+        case cnn.MulOp():
+            numbers |= {"za": za, "zb": zb, "ra": kernels.mul_scale(sa, sb, sy), "zero_point": zy}
+        case cnn.CodesOp():
+            pass
+        case _:
+            raise ValueError(f"{op.name} has no numbers at the cnn level")
+    return vector(kind, Operands(x[0], x[1]), numbers)
 
 
 def _concat(_op: cnn.ConcatOp, x: Sequence[Array]) -> Array:
@@ -231,9 +239,7 @@ HANDLERS: dict[type[Operation], Handler] = {
     cnn.MaxPool2dOp: _max_pool,
     cnn.AveragePool2dOp: _average_pool,
     cnn.GlobalAveragePoolOp: _global_average_pool,
-    cnn.AddOp: _add,
-    cnn.SubOp: _add,
-    cnn.MulOp: _mul,
+    **{kind: _binary for kind in cnn.CNN.operations if issubclass(kind, cnn.BinaryOp)},
     cnn.ConcatOp: _concat,
     cnn.SliceOp: _slice,
     cnn.PadOp: _pad,

@@ -16,7 +16,6 @@ from dialects.blobs import to_array, to_blob
 from dialects.meaning import kernels
 from dialects.meaning.cnn import apply
 
-Clamped = cnn.AddOp | cnn.SubOp | cnn.MulOp | cnn.AveragePool2dOp | cnn.GlobalAveragePoolOp | cnn.AffineOp
 CODES = np.arange(-128, 128).astype(np.int8)
 
 
@@ -94,26 +93,26 @@ class TableIntoTable(RewritePattern):
 
 
 class ClampIntoProducer(RewritePattern):
-    """A table that only clamps narrows the clamp of the sum, product or mean before it."""
+    """A table that only clamps narrows the clamp of whatever has one before it: a sum, a product, a mean."""
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: cnn.TableOp, rewriter: PatternRewriter, /) -> None:
         producer = op.input.owner
-        if not isinstance(producer, Clamped) or not only_use(op.input) or op.input.type != op.output.type:
+        if not isinstance(producer, cnn.ClampedOp) or not only_use(op.input) or op.input.type != op.output.type:
             return
         narrowed = clamp_of(to_array(op.table), *_bounds(producer.clamp))
         if narrowed is None:
             return
         producer.properties |= joined(producer, op) | {"clamp": narrowed}
         rewriter.notify_op_modified(producer)
-        rewriter.replace(op, [], [producer.output])
+        rewriter.replace(op, [], producer.results)
 
 
 class OneTensorIntoTable(RewritePattern):
-    """A sum, difference or product of a tensor and a table of itself, or of two tables of it, is one table."""
+    """What two tensors make, a tensor and a table of itself or two tables of it, is one table."""
 
     @op_type_rewrite_pattern
-    def match_and_rewrite(self, op: cnn.AddOp | cnn.SubOp | cnn.MulOp, rewriter: PatternRewriter, /) -> None:
+    def match_and_rewrite(self, op: cnn.BinaryOp, rewriter: PatternRewriter, /) -> None:
         operands = (op.lhs, op.rhs)
         sources = [v.owner.input if isinstance(v.owner, cnn.TableOp) else v for v in operands]
         if sources[0] is not sources[1] or op.lhs is op.rhs or op.lhs.type == sources[0].type == op.rhs.type:

@@ -12,6 +12,7 @@ import numpy as np
 from dialects.onnx import NodeOp, element_of
 from passes.onnx_to_cnn import scalar
 from passes.onnx_to_cnn.context import Reader, float32_vector
+from passes.onnx_to_cnn.pairs import LAWS
 from passes.onnx_to_cnn.products import Composition, channel_vector, composed, is_bias, with_bias
 from passes.onnx_to_cnn.settle import settle
 from passes.onnx_to_cnn.values import (
@@ -178,13 +179,13 @@ def _two_tensors(r: Reader, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
     plain = isinstance(a, Dequantised) and isinstance(b, Dequantised)
     first, second = as_scalar(a), as_scalar(b)
     if first is not None and second is not None and first.codes is second.codes:
-        if not (plain and kind in ("Add", "Sub", "Mul")):
+        if not (plain and kind in LAWS):
             values = scalar.rounded(scalar.BINARY[kind], first.values, second.values)
             trail = tuple(dict.fromkeys((*first.trail, *second.trail, node)))
             return Scalar(first.shape, trail, first.codes, values, None, kind)
     lhs, rhs = r.codes(a, node), r.codes(b, node)
-    if kind not in ("Add", "Sub", "Mul"):
-        raise Unsupported(f"{kind} of two computed tensors is not supported; add, subtract and multiply are.")
+    if kind not in LAWS:
+        raise Unsupported(f"{kind} of two computed tensors is not supported; {', '.join(LAWS)} are.")
     shape = tuple(np.broadcast_shapes(lhs.shape, rhs.shape))
     return Binary(shape, (node,), kind, lhs, rhs)
 
@@ -210,7 +211,7 @@ def _with_constant(r: Reader, node: NodeOp, value: Meaning, constant: Known | Kn
         r.codes(value, node)
         raise Unsupported(f"{kind} with a constant is not supported on this operand.")
     if isinstance(constant, KnownCodes) and constant.element in ("i8", "ui8") and constant.scale.size == 1:
-        if isinstance(value, Dequantised) and kind in ("Add", "Sub", "Mul"):
+        if isinstance(value, Dequantised) and kind in LAWS:
             return Stored(value.shape, (*value.trail, node), kind, value.codes, constant, swapped)
     if array.size == 1:
         return _table(node, inner, float(array.reshape(-1)[0]), swapped)

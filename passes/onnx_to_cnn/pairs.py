@@ -18,23 +18,39 @@ from passes.onnx_to_cnn.tables import Bounds, clamp_of, looked_up
 from passes.onnx_to_cnn.values import Binary, Codes, Quant, Stored, Trail, Unsupported
 from passes.onnx_to_cnn.view import View
 
-OPERATION: dict[str, type[cnn.AddOp | cnn.SubOp | cnn.MulOp]] = {"Add": cnn.AddOp, "Sub": cnn.SubOp, "Mul": cnn.MulOp}
+LAWS: dict[str, type[cnn.BinaryOp]] = {"Add": cnn.AddOp, "Sub": cnn.SubOp, "Mul": cnn.MulOp}
+"""Operators of two int8 tensors that round by a law of their own."""
 
 _CODES = np.arange(-128, 128).astype(np.int8)
 
 
 def settle_pair(r: Reader, real: Binary, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     """Two tensors of one shape, or one of them a pixel of all channels."""
-    lhs, rhs = real.lhs, real.rhs
-    if lhs.shape != real.shape and real.kind == "Mul":
-        lhs, rhs = rhs, lhs
-    if lhs.shape != real.shape:
-        raise Unsupported(f"Its operands {list(real.lhs.shape)} and {list(real.rhs.shape)} both have to be repeated to "
+    operands = real.lhs, real.rhs
+    if real.lhs.shape != real.shape and real.kind == "Mul":
+        operands = real.rhs, real.lhs
+    return paired(r, LAWS[real.kind], operands, real.shape, quant, bounds, trail)
+
+
+def paired(
+    r: Reader,
+    kind: type[cnn.BinaryOp],
+    operands: tuple[Codes, Codes],
+    whole: tuple[int, ...],
+    quant: Quant,
+    bounds: Bounds,
+    trail: Trail,
+) -> Codes:
+    """An operation on two tensors whose result has the shape ``whole``; Unsupported where one would have to be repeated
+    and the machine cannot."""
+    lhs, rhs = operands
+    if lhs.shape != whole:
+        raise Unsupported(f"Its operands {list(lhs.shape)} and {list(rhs.shape)} both have to be repeated to "
                           "one shape; the machine repeats its second operand, one pixel, only.")  # fmt: skip
-    rank = len(real.shape)
+    rank = len(whole)
     shape = (1,) * (rank - len(rhs.shape)) + rhs.shape
     spec = r.spec_of(lhs.view) if lhs.storage.source is None else None
-    if shape != real.shape:
+    if shape != whole:
         spec = _pixel_spec(r, lhs, shape)
     if len(rhs.shape) != rank:
         view = rhs.view.reshaped(shape)
@@ -42,7 +58,7 @@ def settle_pair(r: Reader, real: Binary, quant: Quant, bounds: Bounds, trail: Tr
         rhs = rhs.seen(view)
     first, second = r.place(lhs, spec), r.place(rhs, spec)
     view = View(lhs.view.logical, r.memory(lhs.view, spec))
-    op = OPERATION[real.kind].build(
+    op = kind.build(
         operands=[first, second], result_types=[r.type_of(view.dims, quant)], properties={"clamp": clamp_of(bounds)}
     )
     return r.made(r.emit(op, last_compute(trail), trail), view, quant)

@@ -55,3 +55,37 @@
 // CHECK: max_pool2d moves codes: its result !cnn.tensor<1x4x4x4, scale 0.5, zero 0> has another scale or zero point than its operand
 %x = "test.op"() : () -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
 %y = cnn.max_pool2d %x window <1x1> : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x4, scale 0.5, zero 0>
+
+// -----
+// CHECK: table keeps the shape: it does not make !cnn.tensor<1x9x9x16, scale 0.5, zero 3> of !cnn.tensor<1x2x2x4, scale 0.5, zero 3>
+%x = "test.op"() : () -> !cnn.tensor<1x2x2x4, scale 0.5, zero 3>
+%y = cnn.table %x table <256xi8, seed 1> : (!cnn.tensor<1x2x2x4, scale 0.5, zero 3>) -> !cnn.tensor<1x9x9x16, scale 0.5, zero 3>
+
+// -----
+// CHECK: affine keeps the shape: it does not make !cnn.tensor<1x7x7x4, scale 0.5, zero 3> of !cnn.tensor<1x2x2x4, scale 0.5, zero 3>
+%x = "test.op"() : () -> !cnn.tensor<1x2x2x4, scale 0.5, zero 3>
+%y = cnn.affine %x scale <4xf32, [1.0, 1.0, 1.0, 1.0]> offset <4xf32, [0.0, 0.0, 0.0, 0.0]> : (!cnn.tensor<1x2x2x4, scale 0.5, zero 3>) -> !cnn.tensor<1x7x7x4, scale 0.5, zero 3>
+
+// -----
+// CHECK: lrn keeps the shape: it does not make !cnn.tensor<1x5x5x4, scale 0.5, zero 3> of !cnn.tensor<1x2x2x4, scale 0.5, zero 3>
+%x = "test.op"() : () -> !cnn.tensor<1x2x2x4, scale 0.5, zero 3>
+%y = cnn.lrn %x size 3 alpha 1.0 beta 0.75 bias 1.0 : (!cnn.tensor<1x2x2x4, scale 0.5, zero 3>) -> !cnn.tensor<1x5x5x4, scale 0.5, zero 3>
+
+// -----
+// CHECK: lrn normalises over at least one channel, not 0
+%x = "test.op"() : () -> !cnn.tensor<1x2x2x4, scale 0.5, zero 3>
+%y = cnn.lrn %x size 0 alpha 1.0 beta 0.75 bias 1.0 : (!cnn.tensor<1x2x2x4, scale 0.5, zero 3>) -> !cnn.tensor<1x2x2x4, scale 0.5, zero 3>
+
+// -----
+// CHECK: the value must be 1x6x6x4xi8, got
+%x = cnn.constant <1x1x1x4xi8, [0, 0, 0, 0]> : !cnn.tensor<1x6x6x4, scale 0.5, zero 3>
+
+// -----
+// CHECK: 0 groups do not divide 4 input and 2 output channels
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
+%y = cnn.conv2d %x weights <2x1x1x4xi8, seed 1> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> window <1x1> groups 0 quant <scale 0.25, zero 7> clamp <7, 127> : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x2, scale 0.25, zero 7>
+
+// -----
+// CHECK: factors [2] do not make !cnn.tensor<1x8x8x4, scale 0.5, zero 3> of !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
+%y = cnn.resize %x factors [2] : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>

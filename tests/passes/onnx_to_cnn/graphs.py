@@ -175,8 +175,10 @@ def _squeeze_excite(g: Graph) -> None:
     g.output(g.node("Mul", gate, x))
 
 
-def _shuffle(g: Graph) -> None:
+def _shuffle(g: Graph, computed: bool = False) -> None:
     x = g.input(1, 12, 6, 5)
+    if computed:
+        x = g.requantised(_conv(g, x, 12, 12, (1, 1)))
     split = g.node("Reshape", x, g.constant(np.asarray([1, 3, 4, 6, 5])))
     turned = g.node("Transpose", split, perm=[0, 2, 1, 3, 4])
     back = g.node("Reshape", turned, g.constant(np.asarray([1, 12, 6, 5])))
@@ -346,6 +348,7 @@ CASES: dict[str, Callable[[Graph], None]] = {
     "focus": _focus,
     "gather": lambda g: _chain(g, lambda x: g.node("Gather", x, g.constant(np.asarray([1, 3, 5])), axis=1)),
     "shuffle": _shuffle,
+    "shuffle_computed": lambda g: _shuffle(g, computed=True),
     "depth_to_space": lambda g: _chain(g, lambda x: g.requantised(g.node("DepthToSpace", x, blocksize=2))),
     "depth_to_space_crd": lambda g: _chain(
         g, lambda x: g.node("DepthToSpace", x, blocksize=2, mode="CRD"), lambda x: _conv(g, x, 3, 2, (2, 2))),

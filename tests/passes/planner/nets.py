@@ -19,6 +19,8 @@ Value = SSAValue
 Pads = tuple[int, int, int, int]
 Pair = tuple[int, int]
 
+BINARY = [op for op in cnn.CNN.operations if issubclass(op, cnn.BinaryOp)]
+
 PALETTE = ((0.05, 3), (0.08, -20), (0.05, 3), (0.1, 0))
 """Scales and zero points that values have; few, so that many values can be joined as they are."""
 
@@ -318,7 +320,10 @@ class RandomNet(Net):
 
     def random_binary(self) -> Value:
         x = self.any()
-        return self.binary(self.dice.choice([cnn.AddOp, cnn.SubOp, cnn.MulOp]), x, self.same_image(x, True))
+        op, y = self.dice.choice(BINARY), self.same_image(x, True)
+        if issubclass(op, cnn.CodesOp) and self.like(y) != self.like(x):
+            y = self.table(y, self.like(x))
+        return self.binary(op, x, y)
 
     def random_gate(self) -> Value:
         x = self.any()

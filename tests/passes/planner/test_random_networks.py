@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from dialects.cnn import CNN, BinaryOp
+from passes.planner.network import OPERATION_OF
 from sim.machine.errors import ReconError
+from sim.machine.operations import NAMES
 from tests.passes.planner.nets import random_net
 from tests.passes.planner.support import check_everywhere, planned, random_machine, write_machine
 
@@ -62,3 +65,10 @@ def test_a_plan_computes_what_the_network_does(seed: int, folder: Path) -> None:
         check_everywhere(module, plan, seed)
         return
     assert any(re.fullmatch(refusal, refused) for refusal in REFUSALS), refused
+
+
+def test_random_networks_hold_every_operation_of_the_vector_unit() -> None:
+    """The planner makes copies by itself."""
+    names = {op.name.removeprefix("cnn.") for seed in range(60) for op in random_net(seed).walk()}
+    assert {OPERATION_OF.get(name, name) for name in names} >= set(NAMES) - {"copy"}
+    assert names >= {op.name.removeprefix("cnn.") for op in CNN.operations if issubclass(op, BinaryOp)}
