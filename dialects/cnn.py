@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xdsl.dialects.builtin import FloatAttr, IntegerAttr, StringAttr, f32, i64
-from xdsl.ir import Attribute, Dialect, Region, SSAValue
+from xdsl.ir import Attribute, Dialect, Operation, Region, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     irdl_op_definition,
@@ -371,30 +371,11 @@ class YieldOp(IRDLOperation):
         super().__init__(operands=[values])
 
 
-CNN = Dialect(
-    "cnn",
-    [
-        Conv2dOp,
-        FullyConnectedOp,
-        MaxPool2dOp,
-        AveragePool2dOp,
-        GlobalAveragePoolOp,
-        AddOp,
-        SubOp,
-        MulOp,
-        ConcatOp,
-        SliceOp,
-        PadOp,
-        ResizeOp,
-        TransposeOp,
-        ChannelShuffleOp,
-        ReshapeOp,
-        TableOp,
-        AffineOp,
-        LrnOp,
-        ConstantOp,
-        HostOp,
-        YieldOp,
-    ],
-    [TensorType, QuantAttr, ClampAttr, WindowAttr, SumAttr],
-)
+def _operations() -> list[type[Operation]]:
+    """Every operation of this file, then the movements."""
+    kinds = [kind for kind in globals().values() if isinstance(kind, type) and issubclass(kind, IRDLOperation)]
+    named = [kind for kind in kinds if str(vars(kind).get("name", "")).startswith("cnn.")]
+    return sorted(named, key=lambda kind: kind.__module__ != __name__)
+
+
+CNN = Dialect("cnn", _operations(), [TensorType, QuantAttr, ClampAttr, WindowAttr, SumAttr])
