@@ -277,6 +277,20 @@ class MulOp(BinaryOp):
 
 
 @irdl_op_definition
+class MaxOp(BinaryOp, CodesOp):
+    """The greater of two codes, element by element: quantising keeps order, so it is that of the real values."""
+
+    name = "cnn.max"
+
+
+@irdl_op_definition
+class MinOp(BinaryOp, CodesOp):
+    """The lesser of two codes, element by element."""
+
+    name = "cnn.min"
+
+
+@irdl_op_definition
 class TableOp(ElementwiseOp):
     """Any function of one int8: out = table[in + 128]. Activations, requantisation of one tensor."""
 

@@ -203,3 +203,15 @@ def shuffle(sram: Memory, fields: Fields) -> Codes:
         raise Violation(f"a shuffle in {size} groups cannot divide {channels} channels.")
     x = _a(sram, fields)
     return np.ascontiguousarray(np.moveaxis(x.reshape(oy, ox, size, channels // size), 2, 3)).reshape(oy, ox, channels)
+
+
+@operation("max")
+def maximum(sram: Memory, fields: Fields) -> Codes:
+    """The greater of two codes."""
+    return np.maximum(_a(sram, fields), _b(sram, fields)).clip(fields["lo"], fields["hi"])
+
+
+@operation("min")
+def minimum(sram: Memory, fields: Fields) -> Codes:
+    """The lesser of two codes."""
+    return np.minimum(_a(sram, fields), _b(sram, fields)).clip(fields["lo"], fields["hi"])

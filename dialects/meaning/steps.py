@@ -173,6 +173,10 @@ def _shuffle(of: Operands, law: Law) -> Int8:
     return kernels.shuffle(of.image, law["size"])[0]
 
 
+def _chosen(choose: Callable[[Int8, Int8], Int8]) -> Callable[[Operands, Law], Int8]:
+    return lambda of, law: np.clip(choose(of.a, of.second), law["lo"], law["hi"])
+
+
 VECTOR: Mapping[str, Callable[[Operands, Law], Int8]] = {
     "copy": _copy,
     "add": _add,
@@ -185,6 +189,8 @@ VECTOR: Mapping[str, Callable[[Operands, Law], Int8]] = {
     "resize": _resize,
     "lrn": _lrn,
     "shuffle": _shuffle,
+    "max": _chosen(np.maximum),
+    "min": _chosen(np.minimum),
 }
 """What every operation of the vector unit computes; a test compares the keys with its rows."""
 

@@ -7,14 +7,19 @@ two int8 tensors meet in add or mul.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from dialects import cnn
 from dialects.onnx import NodeOp, element_of
 from passes.onnx_to_cnn import scalar
 from passes.onnx_to_cnn.context import Reader, float32_vector
-from passes.onnx_to_cnn.pairs import LAWS
+from passes.onnx_to_cnn.moves import moved
+from passes.onnx_to_cnn.pairs import LAWS, paired
 from passes.onnx_to_cnn.products import Composition, channel_vector, composed, is_bias, with_bias
 from passes.onnx_to_cnn.settle import settle
+from passes.onnx_to_cnn.tables import FULL
 from passes.onnx_to_cnn.values import (
     Affine,
     Array,
@@ -25,6 +30,7 @@ from passes.onnx_to_cnn.values import (
     Known,
     KnownCodes,
     Meaning,
+    Quant,
     Raw,
     Real,
     Scalar,
@@ -183,11 +189,28 @@ def _two_tensors(r: Reader, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
             values = scalar.rounded(scalar.BINARY[kind], first.values, second.values)
             trail = tuple(dict.fromkeys((*first.trail, *second.trail, node)))
             return Scalar(first.shape, trail, first.codes, values, None, kind)
+    if kind in CHOICES:
+        return _chosen(r, node, a, b)
     lhs, rhs = r.codes(a, node), r.codes(b, node)
     if kind not in LAWS:
-        raise Unsupported(f"{kind} of two computed tensors is not supported; {', '.join(LAWS)} are.")
+        raise Unsupported(f"{kind} of two computed tensors is not supported; {', '.join((*LAWS, *CHOICES))} are.")
     shape = tuple(np.broadcast_shapes(lhs.shape, rhs.shape))
     return Binary(shape, (node,), kind, lhs, rhs)
+
+
+CHOICES: dict[str, type[cnn.BinaryOp]] = {"Max": cnn.MaxOp, "Min": cnn.MinOp}
+"""Operators that choose between two values. Quantising keeps order, so they choose between codes of one scale."""
+
+
+def _chosen(r: Reader, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
+    kind = CHOICES[node.op_type.data]
+    shape = tuple(np.broadcast_shapes(*(value.shape for value in (a, b) if isinstance(value, Real | Codes))))
+
+    def move(codes: Sequence[Codes], quant: Quant) -> Codes:
+        first, second = codes if codes[0].shape == shape else reversed(codes)
+        return paired(r, kind, (first, second), shape, quant, FULL, (node,))
+
+    return moved(r, node, [a, b], move, shape)
 
 
 def _with_constant(r: Reader, node: NodeOp, value: Meaning, constant: Known | KnownCodes, swapped: bool) -> Meaning:

@@ -141,6 +141,8 @@ OPERATIONS = (
         channels="all",
     ),
     Operation("shuffle", "Channels as [size, C/size] transposed.", size="divisor", channels="all"),
+    Operation("max", "The greater of two codes.", ("lo", "hi"), second="box or pixel"),
+    Operation("min", "The lesser of two codes.", ("lo", "hi"), second="box or pixel"),
 )
 """Every operation by its number."""
 

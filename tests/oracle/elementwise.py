@@ -22,6 +22,7 @@ from .values import (
     Value,
     as_float,
     clipped,
+    finish,
     refused,
 )
 
@@ -142,6 +143,9 @@ class Elementwise(Products):
             return self.more_affine(op_type, left, right.array, in_float)
         if op_type in ("Add", "Mul") and isinstance(right, Affine) and isinstance(left, Known) and left.constant:
             return self.more_affine(op_type, right, left.array, in_float)
+        if op_type in ("Max", "Min") and not isinstance(left, Known) and not isinstance(right, Known):
+            pick = np.maximum if op_type == "Max" else np.minimum
+            return Pending(lambda *output: pick(finish(left, *output), finish(right, *output)), in_float)
         return refused(str(self.unsupported("its operands are not both int8 behind DequantizeLinear")), in_float)
 
     def two_tensor_law(self, op_type: str, left: Value, right: Value, in_float: Callable[[], Array]) -> Pending | None:

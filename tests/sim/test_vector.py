@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sim.engine import HANDLERS
 from sim.machine import encoding, isa
+from sim.machine.operations import operation
 from sim.vector_unit import OPERATIONS
 from tests.sim.support import engine
 from tests.sim.test_conv import address, clamp, rne
@@ -51,6 +52,8 @@ def naive(sram: Any, f: Fields, a: Pixel, b: Pixel, y: int, x: int, c: int) -> i
         return clamp(saturated(float(f32(f32(ra * f32(a(y, x, c))) + right))), lo, hi)
     if op == "mul":
         return clamp(rne(f32((a(y, x, c) - f["za"]) * (b(y, x, c) - f["zb"])) * ra) + zero, lo, hi)
+    if op in ("max", "min"):
+        return clamp((max if op == "max" else min)(a(y, x, c), b(y, x, c)), lo, hi)
     if op in ("max_pool", "average_pool"):
         return naive_pool(f, a, y, x, c)
     if op == "global_average_pool":
@@ -135,7 +138,7 @@ def vectors(draw: st.DrawFn, op: str) -> Fields:
         f["channels"] = f["size"] * number(1, 4)
     if op == "lrn":
         f |= {"size": number(1, 5), "alpha": ratio(), "beta": 0.75, "bias": 1.0}
-    f["b_broadcast"] = number(0, 1) if op == "mul" else 0
+    f["b_broadcast"] = number(0, 1) if operation(op).pixel else 0
     for name, base, height, width in (
         ("a", A, rows, columns),
         ("b", B, f["oy"], f["ox"]),
@@ -218,6 +221,8 @@ def test_examples_of_the_arithmetic_page() -> None:
         "lrn", [10, 20, -30], size=3, alpha=single(0.1), beta=0.75, bias=1.0, ra=single(0.1), rb=single(0.05)
     ) == [18, 30, -46]
     assert one_row("copy", [-128, 0, 127], ra=1.0, za=3, zero_point=3, lo=0, hi=0) == [-128, 0, 127]
+    assert one_row("max", [10, -128, 5], [7, 127, 3], lo=-100, hi=100) == [10, 100, 5]
+    assert one_row("min", [10, -128, 5], [7, 127, 3], lo=-100, hi=100) == [7, -100, 3]
     assert one_row("shuffle", [0, 1, 2, 3, 4, 5], size=2) == [0, 3, 1, 4, 2, 5]
 
 

@@ -19,6 +19,10 @@
 %d = cnn.sub %x, %a : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
 // CHECK: cnn.mul %x, %g :
 %p = cnn.mul %x, %g : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x1x1x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
+// CHECK: cnn.max %x, %a clamp <-5, 127> :
+%most = cnn.max %x, %a clamp <-5, 127> : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
+// CHECK: cnn.min %x, %a :
+%least = cnn.min %x, %a : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
 // CHECK: cnn.concat %x, %a layer "join"
 %j = cnn.concat %x, %a layer "join" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x8, scale 0.5, zero 3>
 // CHECK: cnn.slice %x offsets [0, 1, 0, 2] steps [1, 2, 1, 1]

@@ -89,3 +89,8 @@
 // CHECK: factors [2] do not make !cnn.tensor<1x8x8x4, scale 0.5, zero 3> of !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
 %x = "test.op"() : () -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
 %y = cnn.resize %x factors [2] : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
+
+// -----
+// CHECK: max moves codes: its result !cnn.tensor<1x4x4x4, scale 0.5, zero 0> has another scale or zero point than its operand
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
+%y = cnn.max %x, %x : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>, !cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x4, scale 0.5, zero 0>

@@ -175,6 +175,12 @@ def _squeeze_excite(g: Graph) -> None:
     g.output(g.node("Mul", gate, x))
 
 
+def _max_behind_convs(g: Graph) -> None:
+    x = g.input(1, 8, 6, 5)
+    parts = [_conv(g, x, 4, 8, (1, 1)), g.node("Relu", g.requantised(_conv(g, x, 4, 8, (1, 1))))]
+    g.output(_conv(g, g.requantised(g.node("Clip", g.node("Max", *parts), g.constant(np.float32(-1)))), 3, 4, (3, 3)))
+
+
 def _shuffle(g: Graph, computed: bool = False) -> None:
     x = g.input(1, 12, 6, 5)
     if computed:
@@ -304,6 +310,16 @@ CASES: dict[str, Callable[[Graph], None]] = {
     "sub": lambda g: g.output(g.node("Sub", g.input(1, 8, 6, 5), g.input(1, 8, 6, 5))),
     "mul": lambda g: g.output(g.node("Mul", g.input(1, 8, 6, 5), g.input(1, 8, 6, 5))),
     "mul_pixel": lambda g: g.output(g.node("Mul", g.input(1, 8, 1, 1), g.input(1, 8, 6, 5))),
+    "max": lambda g: g.output(g.node("Max", g.input(1, 8, 6, 5), g.input(1, 8, 6, 5))),
+    "max_pixel": lambda g: g.output(g.node("Max", g.input(1, 8, 1, 1), g.input(1, 8, 6, 5))),
+    "min_of_three": lambda g: g.output(g.node("Min", *(g.input(1, 8, 6, 5) for _ in range(3)))),
+    "max_same_scale": lambda g: g.output(
+        g.node("Relu", g.node("Max", g.input(1, 8, 6, 5, scale=0.1, zero=3), g.input(1, 8, 6, 5, scale=0.1, zero=3))),
+        0.1, 3),
+    "max_behind_convs": _max_behind_convs,
+    "min_and_constant": lambda g: _chain(
+        g, lambda x: g.requantised(_conv(g, x, 6, 8, (1, 1))),
+        lambda x: g.node("Min", g.constant(np.float32(0.5)), x, g.requantised(g.node("Sigmoid", x)))),
     "squeeze_excite": _squeeze_excite,
     "max_pool": lambda g: _chain(
         g, lambda x: g.node("MaxPool", x, kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1])),

@@ -184,7 +184,8 @@ class Net:
         return self.add(cnn.GlobalAveragePoolOp, [x], (1, 1, kind(x).dims[3]), self.quant(), clamp=self.clamp())
 
     def binary(self, op: type[cnn.CnnOp], a: Value, b: Value) -> Value:
-        return self.add(op, [a, b], kind(a).dims[1:], self.quant(), clamp=self.clamp())
+        quant = self.like(a) if issubclass(op, cnn.CodesOp) else self.quant()
+        return self.add(op, [a, b], kind(a).dims[1:], quant, clamp=self.clamp())
 
     def table(self, x: Value, quant: tuple[float, int] | None = None) -> Value:
         return self.add(cnn.TableOp, [x], kind(x).dims[1:], quant or self.quant(), table=self.bytes(256))
