@@ -40,7 +40,6 @@ MANY_PARAMETERS = """
     dialects/meaning/kernels.py:lrn
     dialects/meaning/kernels.py:mul
     dialects/meaning/steps.py:sums
-    dialects/meaning/steps.py:vector
     dialects/recon.py:LayerOp.__init__
     dialects/tile_compute.py:ConvOp.__init__
     dialects/tile_compute.py:FillOp.__init__
