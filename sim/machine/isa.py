@@ -9,8 +9,10 @@ and unpadded. A wait "Q n" means: not before n instructions of queue Q have comp
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sim.machine import operations
 
@@ -242,6 +244,15 @@ INSTRUCTIONS = (
 
 BY_NAME = {row.name: row for row in INSTRUCTIONS}
 BY_OPCODE = {row.opcode: row for row in INSTRUCTIONS}
+
+
+@functools.cache
+def digest() -> str:
+    """SHA-256 of all that decides what the bytes of a program mean: queues, opcodes, fields in order with their types
+    and ranges, operations with their facts; not their documentation."""
+    rows = [replace(row, doc="", fields=tuple(replace(f, doc="") for f in row.fields)) for row in INSTRUCTIONS]
+    facts = [replace(row, doc="") for row in operations.OPERATIONS]
+    return hashlib.sha256(repr((QUEUES, rows, facts)).encode()).hexdigest()
 
 
 def checks(row: Instruction) -> list[tuple[str, int, int]]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +24,13 @@ import safetensors.numpy
 from sim.machine.description import Machine, from_mapping
 from sim.machine.errors import ProgramError
 from sim.machine.files import read_whole, write_whole
+from sim.machine.isa import digest
 
-FORMAT = 2
+FORMAT = 3
 """Version of the program file; a reader refuses any other."""
+
+UNSEALED = "0" * 64
+"""What stands in the place of the checksum while it is computed."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +184,9 @@ class Program:
                     }
                 )
         head = {
+            "checksum": UNSEALED,
             "format": FORMAT,
+            "instructions": digest(),
             "producer": self.producer,
             "model": self.model,
             "machine": self.machine.to_json(),
@@ -196,7 +203,8 @@ class Program:
             "image": dict(self.image),
             "sha256": {name: _digest(tensor) for name, tensor in sorted(tensors.items())},
         }
-        return safetensors.numpy.save(tensors, {"recon": json.dumps(head, sort_keys=True)})
+        data = safetensors.numpy.save(tensors, {"recon": json.dumps(head, sort_keys=True)})
+        return data.replace(UNSEALED.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
 
     def save(self, path: str | Path) -> None:
         """Write the file whole or not at all; ProgramError when it cannot be written."""
@@ -229,53 +237,57 @@ def from_bytes(data: bytes, where: str = "program") -> Program:
             f"{where}: this program has format {head.get('format')} and this version reads format {FORMAT}; "
             "compile the model again."
         )
-    try:
-        if set(head["sha256"]) != set(tensors):
-            raise ProgramError(f"{where}: parts of the program are missing or foreign; compile the model again.")
-        for name, tensor in tensors.items():
-            if head["sha256"][name] != _digest(tensor):
-                raise ProgramError(f"{where}: the part '{name}' is damaged (its checksum differs); compile again.")
-        machine = from_mapping(head["machine"], where)
-        segments: list[Segment] = []
-        for index, entry in enumerate(head["segments"]):
-            if entry["kind"] == "machine":
-                segments.append(
-                    MachineSegment(
-                        entry["name"],
-                        tensors[f"code.{index}"].tobytes(),
-                        tensors[f"layers.{index}"],
-                        _regions(entry["inputs"]),
-                        _regions(entry["outputs"]),
-                    )
-                )
-            else:
-                segments.append(
-                    HostSegment(
-                        entry["name"],
-                        tensors[f"host.{index}"].tobytes(),
-                        tuple(entry["operators"]),
-                        tuple(entry["inputs"]),
-                        tuple(entry["outputs"]),
-                    )
-                )
-        return Program(
-            model=head["model"],
-            machine=machine,
-            inputs=_ports(head["inputs"]),
-            outputs=_ports(head["outputs"]),
-            segments=tuple(segments),
-            layers=tuple(_layer(entry) for entry in head["layers"]),
-            constants=tensors["constants"],
-            dram_bytes=head["dram_bytes"],
-            bounds=Bounds(**head["bounds"]),
-            sram=SramUse(**head["sram"]),
-            predicted_cycles=head["predicted_cycles"],
-            producer=head["producer"],
-            notes=tuple(head["notes"]),
-            image=head["image"],
+    _check(data, head, tensors, where)
+    if head.get("instructions") != digest():
+        raise ProgramError(
+            f"{where}: this program was made for other instructions than this version's (its table of instructions "
+            "and operations differs); compile the model again."
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    try:
+        machine = from_mapping(head["machine"], where)
+        segments = tuple(_segment(index, entry, tensors) for index, entry in enumerate(head["segments"]))
+        layers = _each(_layer, head["layers"])
+        for segment in segments:
+            if isinstance(segment, MachineSegment) and int(segment.layer_of.max(initial=0)) >= max(len(layers), 1):
+                raise ValueError("an instruction belongs to no layer")
+        return Program(
+            model=_text(head["model"]),
+            machine=machine,
+            inputs=_each(_port, head["inputs"]),
+            outputs=_each(_port, head["outputs"]),
+            segments=segments,
+            layers=layers,
+            constants=tensors["constants"],
+            dram_bytes=_whole(head["dram_bytes"]),
+            bounds=Bounds(**{name: _whole(value) for name, value in head["bounds"].items()}),
+            sram=SramUse(**{name: _whole(value) for name, value in head["sram"].items()}),
+            predicted_cycles=_whole(head["predicted_cycles"]),
+            producer=_text(head["producer"]),
+            notes=_each(_text, head["notes"]),
+            image=dict(head["image"]),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise ProgramError(f"{where}: the program's table of contents is damaged ({error!r}); compile again.") from None
+
+
+def _check(data: bytes, head: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]], where: str) -> None:
+    """ProgramError when any byte of the file is not the one that was written."""
+    seal = head.get("checksum")
+    if isinstance(seal, str) and re.fullmatch("[0-9a-f]{64}", seal) and (at := data.find(seal.encode())) >= 0:
+        whole = hashlib.sha256(memoryview(data)[:at])
+        whole.update(UNSEALED.encode())
+        whole.update(memoryview(data)[at + len(UNSEALED) :])
+        if whole.hexdigest() == seal:
+            return
+    parts = head.get("sha256")
+    known: dict[str, Any] = parts if isinstance(parts, dict) else {}
+    for name, tensor in tensors.items():
+        if name in known and known[name] != _digest(tensor):
+            raise ProgramError(f"{where}: the part '{name}' is damaged (its checksum differs); compile again.")
+    raise ProgramError(
+        f"{where}: the head of the program is damaged or was edited (its checksum differs); copy the file again or "
+        "compile again."
+    )
 
 
 def _open(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
@@ -300,14 +312,42 @@ def _open(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, npt.NDArra
         ) from None
 
 
-def _regions(entries: list[dict[str, Any]]) -> tuple[Region, ...]:
-    return tuple(Region(e["name"], int(e["address"]), tuple(int(n) for n in e["shape"])) for e in entries)
+def _whole(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no count")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def _each(read: Callable[[Any], Any], values: Any) -> tuple[Any, ...]:
+    if not isinstance(values, list):
+        raise ValueError(f"{values!r} is no list")
+    return tuple(read(value) for value in cast("list[Any]", values))
+
+
+def _region(entry: dict[str, Any]) -> Region:
+    return Region(_text(entry["name"]), _whole(entry["address"]), _each(_whole, entry["shape"]))
 
 
 def _layer(entry: dict[str, Any]) -> Layer:
-    fields: dict[str, Any] = {**entry, "onnx": tuple(entry["onnx"])}
-    return Layer(**fields)
+    name, op, shape, configuration = (_text(entry[key]) for key in ("name", "op", "shape", "configuration"))
+    macs, compulsory = _whole(entry["macs"]), _whole(entry["compulsory_bytes"])
+    return Layer(name, op, shape, macs, compulsory, configuration, _each(_text, entry["onnx"]))
 
 
-def _ports(entries: list[dict[str, Any]]) -> tuple[Port, ...]:
-    return tuple(Port(e["name"], e["dtype"], tuple(int(n) for n in e["shape"])) for e in entries)
+def _port(entry: dict[str, Any]) -> Port:
+    return Port(_text(entry["name"]), np.dtype(_text(entry["dtype"])).name, _each(_whole, entry["shape"]))
+
+
+def _segment(index: int, entry: dict[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> Segment:
+    name = _text(entry["name"])
+    if entry["kind"] == "machine":
+        code, layers = tensors[f"code.{index}"].tobytes(), tensors[f"layers.{index}"]
+        return MachineSegment(name, code, layers, _each(_region, entry["inputs"]), _each(_region, entry["outputs"]))
+    names = (_each(_text, entry[part]) for part in ("operators", "inputs", "outputs"))
+    return HostSegment(name, tensors[f"host.{index}"].tobytes(), *names)
