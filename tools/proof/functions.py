@@ -86,6 +86,12 @@ def greatest(run: Round, image: Labels, inside: npt.NDArray[np.bool_], window: W
     return np.where(real == 0, np.uint32(2**31 - 1 - 128), found)
 
 
+def chosen(run: Round, which: str, a: Labels, b: Labels, lo: int, hi: int) -> Labels:
+    """The greater (``max``) or lesser (``min``) of two codes, clamped; the operands commute."""
+    found = named(run, which, np.add(*np.broadcast_arrays(run.unordered(which, a), run.unordered(which, b))))
+    return found if (lo, hi) == (-128, 127) else run.apply(run.key("clamp", lo, hi), found)
+
+
 def named(run: Round, tag: str, words: Words) -> Labels:
     """The label of a function of a set, from the sum of its members' words."""
     low, high = (words & np.uint64(2**32 - 1)).astype(np.uint32), (words >> np.uint64(32)).astype(np.uint32)

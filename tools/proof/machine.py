@@ -318,8 +318,10 @@ def _copy(machine: Machine, f: Fields) -> Labels:
     return functions.looked_up(machine.run, machine.operand(f, "a", _shape(f)), table)
 
 
-def _add(machine: Machine, f: Fields) -> Labels:
+def _pair(machine: Machine, f: Fields) -> Labels:
     a, b = machine.operand(f, "a", _shape(f)), _b(machine, f)
+    if (kind := VECTOR_OPS[f["op"]]) != "add":
+        return functions.chosen(machine.run, kind, a, b, f["lo"], f["hi"])
     return functions.added(machine.run, a, b, (f["ra"], f["rb"], f["fix"]), f["lo"], f["hi"])
 
 
@@ -401,7 +403,7 @@ def _shuffle(machine: Machine, f: Fields) -> Labels:
 
 OPERATIONS: dict[str, Callable[[Machine, Fields], Labels]] = {
     "copy": _copy,
-    "add": _add,
+    "add": _pair,
     "mul": _mul,
     "max_pool": _max_pool,
     "average_pool": _average_pool,
@@ -411,6 +413,7 @@ OPERATIONS: dict[str, Callable[[Machine, Fields], Labels]] = {
     "resize": _resize,
     "lrn": _lrn,
     "shuffle": _shuffle,
+    **dict.fromkeys(("max", "min"), _pair),
 }
 
 

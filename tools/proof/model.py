@@ -197,6 +197,11 @@ def _product(op: cnn.MulOp, run: Round, x: Sequence[Labels]) -> Labels:
     return functions.multiplied(run, (x[0], za), (x[1], zb), laws.product_scale(sa, sb, sy), (zy, *_clamp(op)))
 
 
+@law(cnn.MaxOp, cnn.MinOp)
+def _chosen(op: cnn.MaxOp | cnn.MinOp, run: Round, x: Sequence[Labels]) -> Labels:
+    return functions.chosen(run, op.name.removeprefix("cnn."), x[0], x[1], *_clamp(op))
+
+
 @law(cnn.ConcatOp)
 def _concat(_op: cnn.ConcatOp, _run: Round, x: Sequence[Labels]) -> Labels:
     return np.concatenate(x, axis=3)
