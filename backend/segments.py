@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,11 @@ from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, TensorType
 from xdsl.ir import Attribute, SSAValue
 
 from dialects import accel, cnn
+from dialects.onnx import NodeOp
+from dialects.onnx_work import macs
 from dialects.recon import CallOp
 from sim.machine.errors import ReconError
-from sim.machine.program import HostSegment, Port, Region
+from sim.machine.program import HostNode, HostSegment, Port, Region
 
 _DTYPES = {
     "f32": "float32",
@@ -174,7 +176,13 @@ class _Main:
         exported = export_block(op.body.block, _distinct(inputs), outputs, opsets_of(self.module))
         operators = tuple(node.op_type for node in exported.proto.graph.node)
         name = op.layer.data if op.layer is not None else f"host{number}"
-        return HostSegment(name, exported.proto.SerializeToString(deterministic=True), operators, inputs, outputs)
+        nodes = tuple(
+            HostNode(node.node_name.data if node.node_name is not None else "", node.kind, node.host.data, macs(node))
+            for node in op.body.block.ops
+            if isinstance(node, NodeOp) and node.host is not None
+        )
+        model = exported.proto.SerializeToString(deterministic=True)
+        return HostSegment(name, model, operators, inputs, outputs, nodes, _crossing(op.inputs), _crossing(op.outputs))
 
 
 def _distinct(names: tuple[str, ...]) -> list[str]:
@@ -207,6 +215,11 @@ def _copies(copies: Mapping[str, str], values: Mapping[str, SSAValue]) -> HostSe
     return HostSegment(
         "copies", model.SerializeToString(deterministic=True), ("Identity",) * len(nodes), tuple(sources), tuple(copies)
     )
+
+
+def _crossing(values: Iterable[SSAValue]) -> int:
+    """Bytes of the machine's tensors among these."""
+    return sum(math.prod(value.type.dims) for value in values if isinstance(value.type, cnn.TensorType))
 
 
 def _shape(kind: Attribute) -> tuple[int, ...]:

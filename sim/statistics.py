@@ -1,7 +1,7 @@
 """What a run cost: the object behind ``--stats``, its schema and where each number comes from.
 
 The schema lives in the dataclasses below; ``schema_rows`` prints it for the manual, ``to_json`` gives plain data.
-Cycles of several machine segments follow one another; host segments take no cycles (they are counted in ``host_ops``).
+Cycles of several machine segments follow one another; host segments take no cycles (they are listed in ``host``).
 Layer cycles are shares of the critical chain as the clock attributes it: they add up to ``cycles`` exactly, and so
 do the layers' bytes to the totals.
 """
@@ -17,10 +17,10 @@ import numpy as np
 from sim.machine.clock import TERMS, attribute
 from sim.machine.description import Machine
 from sim.machine.isa import BY_NAME
-from sim.machine.program import Program
+from sim.machine.program import HostSegment, Program
 from sim.simulator import Run, SegmentRun
 
-VERSION = 2
+VERSION = 3
 """Version of the statistics' schema; it grows with every change a reader could notice."""
 
 HIDDEN = "hidden"
@@ -71,6 +71,20 @@ class LayerStatistics:
 
 
 @dataclass(frozen=True)
+class HostStatistics:
+    """A host segment: what it runs and why. Its time is in no cycle of the machine."""
+
+    name: str = field(metadata=doc("name of the segment"))
+    operators: tuple[str, ...] = field(metadata=doc("operators it runs, quantisers and changes of layout included"))
+    macs: int = field(metadata=doc("multiply-accumulates among them, which the machine does not do"))
+    bytes_in: int = field(metadata=doc("bytes it takes from the machine"))
+    bytes_out: int = field(metadata=doc("bytes it gives to the machine"))
+    nodes: tuple[tuple[str, str, str, int], ...] = field(
+        metadata=doc("the model's nodes in it: name, operator, why it is not on the machine, multiply-accumulates")
+    )
+
+
+@dataclass(frozen=True)
 class Statistics:
     """A run of a program, per inference."""
 
@@ -105,7 +119,9 @@ class Statistics:
     reconfigurations: int = field(metadata=doc("configure instructions executed"))
     host_ops: int = field(metadata=doc("operators that run on the host"))
     host_operators: tuple[str, ...] = field(metadata=doc("those operators, in order"))
+    host_macs: int = field(metadata=doc("multiply-accumulates that run on the host; in neither macs nor cycles"))
     energy: EnergyEstimate = dataclasses.field(metadata={"doc": "an estimate from the machine file's unit energies"})
+    host: tuple[HostStatistics, ...] = field(metadata=doc("one entry per host segment, in order"))
     layers: tuple[LayerStatistics, ...] = field(metadata=doc("one entry per row of the layer table"))
 
     def __repr__(self) -> str:
@@ -116,7 +132,7 @@ class Statistics:
         return dataclasses.asdict(self)
 
 
-_SECTIONS = {"energy": EnergyEstimate, "layers": LayerStatistics}
+_SECTIONS = {"energy": EnergyEstimate, "host": HostStatistics, "layers": LayerStatistics}
 
 
 def schema_rows() -> list[tuple[str, str, str]]:
@@ -129,7 +145,7 @@ def schema_rows() -> list[tuple[str, str, str]]:
             kind = str(entry.type).replace("None", "null")
             rows.append((prefix + entry.name, "table" if section else kind, entry.metadata["doc"]))
             if section is not None:
-                visit(section, f"{entry.name}[]." if entry.name == "layers" else f"{entry.name}.")
+                visit(section, f"{entry.name}." if entry.name == "energy" else f"{entry.name}[].")
 
     visit(Statistics, "")
     return rows
@@ -213,8 +229,26 @@ def collect(program: Program, run: Run) -> Statistics:
         reconfigurations=sum(len(segment.stream.indices(BY_NAME["configure"].opcode)) for segment in run.segments),
         host_ops=len(program.host_operators),
         host_operators=program.host_operators,
+        host_macs=sum(segment.macs for segment in host_of(program)),
         energy=_energy(machine, macs, sum(int((c.sram_read + c.sram_written).sum()) for c in costs), burst_bytes),
+        host=host_of(program),
         layers=tuple(_layer(program, tables, index) for index in range(len(program.layers))),
+    )
+
+
+def host_of(program: Program) -> tuple[HostStatistics, ...]:
+    """What runs on the host, segment by segment."""
+    return tuple(
+        HostStatistics(
+            name=segment.name,
+            operators=segment.operators,
+            macs=sum(node.macs for node in segment.nodes),
+            bytes_in=segment.bytes_in,
+            bytes_out=segment.bytes_out,
+            nodes=tuple((node.name, node.operator, node.reason, node.macs) for node in segment.nodes),
+        )
+        for segment in program.segments
+        if isinstance(segment, HostSegment)
     )
 
 

@@ -50,10 +50,12 @@ _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
 
 @dataclass(frozen=True)
 class Planning(Options):
-    """All that can be asked of the planner: its own options, configurations that are pinned, and a time budget."""
+    """All that can be asked of the passes for a plan: the planner's own options, configurations that are pinned, a time
+    budget, and that nothing of the model may run on the host."""
 
     pin: tuple[str, ...] = ()
     time_budget: float = 0.0
+    no_host: bool = False
 
     def for_passes(self) -> dict[str, Any]:
         """By the names of the passes' fields; ``limit`` is the SRAM limit of placement."""
@@ -67,6 +69,7 @@ def planning(
     pin: Iterable[str] = (),
     time_budget: float | None = None,
     without: Iterable[str] = (),
+    no_host: bool = False,
 ) -> Planning:
     """The options as the command line gives them; ReconError says what is wrong with one."""
     if objective is not None and objective not in OBJECTIVES:
@@ -84,6 +87,7 @@ def planning(
         sram_limit=0 if sram_limit is None else sram_bytes(sram_limit),
         pin=tuple(pin),
         time_budget=time_budget or 0.0,
+        no_host=no_host,
         **freedoms,
     )
 

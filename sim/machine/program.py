@@ -26,7 +26,7 @@ from sim.machine.errors import ProgramError
 from sim.machine.files import read_whole, write_whole
 from sim.machine.isa import digest
 
-FORMAT = 3
+FORMAT = 4
 """Version of the program file; a reader refuses any other."""
 
 UNSEALED = "0" * 64
@@ -83,15 +83,32 @@ class MachineSegment:
     outputs: tuple[Region, ...]
 
 
+@dataclass(frozen=True)
+class HostNode:
+    """A node of the model that the host runs: its name, its operator, why, and its multiply-accumulates."""
+
+    name: str
+    operator: str
+    reason: str
+    macs: int
+
+
 @dataclass(frozen=True, eq=False)
 class HostSegment:
-    """Operators the host runs: a serialised ONNX model over named tensors."""
+    """Operators the host runs: a serialised ONNX model over named tensors.
+
+    ``nodes`` are those of the model that are here for a reason of their own; quantisers and changes of layout are
+    operators only. ``bytes_in`` and ``bytes_out`` cross from and to the machine.
+    """
 
     name: str
     model: bytes
     operators: tuple[str, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    nodes: tuple[HostNode, ...] = ()
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 Segment = MachineSegment | HostSegment
@@ -181,6 +198,9 @@ class Program:
                         "operators": segment.operators,
                         "inputs": segment.inputs,
                         "outputs": segment.outputs,
+                        "nodes": [dataclasses.asdict(node) for node in segment.nodes],
+                        "bytes_in": segment.bytes_in,
+                        "bytes_out": segment.bytes_out,
                     }
                 )
         head = {
@@ -344,10 +364,24 @@ def _port(entry: dict[str, Any]) -> Port:
     return Port(_text(entry["name"]), np.dtype(_text(entry["dtype"])).name, _each(_whole, entry["shape"]))
 
 
+def _host_node(entry: dict[str, Any]) -> HostNode:
+    name, operator, reason = (_text(entry[part]) for part in ("name", "operator", "reason"))
+    return HostNode(name, operator, reason, _whole(entry["macs"]))
+
+
 def _segment(index: int, entry: dict[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> Segment:
     name = _text(entry["name"])
     if entry["kind"] == "machine":
         code, layers = tensors[f"code.{index}"].tobytes(), tensors[f"layers.{index}"]
         return MachineSegment(name, code, layers, _each(_region, entry["inputs"]), _each(_region, entry["outputs"]))
-    names = (_each(_text, entry[part]) for part in ("operators", "inputs", "outputs"))
-    return HostSegment(name, tensors[f"host.{index}"].tobytes(), *names)
+    operators, inputs, outputs = (_each(_text, entry[part]) for part in ("operators", "inputs", "outputs"))
+    return HostSegment(
+        name,
+        tensors[f"host.{index}"].tobytes(),
+        operators,
+        inputs,
+        outputs,
+        _each(_host_node, entry["nodes"]),
+        _whole(entry["bytes_in"]),
+        _whole(entry["bytes_out"]),
+    )

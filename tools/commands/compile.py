@@ -40,6 +40,9 @@ def compile_command(
     pin: Pin = None,
     time_budget: TimeBudget = None,
     without: Without = None,
+    no_host: Annotated[
+        bool, typer.Option("--no-host", help="Refuse what would run on the host, with the whole list.")
+    ] = False,
     scale: Annotated[
         str | None,
         typer.Option(metavar="NUMBER[,…]", help="Record how pictures become inputs: (pixel - mean) * scale."),
@@ -69,18 +72,22 @@ def compile_command(
     recon compile model.onnx -o mine.rbin --pin "conv2d_1=direct g1 k64 r16 p4"
     recon compile model.onnx -o quick.rbin -O1          or --time-budget 5
     recon compile model.onnx -o model.rbin --validate
+    recon compile model.onnx -o model.rbin --no-host
 
     A model must be int8: QDQ or QOperator form, as onnxruntime.quantization and TensorFlow Lite converters write it.
+    What the machine lacks runs on the host, in ONNX Runtime; what that is, and why, is printed.
     """
+    from sim.statistics import host_of
     from tools.driver import compile_model
     from tools.files.overwrite import PROGRAM, check_writable
     from tools.files.pictures import Picture
     from tools.options import input_shapes, planning
+    from tools.reports.host_report import segments_text
 
     talk = Talk(quiet, verbose)
     check_writable("-o", output, PROGRAM, [model, machine], force)
     shapes = input_shapes(input_shape or [])
-    options = planning(level, objective, sram_limit, pin or (), time_budget, without or ())
+    options = planning(level, objective, sram_limit, pin or (), time_budget, without or (), no_host)
     image = Picture.parse(scale, mean).to_json()
     with talk.progress("compiling") as progress:
 
@@ -97,6 +104,8 @@ def compile_command(
         program.save(output)
     for note in program.notes:
         talk.note(note)
+    if hosted := segments_text(host_of(program)):
+        talk.say(hosted)
     bound = program.bounds.bound
     macs = sum(layer.macs for layer in program.layers)
     ratio = f", {program.predicted_cycles / bound:.2f} × bound" if bound else ""

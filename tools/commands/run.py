@@ -141,6 +141,7 @@ def _read(program: Program, options: Sequence[str], picture: Picture, talk: Talk
 
 def _cost(talk: Talk, program: Program, statistics: Statistics, stats: Path | None) -> None:
     from sim.machine.files import write_whole
+    from tools.reports.host_report import segments_text
     from tools.reports.report import LEGEND, WIDTH, layers, totals
 
     if stats is not None:
@@ -150,6 +151,9 @@ def _cost(talk: Talk, program: Program, statistics: Statistics, stats: Path | No
         talk.note(note)
     talk.say()
     talk.say(totals(statistics, program.machine))
+    if hosted := segments_text(statistics.host):
+        talk.say()
+        talk.say(hosted)
     talk.say()
     talk.say(layers(statistics, max(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns)))
     talk.say(LEGEND)

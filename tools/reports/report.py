@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sim.machine.description import Machine
 from sim.statistics import LayerStatistics, Statistics
+from tools.reports.host_report import summary
 from tools.terminal.console import count, shorten, table
 
 WIDTH = 100
@@ -31,7 +32,7 @@ def totals(statistics: Statistics, machine: Machine) -> str:
         ("SRAM", _sram(s, machine)),
         ("reconfigured", f"{s.reconfigurations} times  {s.configuration_bytes:,} bytes of images"),
         ("program", f"{s.instructions:,} instructions  {s.program_bytes:,} bytes, loaded once"),
-        ("host", f"{s.host_ops} operators{': ' if s.host_ops else ''}{', '.join(s.host_operators)}"),
+        ("host", summary(s.host)),
         ("energy", f"{s.energy.total_joules * 1e6:,.1f} µJ, an estimate from unit energies"),
     ]
     return "\n".join(shorten(f"{name:<13} {text}", WIDTH) for name, text in rows)
