@@ -8,6 +8,8 @@ channel. What varies within a channel is a tensor of the result's shape.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from dialects import cnn
@@ -71,7 +73,11 @@ def _pixel_spec(r: Reader, lhs: Codes, shape: tuple[int, ...]) -> Spec | None:
     if len(varying) > 1 or shape[0] != lhs.shape[0] or any(shape[axis] != lhs.shape[axis] for axis in varying):
         raise Unsupported(f"It combines {list(lhs.shape)} with {list(shape)}; the machine combines tensors of one "
                           "shape, or one with one pixel of all channels.")  # fmt: skip
-    channel = varying[0] if varying else min(1, rank - 1)
+    alone = [axis for axis in range(1, rank) if lhs.shape[axis] == 1]
+    if not varying and not alone and math.prod(lhs.shape[1:]) > 1:
+        raise Unsupported(f"It repeats one computed number over {list(lhs.shape)}; the machine repeats a pixel of all "
+                          "channels only.")  # fmt: skip
+    channel = (varying or alone or [min(1, rank - 1)])[0]
     have = r.spec_of(lhs.view) if lhs.storage.source is None else None
     if have is not None and have[3] == (channel,) and have[0] in ((0,), ()):
         return have
