@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n auto
 LENGTH ?= normal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test verify bench lint format types floors filecheck pytest wheel docs clean
+.PHONY: help run test verify bench browser lint format types floors filecheck pytest wheel docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -50,6 +50,9 @@ pytest: $(STAMP) ## the Python tests; PYTEST_ARGS='-k name' selects
 
 wheel: $(STAMP) ## build the wheel, install it into an environment of its own and use it there
 	@$(BIN)/python -m tests.wheel
+
+browser: $(STAMP) ## the reports' pages in headless Chromium; needs chromium and chromedriver of the system
+	@$(BIN)/python -m pytest tests/browser -rs
 
 docs: $(STAMP) ## write the generated pages of docs/ again
 	@$(BIN)/python -m tools.docs

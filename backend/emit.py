@@ -16,7 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from backend.bounds import bounds
 from backend.segments import Segments, attribute_text, attribute_texts, find_segments, image_of
-from backend.sram import sram_use
+from backend.sram import buffer_table, sram_use
 from dialects import accel, cnn
 from dialects.recon import LayerOp
 from sim.machine import clock, configuration_image
@@ -62,7 +62,14 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
         code = _code(segment.program)
         cycles += clock.run(machine, decode(code)).cycles
         segments.append(
-            MachineSegment(segment.name, code, table.layer_of(segment.program), segment.inputs, segment.outputs)
+            MachineSegment(
+                segment.name,
+                code,
+                table.layer_of(segment.program),
+                segment.inputs,
+                segment.outputs,
+                buffer_table(segment.program),
+            )
         )
     _check_code(segments, machine)
     return Program(

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+import numpy.typing as npt
+
 from dialects import accel
 from sim.machine.program import SramUse
+
+
+def buffer_table(program: accel.ProgramOp) -> npt.NDArray[np.int64]:
+    """int64[b, 4]: address, bytes, first and last instruction of every buffer of a placed program, in its order."""
+    rows = [(buffer.at, buffer.nbytes, first, last) for buffer, (first, last) in program.lifetimes().items()]
+    return np.array(sorted(rows, key=lambda row: (row[2], row[0])), np.int64).reshape(-1, 4)
 
 
 def sram_use(programs: Iterable[accel.ProgramOp], capacity: int) -> SramUse:

@@ -20,11 +20,13 @@ from tools.commands.compile import compile_command
 from tools.commands.disassemble import disassemble_command
 from tools.commands.machines import machines_command
 from tools.commands.prove import prove_command
+from tools.commands.report import report_command
 from tools.commands.run import run_command
 
 COMMANDS = (
     compile_command,
     run_command,
+    report_command,
     compare_command,
     disassemble_command,
     assemble_command,

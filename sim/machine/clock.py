@@ -45,7 +45,8 @@ class Costs:
 
     ``busy`` cycles of its engine or of the channel; ``term`` (an index of TERMS) what binds them; ``channel`` whether
     it takes the DRAM channel; ``dram_bytes`` moved there, ``bursts`` touched; ``sram_read`` and ``sram_written`` bytes
-    of its streams as the laws count them.
+    of its streams as the laws count them; of a ``conv`` also ``compute``, the cycles its multiplications keep the
+    array, and ``winograd``, whether they are those of that algorithm.
     """
 
     busy: Ints
@@ -55,6 +56,8 @@ class Costs:
     bursts: Ints
     sram_read: Ints
     sram_written: Ints
+    compute: Ints
+    winograd: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +100,9 @@ def costs(machine: Machine, order: Order) -> Costs:
     """The cost of every instruction, by the laws, computed in bulk; Fault when a conv's half was never filled."""
     stream = order.stream
     n = len(stream)
-    busy, term, dram_bytes, bursts, sram_read, sram_written = np.zeros((6, n), np.int64)
-    result = Costs(busy, term, np.zeros(n, np.bool_), dram_bytes, bursts, sram_read, sram_written)
+    busy, term, dram_bytes, bursts, sram_read, sram_written, compute = np.zeros((7, n), np.int64)
+    channel, winograd = np.zeros((2, n), np.bool_)
+    result = Costs(busy, term, channel, dram_bytes, bursts, sram_read, sram_written, compute, winograd)
     _copy_costs(machine, stream, result)
     _fill_costs(machine, stream, result)
     _conv_costs(machine, order, result)
@@ -164,6 +168,8 @@ def _conv_costs(machine: Machine, order: Order, result: Costs) -> None:
     residual = stream.tables[BY_NAME["conv"].opcode]["residual"] > 0
     result.sram_read[where] = cost.input_bytes + np.where(residual, cost.output_bytes, 0)
     result.sram_written[where] = cost.output_bytes
+    result.compute[where] = cost.compute
+    result.winograd[where] = layout[0] == 1
 
 
 def _layouts(order: Order, where: Ints) -> list[Ints]:

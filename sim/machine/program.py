@@ -74,13 +74,18 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class MachineSegment:
-    """A straight-line program of the machine: code, layer index per instruction, tensors it takes and gives."""
+    """A straight-line program of the machine: code, layer index per instruction, tensors it takes and gives.
+
+    ``buffers`` int64[b, 4] says what lies where in SRAM, for people and reports alone: address, bytes, first and last
+    instruction that touches each of b buffers. It is empty where nobody knows.
+    """
 
     name: str
     code: bytes
     layer_of: npt.NDArray[np.uint32]
     inputs: tuple[Region, ...]
     outputs: tuple[Region, ...]
+    buffers: npt.NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.zeros((0, 4), np.int64))
 
 
 @dataclass(frozen=True)
@@ -181,6 +186,8 @@ class Program:
             if isinstance(segment, MachineSegment):
                 tensors[f"code.{index}"] = np.frombuffer(segment.code, np.uint8)
                 tensors[f"layers.{index}"] = segment.layer_of.astype(np.uint32)
+                if len(segment.buffers):
+                    tensors[f"buffers.{index}"] = segment.buffers
                 segments.append(
                     {
                         "kind": "machine",
@@ -354,6 +361,14 @@ def _region(entry: dict[str, Any]) -> Region:
     return Region(_text(entry["name"]), _whole(entry["address"]), _each(_whole, entry["shape"]))
 
 
+def _buffers(table: npt.NDArray[Any] | None) -> npt.NDArray[np.int64]:
+    if table is None:
+        return np.zeros((0, 4), np.int64)
+    if table.dtype != np.int64 or table.ndim != 2 or table.shape[1] != 4 or (table < 0).any():
+        raise ValueError("the table of buffers is not int64[n, 4]")
+    return table
+
+
 def _layer(entry: dict[str, Any]) -> Layer:
     name, op, shape, configuration = (_text(entry[key]) for key in ("name", "op", "shape", "configuration"))
     macs, compulsory = _whole(entry["macs"]), _whole(entry["compulsory_bytes"])
@@ -373,14 +388,15 @@ def _segment(index: int, entry: dict[str, Any], tensors: Mapping[str, npt.NDArra
     name = _text(entry["name"])
     if entry["kind"] == "machine":
         code, layers = tensors[f"code.{index}"].tobytes(), tensors[f"layers.{index}"]
-        return MachineSegment(name, code, layers, _each(_region, entry["inputs"]), _each(_region, entry["outputs"]))
-    operators, inputs, outputs = (_each(_text, entry[part]) for part in ("operators", "inputs", "outputs"))
+        inputs, outputs = (_each(_region, entry[part]) for part in ("inputs", "outputs"))
+        return MachineSegment(name, code, layers, inputs, outputs, _buffers(tensors.get(f"buffers.{index}")))
+    operators, takes, gives = (_each(_text, entry[part]) for part in ("operators", "inputs", "outputs"))
     return HostSegment(
         name,
         tensors[f"host.{index}"].tobytes(),
         operators,
-        inputs,
-        outputs,
+        takes,
+        gives,
         _each(_host_node, entry["nodes"]),
         _whole(entry["bytes_in"]),
         _whole(entry["bytes_out"]),

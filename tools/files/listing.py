@@ -84,11 +84,7 @@ def assemble_program(text: str, base: Program) -> Program:
     if missing:
         raise EncodingError(f"The text lacks the machine segment{'s' * (len(missing) > 1)} {', '.join(missing)}.")
     made = tuple(
-        dataclasses.replace(
-            segment,
-            code=encode(assemble("\n".join(code[segment.name]))),
-            layer_of=np.array(layers[segment.name], np.uint32),
-        )
+        _assembled(segment, code[segment.name], layers[segment.name])
         if isinstance(segment, MachineSegment)
         else segment
         for segment in base.segments
@@ -97,6 +93,13 @@ def assemble_program(text: str, base: Program) -> Program:
     if program.to_bytes() == base.to_bytes() or BY_HAND in base.notes:
         return program
     return dataclasses.replace(program, notes=(*base.notes, BY_HAND))
+
+
+def _assembled(segment: MachineSegment, lines: list[str], layers: list[int]) -> MachineSegment:
+    """The segment with this code; what its buffers were is known only while the code is the same."""
+    code = encode(assemble("\n".join(lines)))
+    buffers = segment.buffers if code == segment.code else segment.buffers[:0]
+    return dataclasses.replace(segment, code=code, layer_of=np.array(layers, np.uint32), buffers=buffers)
 
 
 def _segment_name(

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xdsl.dialects.builtin import ModuleOp
+
 from backend.emit import emit
 from passes.common.levels import LEVELS, level_of
 from sim.machine.description import load
@@ -48,11 +50,17 @@ class Study:
 
     def program(self, machine: str, options: Planning | None = None) -> Program:
         """The model's program for a machine; ReconError when no such plan exists."""
+        return self.planned(machine, options)[0]
+
+    def planned(self, machine: str, options: Planning | None = None) -> tuple[Program, ModuleOp]:
+        """The model's program for a machine and its plan at the ``tile`` level; ReconError when there is none."""
         options = options or Planning()
         options.machine(load(machine))
         module = self.module.clone()
+        lower(module, "tile", self.context, machine=machine, options=options)
+        plan = module.clone()
         lower(module, "accel", self.context, machine=machine, options=options)
-        return emit(module, machine)
+        return emit(module, machine), plan
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,85 @@
+"""recon report: a program's run as a page of pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.terminal.console import AssumeInt8, Debug, InputShape, Level, Objective, Quiet, SramLimit, Talk, Verbose
+
+
+def report_command(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL.rbin|MODEL.onnx", help="A program of 'recon compile', or a model.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="REPORT.html", help="The page to write.")],
+    machine: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="The machine to plan a model for.  [default: edge4k]")
+    ] = None,
+    input_shape: InputShape = None,
+    assume_int8: AssumeInt8 = False,
+    level: Level = None,
+    objective: Objective = None,
+    sram_limit: SramLimit = None,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write what the pictures are drawn from as JSON.")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    debug: Debug = False,
+) -> None:
+    """Show where every cycle and every byte of a program goes.
+
+    \b
+    recon report model.rbin -o report.html
+    recon report model.onnx -o report.html --machine edge1k
+    recon report float_model.onnx -o report.html --assume-int8 --json records.json
+
+    Writes one HTML page that needs no network: totals, roofline, timeline, SRAM map, DRAM traffic, utilisation, energy,
+    the network and a table of its layers; a click on a layer shows it in every picture. Made from a model, it shows
+    each layer's plan as well.
+    """
+    from sim.machine.errors import ProgramError, ReconError
+    from sim.machine.program import load, write_whole
+    from tools.options import input_shapes, planning
+    from tools.reports.page import page
+    from tools.reports.profile.records import profile, to_json
+
+    talk = Talk(quiet, verbose)
+    for path in (output, as_json):
+        if path is not None and not path.parent.is_dir():
+            raise ProgramError(f"{path}: cannot be written: there is no folder {path.parent}.")
+    options = planning(level, objective, sram_limit)
+    planned = machine is not None or assume_int8 or bool(input_shape) or options != planning()
+    with talk.progress("reporting") as progress:
+
+        def step(text: str) -> None:
+            talk.detail(text)
+            progress.doing(text)
+
+        if model.suffix in (".onnx", ".mlir"):
+            from tools.driver import DEFAULT_MACHINE
+            from tools.reports.compare import Study
+
+            study = Study(model, input_shapes(input_shape or []), assume_int8, step)
+            step("planning")
+            program, plan = study.planned(machine or DEFAULT_MACHINE, options)
+            text = str(plan)
+        elif planned:
+            raise ReconError(
+                f"{model}: this is a program, planned already; --machine, --input-shape, --assume-int8, -O, "
+                "--objective and --sram-limit are for models."
+            )
+        else:
+            program, text = load(model), ""
+        step("drawing")
+        made = profile(program, plan=text)
+        write_whole(output, page(made).encode())
+        if as_json is not None:
+            write_whole(as_json, (json.dumps(to_json(made)) + "\n").encode())
+    for note in program.notes:
+        talk.note(note)
+    talk.say(f"{output}: {len(program.layers)} layers, {made.statistics.cycles:,} cycles on {program.machine.name}")

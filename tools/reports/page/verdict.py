@@ -1,0 +1,81 @@
+"""What a run comes down to, in a few sentences: the first thing a reader of a report sees."""
+
+from __future__ import annotations
+
+from tools.reports.profile.records import Profile
+
+_BINDS = {
+    "compute": "the array's multiplications",
+    "input": "inputs on their way into the array",
+    "output": "outputs on their way out of the array",
+    "weights": "weights on their way into the array",
+    "vector": "the vector unit",
+    "dram": "the DRAM channel",
+    "reconfiguration": "reconfiguration",
+}
+
+
+_LOST = {
+    "spatial fit": "lanes that the layers' shapes leave without work",
+    "streams": "inputs and outputs that come and go too slowly",
+    "start-up": "the overhead of convolution passes",
+    "fill": "waiting until weights have reached the array",
+    "DRAM": "waiting for DRAM",
+    "reconfiguration": "reconfiguration",
+    "dependencies": "waiting for other layers and the vector unit",
+}
+
+
+def verdict(profile: Profile) -> list[str]:
+    """Sentences: the bound, what the critical path is made of, which layers it is, and how full SRAM gets."""
+    s = profile.statistics
+    if not s.cycles:
+        return ["The machine has nothing to do: every operator of this model runs on the host."]
+    sentences: list[str] = []
+    if s.cycles_per_bound is not None:
+        which = "the multiply-accumulates" if s.compute_bound_cycles >= s.dram_bound_cycles else "the DRAM traffic"
+        sentences.append(
+            f"No program for this machine can take fewer than {s.bound_cycles:,} cycles, because of {which} alone; "
+            f"this one takes {s.cycles:,}, {s.cycles_per_bound:.2f} times as many."
+        )
+    sentences.append(_binding(profile))
+    sentences.append(_heaviest(profile))
+    lost = {name: sum(layer.losses[name] for layer in profile.layers) for name in profile.layers[0].losses}
+    useful = lost.pop("useful")
+    worst = max(lost, key=lambda name: lost[name])
+    if useful:
+        sentences.append(
+            f"The array does useful multiplications on all lanes for {_share(useful, s.cycles)} of the time; most of "
+            f"the rest, {_share(lost[worst], s.cycles)} of the time, goes to {_LOST[worst]}."
+        )
+    spilled = sum(layer.traffic["spill"] for layer in profile.layers)
+    full = s.sram_peak_bytes / profile.machine.sram.bytes
+    sentences.append(
+        f"SRAM is {_share(full, 1)} full at its fullest, and "
+        + (f"{spilled:,} bytes of activations go through DRAM." if spilled else "no activation has to wait in DRAM.")
+    )
+    return sentences
+
+
+def _binding(profile: Profile) -> str:
+    s = profile.statistics
+    terms = {name: sum(layer.statistics.terms[name] for layer in profile.layers) for name in _BINDS}
+    first, second = sorted(terms, key=lambda name: -terms[name])[:2]
+    text = f"The critical path is {_share(terms[first], s.cycles)} {_BINDS[first]}"
+    more = 100 * terms[second] >= s.cycles
+    return text + (f" and {_share(terms[second], s.cycles)} {_BINDS[second]}." if more else ".")
+
+
+def _heaviest(profile: Profile) -> str:
+    rows = sorted((layer.statistics for layer in profile.layers), key=lambda row: -row.cycles)
+    half, sum_of = 0, 0
+    while 2 * sum_of < profile.statistics.cycles and half < len(rows):
+        sum_of += rows[half].cycles
+        half += 1
+    names = ", ".join(row.name for row in rows[: min(half, 4)])
+    more = " and others" if half > 4 else ""
+    return f"{half} of {len(rows)} layers take half of the time: {names}{more}."
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.{0 if part >= 0.095 * whole else 1}f} %"
