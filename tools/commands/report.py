@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tools.terminal.console import AssumeInt8, Debug, InputShape, Level, Objective, Quiet, SramLimit, Talk, Verbose
+from tools.terminal.console import (
+    AssumeInt8,
+    Debug,
+    Force,
+    InputShape,
+    Level,
+    Objective,
+    Quiet,
+    SramLimit,
+    Talk,
+    Verbose,
+)
+
+if TYPE_CHECKING:
+    from sim.machine.program import Program
+    from tools.options import Planning
 
 
 def report_command(
@@ -27,6 +43,7 @@ def report_command(
     as_json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write what the pictures are drawn from as JSON.")
     ] = None,
+    force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     debug: Debug = False,
@@ -42,18 +59,17 @@ def report_command(
     the network and a table of its layers; a click on a layer shows it in every picture. Made from a model, it shows
     each layer's plan as well.
     """
-    from sim.machine.errors import ProgramError, ReconError
-    from sim.machine.program import load, write_whole
+    from sim.machine.files import write_whole
+    from tools.files.overwrite import RECORDS, REPORT, check_writable
     from tools.options import input_shapes, planning
     from tools.reports.page import page
     from tools.reports.profile.records import profile, to_json
 
     talk = Talk(quiet, verbose)
-    for path in (output, as_json):
-        if path is not None and not path.parent.is_dir():
-            raise ProgramError(f"{path}: cannot be written: there is no folder {path.parent}.")
+    check_writable("--output", output, REPORT, [model, machine], force)
+    check_writable("--json", as_json, RECORDS, [model, machine, output], force)
     options = planning(level, objective, sram_limit)
-    planned = machine is not None or assume_int8 or bool(input_shape) or options != planning()
+    asked = machine is not None or assume_int8 or bool(input_shape) or options != planning()
     with talk.progress("reporting") as progress:
 
         def step(text: str) -> None:
@@ -61,25 +77,43 @@ def report_command(
             progress.doing(text)
 
         if model.suffix in (".onnx", ".mlir"):
-            from tools.driver import DEFAULT_MACHINE
-            from tools.reports.compare import Study
-
-            study = Study(model, input_shapes(input_shape or []), assume_int8, step)
-            step("planning")
-            program, plan = study.planned(machine or DEFAULT_MACHINE, options)
-            text = str(plan)
-        elif planned:
-            raise ReconError(
-                f"{model}: this is a program, planned already; --machine, --input-shape, --assume-int8, -O, "
-                "--objective and --sram-limit are for models."
-            )
+            program, plan = _planned(model, machine, input_shapes(input_shape or []), assume_int8, options, step)
         else:
-            program, text = load(model), ""
+            program, plan = _program(model, asked), ""
         step("drawing")
-        made = profile(program, plan=text)
+        made = profile(program, plan=plan)
         write_whole(output, page(made).encode())
         if as_json is not None:
             write_whole(as_json, (json.dumps(to_json(made)) + "\n").encode())
     for note in program.notes:
         talk.note(note)
     talk.say(f"{output}: {len(program.layers)} layers, {made.statistics.cycles:,} cycles on {program.machine.name}")
+
+
+def _planned(
+    model: Path,
+    machine: str | None,
+    shapes: Mapping[str, Sequence[int]],
+    assume_int8: bool,
+    options: Planning,
+    step: Callable[[str], None],
+) -> tuple[Program, str]:
+    from tools.driver import DEFAULT_MACHINE
+    from tools.reports.compare import Study
+
+    study = Study(model, shapes, assume_int8, step)
+    step("planning")
+    program, plan = study.planned(machine or DEFAULT_MACHINE, options)
+    return program, str(plan)
+
+
+def _program(path: Path, asked: bool) -> Program:
+    from sim.machine.errors import ReconError
+    from sim.machine.program import load
+
+    if asked:
+        raise ReconError(
+            f"{path}: this is a program, planned already; --machine, --input-shape, --assume-int8, -O, --objective "
+            "and --sram-limit are for models."
+        )
+    return load(path)

@@ -15,6 +15,7 @@ from tools.terminal.console import Debug, Force, Quiet, Talk, Verbose
 if TYPE_CHECKING:
     from sim.machine.program import Program
     from sim.statistics import Statistics
+    from tools.files.overwrite import Kind
     from tools.files.pictures import Picture
 
 TOP = 5
@@ -31,6 +32,9 @@ def run_command(
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each output there as NAME.npy.")] = None,
     timing_only: Annotated[bool, typer.Option("--timing-only", help="Run the clock alone, without values.")] = False,
     stats: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write all numbers as JSON.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE.pftrace", help="Write a Perfetto trace, for ui.perfetto.dev.")
+    ] = None,
     scale: Annotated[
         str | None, typer.Option(metavar="NUMBER[,…]", help="Pictures become (pixel - mean) * scale.")
     ] = None,
@@ -53,12 +57,14 @@ def run_command(
     recon run mobilenet.rbin --input photo.jpg --labels labels.txt
     recon run detector.rbin --input image=photo.png --scale 0.00392157 --output results
     recon run model.rbin --timing-only --stats stats.json
+    recon run model.rbin --timing-only --trace run.pftrace
     recon run model.rbin                     seeded random data
 
     Pictures are scaled to the input's height and width. Per layer, the cycles are its share of the critical path, so
     they add up to the total; a layer that hides behind others has none.
     """
     from sim.machine.program import load
+    from tools.files.overwrite import STATISTICS, TRACE
     from tools.files.pictures import Picture
     from tools.files.tensors import answer_of, random_inputs, read_labels, top_classes, write_outputs
     from tools.reports.report import outputs_table
@@ -75,7 +81,8 @@ def run_command(
         raise typer.BadParameter(
             "runs without values, so it takes no --input, --labels or --output", param_hint="--timing-only"
         )
-    files = _files(loaded, program, input or [], labels, output, stats, force)
+    others = (("--stats", stats, STATISTICS), ("--trace", trace, TRACE))
+    files = _files(loaded, [program, labels], input or [], output, others, force)
     picture = Picture.parse(scale, mean)
     names = read_labels(labels) if labels is not None else None
     answer = answer_of(loaded.outputs, names)
@@ -100,24 +107,27 @@ def run_command(
         write_outputs(result.outputs, files)
         for path in files.values():
             talk.detail(f"wrote {path}")
+    if trace is not None:
+        _trace(loaded, trace)
+        talk.detail(f"wrote {trace}")
     _cost(talk, loaded, result.statistics, stats)
 
 
 def _files(
     program: Program,
-    path: str,
+    reads: Sequence[str | Path | None],
     inputs: Sequence[str],
-    labels: Path | None,
     output: Path | None,
-    stats: Path | None,
+    others: Sequence[tuple[str, Path | None, Kind]],
     force: bool,
 ) -> Mapping[str, Path]:
     """The files of the outputs; ReconError before anything runs where one could not be written without loss."""
-    from tools.files.overwrite import ARRAY, STATISTICS, check_writable
+    from tools.files.overwrite import ARRAY, check_writable
     from tools.files.tensors import input_files, output_files
 
-    reads = [path, labels, *(input_files(program, inputs).values() if inputs else ())]
-    check_writable("--stats", stats, STATISTICS, reads, force)
+    reads = [*reads, *(input_files(program, inputs).values() if inputs else ())]
+    for option, path, kind in others:
+        check_writable(option, path, kind, reads, force)
     files = output_files(program.outputs, output) if output is not None else {}
     for file in files.values():
         if file.exists():
@@ -137,6 +147,14 @@ def _read(program: Program, options: Sequence[str], picture: Picture, talk: Talk
     for remark in remarks(program, inputs, pictures):
         talk.warn(remark)
     return inputs
+
+
+def _trace(program: Program, path: Path) -> None:
+    from sim.machine.files import write_whole
+    from tools.reports.profile.records import profile
+    from tools.reports.trace import trace
+
+    write_whole(path, trace(profile(program)))
 
 
 def _cost(talk: Talk, program: Program, statistics: Statistics, stats: Path | None) -> None:

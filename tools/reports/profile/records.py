@@ -77,10 +77,11 @@ class Roofline:
 
 @dataclass(frozen=True)
 class Host:
-    """Operators that run on the host, between machine segments; they take no cycles of the machine."""
+    """Operators that run on the host in cycle ``cycle``, between machine segments; they take no cycles."""
 
     name: str
     operators: tuple[str, ...]
+    cycle: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +111,23 @@ def profile(program: Program, run: Run | None = None, plan: str = "") -> Profile
         notes=program.notes,
         roofline=roofline(program.machine),
         layers=_layers(program, run, statistics, ran, stood, _plan_of_layers(plan)),
-        hosts=tuple(Host(s.name, s.operators) for s in program.segments if isinstance(s, HostSegment)),
+        hosts=_hosts(program, ran),
         steps=ran,
         stalls=stood,
         memory=memory(program, run, ran),
     )
+
+
+def _hosts(program: Program, ran: Steps) -> tuple[Host, ...]:
+    hosts: list[Host] = []
+    begins = [*ran.begins, ran.cycles]
+    machine = 0
+    for segment in program.segments:
+        if isinstance(segment, HostSegment):
+            hosts.append(Host(segment.name, segment.operators, begins[machine]))
+        else:
+            machine += 1
+    return tuple(hosts)
 
 
 def roofline(machine: Machine) -> Roofline:
