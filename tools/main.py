@@ -21,12 +21,14 @@ from tools.commands.disassemble import disassemble_command
 from tools.commands.machines import machines_command
 from tools.commands.prove import prove_command
 from tools.commands.report import report_command
+from tools.commands.roofline import roofline_command
 from tools.commands.run import run_command
 
 COMMANDS = (
     compile_command,
     run_command,
     report_command,
+    roofline_command,
     compare_command,
     disassemble_command,
     assemble_command,

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from sim.machine.description import load
 from tests.browser.conftest import Browser
 from tests.conftest import ROOT
 from tools.reports.compare import Study
+from tools.reports.intensity import page as intensity
+from tools.reports.intensity.convolutions import convolutions
 from tools.reports.page import page
 from tools.reports.profile.records import profile
 
@@ -113,4 +116,16 @@ def test_zooming_one_picture_over_time_zooms_the_other(browser: Browser, report:
     browser.wait("document.querySelector('#sram-chart').layout.xaxis.range[1] === 3000")
     assert browser.run("return document.querySelector('#sram-chart').layout.xaxis.range[0]") == 1000
     assert browser.run(f"return {count}") != before
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_chart_of_convolutions_draws(browser: Browser, tmp_path: Path, width: int) -> None:
+    machine = load("edge4k")
+    path = tmp_path / "intensity.html"
+    path.write_text(intensity.page([convolutions(RESNET8, machine)], machine), encoding="utf-8")
+    browser.open(path, width)
+    assert browser.run("return document.querySelectorAll('#chart .point').length") == 9
+    assert browser.run("return document.querySelectorAll('#shapes tr').length") == 3
+    assert browser.run("return document.documentElement.scrollWidth") <= width
     assert browser.complaints() == []
