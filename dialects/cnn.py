@@ -128,6 +128,8 @@ class _Conv(CnnOp):
             raise VerifyException(f"weights must be {k}xRxSxCxi8, got {self.weights.data!r}")
         if (self.residual is None) != (self.sum is None):
             raise VerifyException("a residual operand and its sum come together")
+        if self.sum is not None and self.sum.position.data == "wide" and self.sum.quant != self.quant:
+            raise VerifyException("a wide sum is rounded once: its quantisation is the convolution's")
         if self.residual is not None and tensor_of(self.residual).dims != self.result_tensor.dims:
             raise VerifyException(f"the residual {self.residual.type} has not the result's shape")
 

@@ -211,7 +211,8 @@ class SumAttr(ParametrizedAttribute):
     """A residual sum behind a convolution: ``#cnn.sum<second, quant, clamp>``.
 
     ``position`` says which operand of the original sum the residual is (``first`` or ``second``): the law of ``add``
-    is not symmetric in rounding. Quantisation and clamp are those of the sum's result.
+    is not symmetric in rounding. A ``wide`` one joins before the convolution's own rounding, which is then the sum's.
+    Quantisation and clamp are those of the sum's result.
     """
 
     name = "cnn.sum"
@@ -236,8 +237,9 @@ class SumAttr(ParametrizedAttribute):
         printer.print_string(">")
 
     def verify(self) -> None:
-        if self.position.data not in ("first", "second"):
-            raise VerifyException(f"the residual is the sum's first or second operand, not '{self.position.data}'")
+        if self.position.data not in ("first", "second", "wide"):
+            place = self.position.data
+            raise VerifyException(f"the residual is the sum's first or second operand, or wide, not '{place}'")
 
 
 def integer(value: int) -> IntegerAttr:

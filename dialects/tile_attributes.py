@@ -206,6 +206,10 @@ class Requantize:
         return f"zero {self.zero} clamp {self.lo} {self.hi}"
 
 
+POSITIONS = ("second", "first", "wide")
+"""Where a residual joins, in the order of the instruction's numbers from 1 on; a wide one before the rounding."""
+
+
 @dataclass(frozen=True)
 class Sum:
     """A residual on the output stream: ``position`` of the residual in the sum, the law's floats, and its clamp."""
@@ -255,8 +259,8 @@ def _parse_requantize(parser: AttrParser) -> Requantize:
 
 def _parse_sum(parser: AttrParser) -> Sum:
     position = parser.parse_identifier()
-    if position not in ("first", "second"):
-        parser.raise_error("the residual is the sum's first or second operand")
+    if position not in POSITIONS:
+        parser.raise_error("the residual is the sum's first or second operand, or wide")
     parser.parse_keyword("ratios")
     ra, rb, fix = (parse_float(parser) for _ in range(3))
     parser.parse_keyword("clamp")

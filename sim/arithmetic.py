@@ -48,6 +48,18 @@ def requantise(sums: Sums, scale: Floats, zero_point: int, lo: int, hi: int) -> 
     return finish(values, zero_point, lo, hi)
 
 
+def requantise_sum(sums: Sums, scale: Floats, other: Codes, rb: float, fix: float, lo: int, hi: int) -> Codes:
+    """clamp(rne(float32(sum)·scale + (rb·other + fix)), lo, hi); the zero point is inside ``fix``."""
+    values = sums.astype(np.float32)
+    right = other.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values *= scale
+        right *= np.float32(rb)
+        right += np.float32(fix)
+        values += right
+    return finish(values, 0, lo, hi, may_be_nan=True)
+
+
 def add(a: Codes, b: Codes, ra: float, rb: float, fix: float, lo: int, hi: int) -> Codes:
     """clamp(rne(ra·a + (rb·b + fix)), lo, hi), four float32 roundings; the zero point is inside ``fix``."""
     with np.errstate(over="ignore", invalid="ignore"):

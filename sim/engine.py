@@ -301,8 +301,15 @@ def _check_overflow(sums: Sums, magnitude: int, factor: int) -> int:
     return max(abs(least), abs(most))
 
 
+WIDE = 3
+"""The residual that joins before the rounding."""
+
+
 def _chain(sram: Memory, fields: Fields, sums: Sums, magnitude: int) -> Codes:
-    """Bias → requantise → [+ residual] → [table]: exact sums [oy, ox, channels] → int8 of the same shape."""
+    """Bias → requantise → [+ residual] → [table], or bias → requantise with the residual → [table].
+
+    Exact sums [oy, ox, channels] → int8 of the same shape.
+    """
     oy, ox, channels = sums.shape
     raw = sram.read(contiguous(fields["params"], laws.PARAMETER_BYTES * channels)).tobytes()
     params = np.frombuffer(raw, np.dtype([("bias", "<i4"), ("scale", "<f4")]))
@@ -315,8 +322,13 @@ def _chain(sram: Memory, fields: Fields, sums: Sums, magnitude: int) -> Codes:
         least, most = int(total.min()), int(total.max())
         if most >= INT32 or least < -INT32:
             raise Violation(f"a sum with its bias reaches {max(most, least, key=abs)}, which does not fit int32.")
-    codes = arithmetic.requantise(total, scale, fields["zero_point"], fields["lo"], fields["hi"])
-    if fields["residual"]:
+    if fields["residual"] == WIDE:
+        other = read_operand(sram, fields, "res", (oy, ox, channels))
+        bounds = fields["sum_lo"], fields["sum_hi"]
+        codes = arithmetic.requantise_sum(total, scale, other, fields["rb"], fields["fix"], *bounds)
+    else:
+        codes = arithmetic.requantise(total, scale, fields["zero_point"], fields["lo"], fields["hi"])
+    if fields["residual"] in (1, 2):
         other = read_operand(sram, fields, "res", (oy, ox, channels))
         a, b = (codes, other) if fields["residual"] == 1 else (other, codes)
         codes = arithmetic.add(a, b, fields["ra"], fields["rb"], fields["fix"], fields["sum_lo"], fields["sum_hi"])

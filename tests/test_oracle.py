@@ -55,6 +55,12 @@ def test_example_add() -> None:
     assert laws.add(a, F(0.1), -2, b, F(0.3), 1, F(0.2), -3).tolist() == [12, 123, 4]
 
 
+def test_example_wide_sum() -> None:
+    scale = laws.requantise_scale(F(0.05), np.array([0.02], F), F(0.1))
+    sums, other = ints(1250, -1350, 40), ints(10, -20, 3)
+    assert laws.wide_sum(sums, scale, other, (F(0.2), 2), (F(0.1), -1)).tolist() == [28, -58, 1]
+
+
 def test_example_mul() -> None:
     a, b = ints(10, -128, 5), ints(7, 127, 3)
     assert laws.mul(a, F(0.5), -2, b, F(0.25), 1, F(0.5), -3).tolist() == [15, -128, 0]

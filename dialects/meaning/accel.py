@@ -18,6 +18,7 @@ from dialects import accel
 from dialects.meaning.calls import evaluate_main, main_of
 from dialects.meaning.kernels import Int8, Int64
 from dialects.meaning.steps import Chain, MeaningError, Operands, finish, sums, vector
+from dialects.tile_attributes import POSITIONS
 from sim.machine.description import ALGORITHMS, Configuration
 from sim.machine.isa import VECTOR_OPS
 from sim.machine.operations import operation
@@ -270,7 +271,7 @@ class _Run:
             f["lo"],
             f["hi"],
             residual,
-            "first" if f["residual"] == 2 else "second",
+            POSITIONS[f["residual"] - 1] if f["residual"] else "second",
             (f["ra"], f["rb"], f["fix"]),
             (f["sum_lo"], f["sum_hi"]),
             table,

@@ -91,6 +91,10 @@ def run_host(op: cnn.HostOp, operands: Sequence[Array], opsets: Mapping[str, int
 def chain(op: cnn.Conv2dOp | cnn.FullyConnectedOp, acc: kernels.Int64, residual: kernels.Int8 | None) -> kernels.Int8:
     """What stands behind the sums (with bias): requantise, the optional sum, the optional table."""
     scale = kernels.requantise_scale(_type(op.input).scale.data, to_array(op.scales), op.quant.scale.data)
+    if op.sum is not None and op.sum.position.data == "wide" and residual is not None and op.residual is not None:
+        ratios = kernels.add_ratios(op.quant.scale.data, 0, *_plain(_type(op.residual).quant), *_plain(op.sum.quant))
+        y = kernels.requantise_sum(acc, scale, residual, ratios, op.sum.clamp.lo.data, op.sum.clamp.hi.data)
+        return y if op.table is None else kernels.table_lookup(y, to_array(op.table))
     y = kernels.requantise(acc, scale, op.quant.zero.data, op.clamp.lo.data, op.clamp.hi.data)
     if op.sum is not None and residual is not None and op.residual is not None:
         mine, other, result = op.quant, _type(op.residual).quant, op.sum.quant

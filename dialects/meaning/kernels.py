@@ -234,6 +234,18 @@ def add(a: Int8, b: Int8, ratios: tuple[float, float, float], lo: int = -128, hi
     return _codes(np.asarray(first + second, np.float32), 0, lo, hi)
 
 
+def requantise_sum(acc: Array, scale: npt.ArrayLike, other: Int8, ratios: tuple[float, float, float], lo: int = -128,
+                   hi: int = 127) -> Int8:  # fmt: skip
+    """f32(f32(f32(acc)·s) + f32(f32(rb·b) + fix)), rounded and clamped: the residual joins before the rounding."""
+    _, rb, fix = (np.float32(v) for v in ratios)
+    first, second = acc.astype(np.float32), other.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        first *= np.asarray(scale, np.float32)
+        second *= rb
+        second += fix
+        return _codes(np.asarray(first + second, np.float32), 0, lo, hi)
+
+
 def mul(a: Int8, za: int, b: Int8, zb: int, scale: float, zero: int, lo: int = -128, hi: int = 127) -> Int8:
     """The exact integer product, one float32 multiply, the zero point inside the rounding; shapes broadcast."""
     value = ((a.astype(np.int32) - za) * (b.astype(np.int32) - zb)).astype(np.float32)

@@ -28,7 +28,8 @@ class MeaningError(ReconError):
 class Chain:
     """Behind the accumulators: parameters uint8[8·K], zero point and clamp, then residual and table where given.
 
-    ``ratios`` and ``bounds`` are the sum's; ``position`` that of the residual in it, ``first`` or ``second``.
+    ``ratios`` and ``bounds`` are the sum's; ``position`` that of the residual in it, ``first`` or ``second``, or
+    ``wide`` for a residual that joins before the rounding.
     """
 
     params: Int8
@@ -74,6 +75,9 @@ def finish(acc: Int64, chain: Chain) -> Int8:
     total = acc + bias
     if not kernels.fits_int32(total):
         raise MeaningError("a sum of products with its bias does not fit int32")
+    if chain.residual is not None and chain.position == "wide":
+        y = kernels.requantise_sum(total, scale, chain.residual, chain.ratios, *chain.bounds)
+        return y if chain.table is None else kernels.table_lookup(y, chain.table)
     y = kernels.requantise(total, scale, chain.zero, chain.lo, chain.hi)
     if chain.residual is not None:
         a, b = (y, chain.residual) if chain.position == "second" else (chain.residual, y)

@@ -77,6 +77,9 @@ class Reader:
     failures: dict[NodeOp, str] = field(default_factory=dict[NodeOp, str])
     origin: dict[Operation, NodeOp] = field(default_factory=dict[Operation, NodeOp])
     trails: dict[Operation, Trail] = field(default_factory=dict[Operation, Trail])
+    products: dict[tuple[Real, Codes | None, float, int, int, int], Codes] = field(
+        default_factory=dict[tuple[Real, "Codes | None", float, int, int, int], Codes]
+    )
     settled: dict[tuple[Real, float, int], Codes] = field(default_factory=dict[tuple[Real, float, int], Codes])
 
     # --- operands ---

@@ -37,6 +37,7 @@ from passes.onnx_to_cnn.values import (
     Stored,
     Sums,
     Unsupported,
+    Wide,
     with_trail,
 )
 
@@ -191,6 +192,9 @@ def _two_tensors(r: Reader, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
             return Scalar(first.shape, trail, first.codes, values, None, kind)
     if kind in CHOICES:
         return _chosen(r, node, a, b)
+    for sums, other in ((a, b), (b, a)):
+        if kind == "Add" and isinstance(sums, Sums) and isinstance(other, Dequantised) and sums.shape == other.shape:
+            return Wide(sums.shape, (*sums.trail, node), sums, other.codes)
     lhs, rhs = r.codes(a, node), r.codes(b, node)
     if kind not in LAWS:
         raise Unsupported(f"{kind} of two computed tensors is not supported; {', '.join((*LAWS, *CHOICES))} are.")

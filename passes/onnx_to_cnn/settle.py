@@ -7,7 +7,7 @@ after the operation they follow, and everything settled is remembered, so that n
 from __future__ import annotations
 
 import numpy as np
-from xdsl.dialects.builtin import FloatAttr, f32
+from xdsl.dialects.builtin import FloatAttr, StringAttr, f32
 from xdsl.ir import Attribute
 
 from dialects import cnn
@@ -33,6 +33,7 @@ from passes.onnx_to_cnn.values import (
     Sums,
     Trail,
     Unsupported,
+    Wide,
 )
 from passes.onnx_to_cnn.view import View
 
@@ -51,6 +52,8 @@ def settle(r: Reader, real: Real, quant: Quant, bounds: Bounds, trail: Trail) ->
             return _copied(r, real.codes, quant, bounds, trail)
         case Sums():
             return _sums(r, real, quant, bounds, trail)
+        case Wide():
+            return _sums(r, real.sums, quant, bounds, trail, real.codes)
         case Scalar():
             table = kernels.quantise(real.values, quant.scale, quant.zero, *bounds)
             return looked_up(r, real.codes, table, quant, real.label, trail)
@@ -84,26 +87,35 @@ def _copied(r: Reader, codes: Codes, quant: Quant, bounds: Bounds, trail: Trail)
     return looked_up(r, codes, table, quant, "requantise" if bounds == FULL else "clamp", trail[-2:])
 
 
-def _sums(r: Reader, sums: Sums, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+def _sums(r: Reader, sums: Sums, quant: Quant, bounds: Bounds, trail: Trail, residual: Codes | None = None) -> Codes:
+    """A convolution or matrix product, written once; a ``residual`` joins before the rounding."""
+    key = (sums, residual, quant.scale, quant.zero, *bounds)
+    if key in r.products:
+        return r.products[key]
     weights, scale, bias = products.settled(sums)
     weights, zero = products.one_zero_point(weights, sums.weight_zero)
     value = sums.place()
     view = sums.result
-    properties = {
+    other = r.place(residual, r.spec_of(view)) if residual is not None else None
+    own = cnn.QuantAttr.of(quant.scale, quant.zero)
+    properties: dict[str, Attribute] = {
         "weights": to_blob(np.ascontiguousarray(weights, np.int8)),
         "bias": to_blob(bias.astype(np.int32)),
         "scales": to_blob(np.ascontiguousarray(scale, np.float32)),
         "weight_zero": cnn.integer(zero),
-        "quant": cnn.QuantAttr.of(quant.scale, quant.zero),
-        "clamp": clamp_of(bounds),
+        "quant": own,
+        "clamp": clamp_of(bounds if residual is None else FULL),
     }
+    if residual is not None:
+        properties["sum"] = cnn.SumAttr(StringAttr("wide"), own, clamp_of(bounds))
     result = [r.type_of(view.dims, quant)]
     if sums.window is None:
-        op = cnn.FullyConnectedOp.build(operands=[value, None], result_types=result, properties=properties)
+        op = cnn.FullyConnectedOp.build(operands=[value, other], result_types=result, properties=properties)
     else:
         properties |= {"window": cnn.WindowAttr.of(*sums.window), "groups": cnn.integer(sums.groups)}
-        op = cnn.Conv2dOp.build(operands=[value, None], result_types=result, properties=properties)
-    return r.made(r.emit(op, last_compute(trail), trail), view, quant)
+        op = cnn.Conv2dOp.build(operands=[value, other], result_types=result, properties=properties)
+    r.products[key] = r.made(r.emit(op, last_compute(trail), trail), view, quant)
+    return r.products[key]
 
 
 def _affine(r: Reader, real: Affine, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:

@@ -184,6 +184,14 @@ class Sums(Real):
 
 
 @dataclass(eq=False)
+class Wide(Real):
+    """Sums of products plus a dequantised tensor of their shape, not rounded yet."""
+
+    sums: Sums
+    codes: Codes
+
+
+@dataclass(eq=False)
 class Affine(Real):
     """factor·v + offset per channel (float64 vectors along ONNX axis ``axis``) of dequantised codes."""
 

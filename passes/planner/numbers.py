@@ -65,6 +65,8 @@ def residual_sum(op: cnn.Conv2dOp | cnn.FullyConnectedOp, residual: cnn.TensorTy
     """The sum behind a convolution."""
     assert op.sum is not None
     own, other, result = _quant(op.quant), _quant(residual), _quant(op.sum.quant)
+    if op.sum.position.data == "wide":  # what requantisation leaves unrounded is in units of the result's scale
+        own = (result[0], 0)
     first = op.sum.position.data == "first"
     ratios = add_ratios(other, own, result) if first else add_ratios(own, other, result)
     return Sum(op.sum.position.data, *ratios, op.sum.clamp.lo.data, op.sum.clamp.hi.data)

@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import SymbolRefAttr
 from xdsl.ir import Operation, SSAValue
 
 from dialects import accel, tile
+from dialects.tile_attributes import POSITIONS
 from passes.common.geometry import Span, clip, copy, flat, span
 from passes.common.problems import ModelError, Problems, place_in_text
 from passes.tile_to_accel.plan_state import Buffer, Half, PlanState
@@ -508,7 +509,7 @@ class _Lowering:
                 (offset,) = parts.residual_offset.at(indices)
                 law = parts.sum
                 fields.update(
-                    residual=1 if law.position == "second" else 2,
+                    residual=1 + POSITIONS.index(law.position),
                     ra=law.ra,
                     rb=law.rb,
                     fix=law.fix,

@@ -181,7 +181,12 @@ INSTRUCTIONS = (
             _field("last", "u8", "1: the result goes through the chain to SRAM", high=1),
             _field("params", "u32", "address of int32 bias and float32 scale per output channel (8 bytes each)"),
             *_CLAMP,
-            _field("residual", "u8", "0 none, 1 the residual is the sum's second operand, 2 its first", high=2),
+            _field(
+                "residual",
+                "u8",
+                "0 none, 1 the residual is the sum's second operand, 2 its first, 3 it joins before the rounding",
+                high=3,
+            ),
             *operand("res", "residual"),
             _field("ra", "f32", "ratio of the sum's first operand"),
             _field("rb", "f32", "ratio of the sum's second operand"),

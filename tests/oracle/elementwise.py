@@ -94,7 +94,24 @@ class Elementwise(Products):
             left, right = right, left
         if isinstance(left, Sums) and isinstance(right, Known) and right.constant:
             return self.after_sums(op_type, left, right, in_float)
+        if op_type == "Add":
+            for sums, other in ((left, right), (right, left)):
+                if isinstance(sums, Sums) and isinstance(other, Table) and other.plain:
+                    return self.wide_sum(sums, other.quantised, in_float)
         return self.binary_codes(op_type, left, right, in_float)
+
+    def wide_sum(self, sums: Sums, other: Quantised, in_float: Callable[[], Array]) -> Pending:
+        """A convolution's float result plus a dequantised tensor: rounded once, at the QuantizeLinear."""
+        if sums.sums.shape != other.codes.shape:
+            return refused(str(self.unsupported("a wide sum is of two tensors of one shape")), in_float)
+
+        def finish_sum(scale: np.float32, zero: int, low: int, high: int) -> Ints:
+            total, weights = sums.settled()
+            ratio = sums.spread(laws.requantise_scale(sums.scale_in, weights, scale))
+            quant = (other.scale0, other.zero0)
+            return laws.wide_sum(total, ratio, other.codes, quant, (scale, zero), (low, high))
+
+        return Pending(finish_sum, in_float)
 
     def after_sums(self, op_type: str, sums: Sums, constant: Known, in_float: Callable[[], Array]) -> Value:
         """A constant right after a convolution: a bias, or a factor to fold."""

@@ -94,6 +94,22 @@ def add(
     return clamp(round_half_even((term_a + shifted).astype(np.float32)), low, high)
 
 
+def wide_sum(
+    accumulator: Ints,
+    scale: F32,
+    b: Ints,
+    quant_b: tuple[np.float32, int],
+    quant_out: tuple[np.float32, int],
+    bounds: tuple[int, int] = (CODE_MIN, CODE_MAX),
+) -> Ints:
+    """int32 sums plus a code tensor, rounded once; (scale, zero point) of each. `scale` is `requantise_scale`'s."""
+    ratio = np.float32(quant_b[0] / quant_out[0])
+    fix = np.float32(float(quant_out[1]) - float(ratio) * quant_b[1])
+    scaled = (accumulator.astype(np.float32) * scale).astype(np.float32)
+    shifted = ((b.astype(np.float32) * ratio).astype(np.float32) + fix).astype(np.float32)
+    return clamp(round_half_even((scaled + shifted).astype(np.float32)), *bounds)
+
+
 def mul(
     a: Ints,
     scale_a: np.float32,

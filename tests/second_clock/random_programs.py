@@ -313,7 +313,7 @@ class _Maker:
             fields.update(zero_point=self.dice.randint(-128, 127), lo=-128, hi=127, sum_lo=-128, sum_hi=127)
             fields["params"] = self.dice.randint(0, self.machine.sram.bytes - 8 * groups * outputs)
             fields.update(self.operand("out", oy, ox, groups * outputs))
-            fields["residual"] = self.dice.choice((0, 0, 1, 2))
+            fields["residual"] = self.dice.choice((0, 0, 1, 2, 3))
             if fields["residual"]:
                 fields.update(self.operand("res", oy, ox, groups * outputs), ra=1.0, rb=1.0)
             fields["has_table"] = self.dice.randrange(2)

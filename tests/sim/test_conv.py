@@ -56,7 +56,7 @@ def convolutions(draw: st.DrawFn, winograd: bool) -> Fields:
     f["zero_point"] = number(-128, 127)
     f["lo"], f["hi"] = number(-128, 0), number(0, 127)
     f["sum_lo"], f["sum_hi"] = number(-128, 0), number(0, 127)
-    f["residual"], f["has_table"] = number(0, 2), number(0, 1)
+    f["residual"], f["has_table"] = number(0, 3), number(0, 1)
     f["ra"], f["rb"], f["fix"] = (float(np.float32(draw(st.floats(-2, 2, width=32)))) for _ in range(3))
     for name, base, height, width, channels in (
         ("in", IN, rows - f["top"] - f["bottom"], columns - f["left"] - f["right"], f["groups"] * f["inputs"]),
@@ -108,8 +108,12 @@ def naive_chain(sram: Any, f: Fields, total: int, y: int, x: int, channel: int) 
     at = f["params"] + 8 * channel
     bias = int(sram[at : at + 4].view("<i4")[0])
     scale = sram[at + 4 : at + 8].view("<f4")[0]
-    code = clamp(rne(np.float32(total + bias) * scale) + f["zero_point"], f["lo"], f["hi"])
-    if f["residual"]:
+    wide = np.float32(total + bias) * scale
+    code = clamp(rne(wide) + f["zero_point"], f["lo"], f["hi"])
+    if f["residual"] == 3:
+        other = np.float32(f["rb"]) * np.float32(int(sram[address(f, "res", y, x, channel)]))
+        code = clamp(rne(np.float32(wide + np.float32(other + np.float32(f["fix"])))), f["sum_lo"], f["sum_hi"])
+    elif f["residual"]:
         other = int(sram[address(f, "res", y, x, channel)])
         a, b = (code, other) if f["residual"] == 1 else (other, code)
         left = np.float32(f["ra"]) * np.float32(a)

@@ -96,3 +96,25 @@ func.func @main(%x: tensor<1x1x2x2xi8>) -> tensor<1x1x4x4xi8> attributes {inputs
   %y = onnx.node "QuantizeLinear"(%t, %s, %z) : (tensor<1x1x4x4xf32>, tensor<f32>, tensor<i8>) -> tensor<1x1x4x4xi8>
   func.return %y : tensor<1x1x4x4xi8>
 }
+
+// -----
+
+// Quantisers at the inputs only: the residual joins before the one rounding.
+// CHECK-LABEL: func.func @main
+// CHECK: cnn.conv2d {{.*}} residual {{.*}} quant <scale 0.25, zero -28> clamp <-128, 127> sum <wide, #cnn.quant<scale 0.25, zero -28>, #cnn.clamp<-28, 127>> layer "conv1" nodes ["conv1", "sum", "relu"]
+func.func @main(%x: tensor<1x2x3x5xi8>, %r: tensor<1x2x3x5xi8>) -> tensor<1x2x3x5xi8> attributes {inputs = ["x", "r"], outputs = ["y"]} {
+  %s = onnx.constant <f32, [0.5]> : tensor<f32>
+  %z = onnx.constant <i8, [3]> : tensor<i8>
+  %xr = onnx.node "DequantizeLinear"(%x, %s, %z) : (tensor<1x2x3x5xi8>, tensor<f32>, tensor<i8>) -> tensor<1x2x3x5xf32>
+  %rr = onnx.node "DequantizeLinear"(%r, %s, %z) : (tensor<1x2x3x5xi8>, tensor<f32>, tensor<i8>) -> tensor<1x2x3x5xf32>
+  %w = onnx.constant <2x2x1x1xi8, [1, 2, 3, 4]> : tensor<2x2x1x1xi8>
+  %zw = onnx.constant <i8, [0]> : tensor<i8>
+  %wr = onnx.node "DequantizeLinear"(%w, %s, %zw) : (tensor<2x2x1x1xi8>, tensor<f32>, tensor<i8>) -> tensor<2x2x1x1xf32>
+  %c = onnx.node "Conv"(%xr, %wr) name "conv1" : (tensor<1x2x3x5xf32>, tensor<2x2x1x1xf32>) -> tensor<1x2x3x5xf32>
+  %t = onnx.node "Add"(%rr, %c) name "sum" : (tensor<1x2x3x5xf32>, tensor<1x2x3x5xf32>) -> tensor<1x2x3x5xf32>
+  %u = onnx.node "Relu"(%t) name "relu" : (tensor<1x2x3x5xf32>) -> tensor<1x2x3x5xf32>
+  %sy = onnx.constant <f32, [0.25]> : tensor<f32>
+  %zy = onnx.constant <i8, [-28]> : tensor<i8>
+  %y = onnx.node "QuantizeLinear"(%u, %sy, %zy) : (tensor<1x2x3x5xf32>, tensor<f32>, tensor<i8>) -> tensor<1x2x3x5xi8>
+  func.return %y : tensor<1x2x3x5xi8>
+}

@@ -22,6 +22,11 @@
 %y = cnn.conv2d %x weights <2x1x1x4xi8, seed 1> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> window <1x1> groups 3 quant <scale 0.25, zero 7> clamp <7, 127> : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x2, scale 0.25, zero 7>
 
 // -----
+// CHECK: a wide sum is rounded once: its quantisation is the convolution's
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.conv2d %x residual %x weights <2x1x1x2xi8, seed 1> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> window <1x1> quant <scale 0.5, zero 7> clamp <7, 127> sum <wide, #cnn.quant<scale 0.25, zero 7>, #cnn.clamp<7, 127>> : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>, !cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x2, scale 0.25, zero 7>
+
+// -----
 // CHECK: a residual operand and its sum come together
 %x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
 %y = cnn.conv2d %x residual %x weights <2x1x1x2xi8, seed 1> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> window <1x1> quant <scale 0.25, zero 7> clamp <7, 127> : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>, !cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x2, scale 0.25, zero 7>

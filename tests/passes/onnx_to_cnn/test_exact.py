@@ -96,6 +96,31 @@ def _scale_in_nhwc(op: str) -> Callable[[Graph], None]:
     return build
 
 
+def _wide(build: Callable[[Graph, str], str], *shape: int, first: bool = False, after: str = "Relu"
+          ) -> Callable[[Graph], None]:  # fmt: skip
+    """A product whose float result meets a dequantised tensor, as quantisers at the inputs only leave it."""
+
+    def case(g: Graph) -> None:
+        x, skip = g.requantised(g.node("Relu", g.input(*shape, scale=0.05))), g.input(*shape)
+        operands = (build(g, x), skip)
+        total = g.node("Add", *(operands[::-1] if first else operands))
+        g.output(g.node(after, total) if after else total, scale=0.1)
+
+    return case
+
+
+def _conv_norm(g: Graph, x: str) -> str:
+    parts = [g.vector(8, low=0.5, high=1.5), g.vector(8), g.vector(8), g.vector(8, low=0.2, high=2.0)]
+    return g.node("BatchNormalization", g.node("Conv", x, g.weights(8, 8, 3, 3), pads=[1, 1, 1, 1]), *parts)
+
+
+def _in_nhwc(g: Graph) -> None:
+    x, skip = g.input(1, 8, 6, 5, scale=0.05), g.input(1, 6, 5, 8)
+    y = g.node("Conv", x, g.weights(8, 8, 1, 1), g.vector(8))
+    turned = g.node("Transpose", skip, perm=[0, 3, 1, 2])
+    g.output(g.node("Clip", g.node("Add", y, turned), g.constant(np.float32(-1)), g.constant(np.float32(3))))
+
+
 CASES: dict[str, Callable[[Graph], None]] = {
     **{f"{op.lower()}_{np.dtype(kind).name}_{'x'.join(map(str, shape))}": _with(op, kind, *shape)
        for op in ("Add", "Sub", "Mul") for kind in (np.int32, np.int16, np.uint16) for shape in ((8, 1, 1), ())
@@ -104,6 +129,12 @@ CASES: dict[str, Callable[[Graph], None]] = {
        for op in ("Add", "Sub", "Mul") for swapped in (False, True)
        for name, shape in (("scalar", ()), ("channels", (8, 1, 1)), ("columns", (5,)), ("pixels", (1, 6, 5)),
                            ("tensor", (1, 8, 6, 5)))},
+    "wide_conv": _wide(lambda g, x: g.node("Conv", x, g.weights(8, 8, 1, 1), g.vector(8)), 1, 8, 6, 5),
+    "wide_conv_norm": _wide(_conv_norm, 1, 8, 6, 5, first=True, after=""),
+    "wide_depthwise": _wide(lambda g, x: g.node("Conv", x, g.weights(8, 1, 1, 1), group=8), 1, 8, 6, 5, after=""),
+    "wide_gemm": _wide(lambda g, x: g.node("Gemm", x, g.weights(8, 8), g.vector(8), transB=1), 1, 8, first=True),
+    "wide_rows": _wide(lambda g, x: g.node("MatMul", x, g.weights(8, 8, axis=1)), 1, 6, 8),
+    "wide_nhwc": _in_nhwc,
     "min_three": _extreme("Min", 0, 2), "max_three": _extreme("Max", 0, 2), "max_first": _extreme("Max", 2, 1),
     "clip_crossed": _pair_of_clips, "clip_on_codes": _codes_clipped, "computed_constants": _computed_constants,
     "cast_float16": _cast(10), "cast_bfloat16": _cast(16),

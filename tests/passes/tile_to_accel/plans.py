@@ -213,7 +213,7 @@ class Plan:
             dims = (result.height, result.width, result.channels)
             seed = self.dice.randrange(1 << 30)
             skip = self.constant("r", dims, f"<{'x'.join(map(str, dims))}xi8, seed {seed}>")
-            position = self.dice.choice(["first", "second"])
+            position = self.dice.choice(["first", "second", "wide"])
             text += f" add {skip}[OFFSET] <{position} ratios 0.75 0.6 -1.5 clamp -128 100>"
             extra.append(skip)
         if self.dice.random() < 0.3:
