@@ -61,6 +61,7 @@ def conv_cost(
         oy=oy,
         ox=shape.ox,
         last=1,
+        residual=shape.residual,
     )
 
 
@@ -120,9 +121,10 @@ def pass_costs(machine: Machine, passes: Sequence[Pass]) -> laws.ConvCost:
         (fy, fx), _, (_, sx), (_, dx) = one.window.values
         oy, ox, outputs = one.out.sizes
         groups, inputs = one.groups, one.channels.sizes[0]
-        shape = (groups, outputs // groups, inputs // groups, fy, fx, sx, dx, oy, ox, one.finish is not None)
-        rows.append((*Lanes.of(one.configuration), *shape))
-    names = (*Lanes._fields, "groups", "outputs", "inputs", "fy", "fx", "sx", "dx", "oy", "ox", "last")
+        shape = (groups, outputs // groups, inputs // groups, fy, fx, sx, dx, oy, ox)
+        finish = (one.finish is not None, one.finish is not None and one.finish.residual is not None)
+        rows.append((*Lanes.of(one.configuration), *shape, *finish))
+    names = (*Lanes._fields, "groups", "outputs", "inputs", "fy", "fx", "sx", "dx", "oy", "ox", "last", "residual")
     columns = np.array(rows, np.int64).reshape(-1, len(names)).T
     return laws.conv(machine, **dict(zip(names, columns, strict=True)))
 

@@ -36,7 +36,7 @@ def cuts(begin: int, stop: int, pieces: int, multiple: int = 1) -> list[Span]:
 class ConvShape:
     """The numbers of a convolution that its cost depends on; outputs and inputs are channels of one group.
 
-    ``winograd`` says whether F(2x2, 3x3) is exact for it.
+    ``winograd`` says whether F(2x2, 3x3) is exact for it, ``residual`` whether it adds one.
     """
 
     groups: int
@@ -51,6 +51,7 @@ class ConvShape:
     oy: int
     ox: int
     winograd: bool
+    residual: bool = False
 
     @property
     def taps(self) -> int:
@@ -81,7 +82,8 @@ def conv_shape(layer: Layer) -> ConvShape:
     inputs = layer.inputs[0].channels // groups
     outputs = layer.output.channels // groups
     allowed = (fy, fx, sy, sx, dy, dx) == (3, 3, 1, 1, 1, 1) and _winograd_is_exact(op)
-    return ConvShape(groups, outputs, inputs, fy, fx, sy, sx, dy, dx, layer.output.height, layer.output.width, allowed)
+    oy, ox, residual = layer.output.height, layer.output.width, op.residual is not None
+    return ConvShape(groups, outputs, inputs, fy, fx, sy, sx, dy, dx, oy, ox, allowed, residual)
 
 
 def weights_of(op: cnn.Conv2dOp | cnn.FullyConnectedOp) -> npt.NDArray[np.int8]:

@@ -14,7 +14,8 @@ channel, or cycle 0; that instruction is the start's *cause*. Walking back from 
 therefore covers every cycle of [0, cycles) exactly once (``critical``): each instruction on the way is charged from its
 own start to its completion, or, where the next one only waited for the channel, to the moment it left the channel. Turn
 and latency are the transfer's own. The charge goes to the instruction's binding term: for a ``conv`` the longest of its
-three streams (compute, then input, then output at a tie), overheads included. There are no gaps to charge to waiting.
+four streams (compute, then input, then output, then the residual, which is input, at a tie), overheads included. There
+are no gaps to charge to waiting.
 """
 
 from __future__ import annotations
@@ -155,18 +156,17 @@ def _fill_costs(machine: Machine, stream: Stream, result: Costs) -> None:
 
 def _conv_costs(machine: Machine, order: Order, result: Costs) -> None:
     stream = order.stream
-    names = ("groups", "outputs", "inputs", "fy", "fx", "sx", "dx", "oy", "ox", "last")
+    names = ("groups", "outputs", "inputs", "fy", "fx", "sx", "dx", "oy", "ox", "last", "residual")
     where, columns = _columns(stream, "conv", *names)
     if not len(where):
         return
     layout = _layouts(order, where)
     asked = dict(zip(names, columns, strict=True))
     cost = laws.conv(machine, winograd=layout[0], g=layout[1], k=layout[2], r=layout[3], p=layout[4], **asked)
-    streams = np.stack([cost.compute, cost.input, cost.output])
+    streams = np.stack([cost.compute, cost.input, cost.output, cost.residual])
     result.busy[where] = cost.busy
-    result.term[where] = np.array([_COMPUTE, _INPUT, _OUTPUT])[streams.argmax(axis=0)]
-    residual = stream.tables[BY_NAME["conv"].opcode]["residual"] > 0
-    result.sram_read[where] = cost.input_bytes + np.where(residual, cost.output_bytes, 0)
+    result.term[where] = np.array([_COMPUTE, _INPUT, _OUTPUT, _INPUT])[streams.argmax(axis=0)]
+    result.sram_read[where] = cost.input_bytes + cost.residual_bytes
     result.sram_written[where] = cost.output_bytes
     result.compute[where] = cost.compute
     result.winograd[where] = layout[0] == 1

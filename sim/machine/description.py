@@ -66,7 +66,7 @@ class Array:
     accumulators: int = key("int32 accumulators of the array", low=1)
     conv_overhead: int = key("cycles every convolution pass takes beyond its busiest stream")
     flatten: bool = key("whether a reduction runs over kernel row, column and channel as one flat sequence")
-    winograd: str = key("F(2x2, 3x3) convolution", allowed=("none", "on_fill", "stored"))
+    winograd: str = key("F(2x2, 3x3) convolution", allowed=("none", "on_fill"))
     configurations: tuple[str, ...] = key("configurations the array can take; empty: all with g*k*r*p <= lanes")
 
 

@@ -35,9 +35,9 @@ def ceil_div(a: Numbers, b: Numbers) -> Any:
 class ConvCost:
     """What one ``conv`` asks of the machine; every member is int64, one entry per candidate.
 
-    ``compute``, ``input`` and ``output`` are cycles of the three concurrent streams; ``busy`` is the longest of them
-    plus the overhead. ``words`` are the words of an L1 half its weights take, ``accumulators`` those it takes unless it
-    is first and last.
+    ``compute``, ``input``, ``output`` and ``residual`` are cycles of the four concurrent streams; ``busy`` is the
+    longest of them plus the overhead. ``words`` are the words of an L1 half its weights take, ``accumulators`` those it
+    takes unless it is first and last.
     """
 
     steps: npt.NDArray[np.int64]
@@ -45,9 +45,11 @@ class ConvCost:
     columns: npt.NDArray[np.int64]
     input_bytes: npt.NDArray[np.int64]
     output_bytes: npt.NDArray[np.int64]
+    residual_bytes: npt.NDArray[np.int64]
     compute: npt.NDArray[np.int64]
     input: npt.NDArray[np.int64]
     output: npt.NDArray[np.int64]
+    residual: npt.NDArray[np.int64]
     busy: npt.NDArray[np.int64]
     words: npt.NDArray[np.int64]
     accumulators: npt.NDArray[np.int64]
@@ -93,17 +95,18 @@ def conv(
     oy: Numbers,
     ox: Numbers,
     last: Numbers,
+    residual: Numbers,
 ) -> ConvCost:
     """The law of ``conv``.
 
-    ``winograd`` and ``last`` are booleans; g, k, r, p the active configuration; groups, outputs and inputs the Gt, Kt
-    and Ct of the pass; oy × ox its output rectangle.
+    ``winograd``, ``last`` and ``residual`` (whether one is added) are true or false; g, k, r, p the active
+    configuration; groups, outputs and inputs the Gt, Kt and Ct of the pass; oy × ox its output rectangle.
     """
     arrays = np.broadcast_arrays(
         *(np.asarray(value, np.int64) for value in (winograd, g, k, r, p, groups, outputs, inputs)),
-        *(np.asarray(value, np.int64) for value in (fy, fx, sx, dx, oy, ox, last)),
+        *(np.asarray(value, np.int64) for value in (fy, fx, sx, dx, oy, ox, last, residual)),
     )
-    winograd, g, k, r, p, groups, outputs, inputs, fy, fx, sx, dx, oy, ox, last = arrays
+    winograd, g, k, r, p, groups, outputs, inputs, fy, fx, sx, dx, oy, ox, last, residual = arrays
     winograd = winograd.astype(bool)
     reduction = steps(machine, winograd, r, inputs, fy, fx)
     height = np.where(winograd, ceil_div(oy, 2), oy)
@@ -122,17 +125,21 @@ def conv(
     output_bytes = np.where(last, oy * ox * GRANULE * ceil_div(groups * outputs, GRANULE), 0)
     input_cycles = ceil_div(input_bytes, machine.streams.input)
     output_cycles = ceil_div(output_bytes, machine.streams.output)
-    busy = machine.array.conv_overhead + np.maximum(compute, np.maximum(input_cycles, output_cycles))
+    residual_bytes = np.where(residual, output_bytes, 0)
+    residual_cycles = ceil_div(residual_bytes, machine.streams.residual)
+    streams = np.stack([compute, input_cycles, output_cycles, residual_cycles])
     return ConvCost(
         steps=reduction,
         segments=segments,
         columns=columns,
         input_bytes=input_bytes,
         output_bytes=output_bytes,
+        residual_bytes=residual_bytes,
         compute=compute,
         input=input_cycles,
         output=output_cycles,
-        busy=busy,
+        residual=residual_cycles,
+        busy=machine.array.conv_overhead + streams.max(axis=0),
         words=ceil_div(groups, g) * ceil_div(outputs, k) * reduction,
         accumulators=groups * outputs * pixels * np.where(winograd, 16, 1),
     )

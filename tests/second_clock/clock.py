@@ -174,14 +174,16 @@ def conv_cost(machine: Machine, configuration: Configuration, conv: Fields) -> C
     cols = input_columns(height, width, configuration.p, taps, stride, shared)
     word = sum(granules(block * inputs) for block in group_blocks)
     bytes_in = sum(cols * word for _ in output_blocks for _ in range(rows))
-    bytes_out = 0
+    bytes_out = bytes_added = 0
     if last:
         bytes_in += 8 * groups * outputs
         bytes_out = oy * ox * granules(groups * outputs)
+        bytes_added = bytes_out if conv.get("residual") else 0
     busy = machine.array.conv_overhead + max(
         mac,
         cycles_to_move(bytes_in, machine.streams.input),
         cycles_to_move(bytes_out, machine.streams.output),
+        cycles_to_move(bytes_added, machine.streams.residual),
     )
     accumulators = groups * outputs * height * width * (16 if algorithm == WINOGRAD else 1)
     segs = len(row_pieces(height, width, configuration.p))

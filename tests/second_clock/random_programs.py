@@ -379,6 +379,7 @@ def odd_machine(base: Machine, seed: int) -> Machine:
             base.streams,
             input=dice.randint(50, 600),
             output=dice.randint(20, 300),
+            residual=dice.randint(10, 300),
             weights=dice.randint(50, 300),
             vector=dice.randint(50, 300),
             fill_overhead=dice.randrange(20),

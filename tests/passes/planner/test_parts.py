@@ -49,7 +49,7 @@ def random_shape(dice: random.Random) -> ConvShape:
 def cost(machine: Machine, s: ConvShape, c: Configuration, groups: int, outputs: int, inputs: int, oy: int) -> Any:
     return laws.conv(
         machine, winograd=c.algorithm == "winograd", g=c.g, k=c.k, r=c.r, p=c.p, groups=groups, outputs=outputs,
-        inputs=inputs, fy=s.fy, fx=s.fx, sx=s.sx, dx=s.dx, oy=oy, ox=s.ox, last=1,
+        inputs=inputs, fy=s.fy, fx=s.fx, sx=s.sx, dx=s.dx, oy=oy, ox=s.ox, last=1, residual=s.residual,
     )  # fmt: skip
 
 

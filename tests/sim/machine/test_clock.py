@@ -129,6 +129,7 @@ def test_a_conv_takes_the_layout_its_half_was_filled_for_last() -> None:
                 oy=4,
                 ox=64,
                 last=0,
+                residual=0,
             ).busy
         )
         for k in (4, 1)

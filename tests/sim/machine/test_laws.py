@@ -19,6 +19,8 @@ from tests.sim.support import EDGE, changed
 
 POWERS = st.sampled_from([1, 2, 4, 8, 16])
 RIGID = changed(EDGE, array={"flatten": False})
+SLOW = changed(EDGE, streams={"residual": 8})
+PORTS = ("input", "output", "residual")
 
 
 def shape(**values: Any) -> dict[str, int]:
@@ -34,6 +36,7 @@ def shape(**values: Any) -> dict[str, int]:
         "oy": 1,
         "ox": 1,
         "last": 1,
+        "residual": 0,
         **values,
     }
 
@@ -72,6 +75,7 @@ def count_conv(target: Machine, winograd: bool, g: int, k: int, r: int, p: int, 
     channels = s["groups"] * s["outputs"]
     read = sum(rows * columns * granules for _ in blocks(s["outputs"], k)) + (8 * channels if s["last"] else 0)
     written = sum(16 * ceil(channels / 16) for _ in range(s["oy"] * s["ox"])) if s["last"] else 0
+    added, rates = written if s["residual"] else 0, target.streams
     return {
         "steps": steps,
         "compute": mac,
@@ -79,7 +83,8 @@ def count_conv(target: Machine, winograd: bool, g: int, k: int, r: int, p: int, 
         "columns": columns,
         "input_bytes": read,
         "output_bytes": written,
-        "busy": 32 + max(mac, ceil(read / target.streams.input), ceil(written / target.streams.output)),
+        "residual_bytes": added,
+        "busy": 32 + max(mac, ceil(read / rates.input), ceil(written / rates.output), ceil(added / rates.residual)),
         "words": sum(steps for _ in blocks(s["groups"], g) for _ in blocks(s["outputs"], k)),
         "accumulators": channels * len(pixels) * (16 if winograd else 1),
     }
@@ -100,17 +105,18 @@ def count_conv(target: Machine, winograd: bool, g: int, k: int, r: int, p: int, 
             "oy": st.integers(1, 9),
             "ox": st.integers(1, 9),
             "last": st.integers(0, 1),
+            "residual": st.integers(0, 2),
         }
     ),
-    st.sampled_from(["direct", "rigid", "winograd"]),
+    st.sampled_from(["direct", "rigid", "slow", "winograd"]),
 )
 def test_conv(unrolling: tuple[int, int, int, int], s: dict[str, int], kind: str) -> None:
     if kind == "winograd":
         s |= {"fy": 3, "fx": 3, "sx": 1, "dx": 1}
-    target = RIGID if kind == "rigid" else EDGE
+    target = {"rigid": RIGID, "slow": SLOW}.get(kind, EDGE)
     g, k, r, p = unrolling
     cost = laws.conv(target, winograd=kind == "winograd", g=g, k=k, r=r, p=p, **s)
-    assert {name: int(getattr(cost, name)) for name in vars(cost) if name not in ("input", "output")} == count_conv(
+    assert {name: int(getattr(cost, name)) for name in vars(cost) if name not in PORTS} == count_conv(
         target, kind == "winograd", g, k, r, p, s
     )
     assert int(
