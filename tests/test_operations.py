@@ -38,7 +38,7 @@ from sim.machine.operations import CHANNELS, OPERATIONS, READS, SECONDS, SIDES, 
 from sim.machine.order import order
 from sim.memory import Block, Memory, Violation
 from tests.second_clock.clock import vector_busy
-from tests.sim.support import SMALL, engine
+from tests.sim.support import SMALL, Watched, engine
 
 Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -47,18 +47,6 @@ SIZE = SMALL.sram.bytes
 A, B, PARAMS, TABLE, OUT = 0x0000, 0x4000, 0x8000, 0x9000, 0xA000
 DRAWS = 48
 ADDRESSES = frozenset(field.name for field in BY_NAME["vector"].fields if is_address(field.name))
-
-
-class Watched(dict[str, Any]):
-    """Fields that remember which of them were looked at."""
-
-    def __init__(self, fields: Mapping[str, Any]):
-        super().__init__(fields)
-        self.seen: set[str] = set()
-
-    def __getitem__(self, name: str) -> Any:
-        self.seen.add(name)
-        return super().__getitem__(name)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

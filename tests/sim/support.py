@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,18 @@ SMALL = changed(
     configuration={"image_bytes": 128},
 )
 """64 KiB of SRAM, 64 bytes per cycle of DRAM, latency 10, turn 5, images of 128 bytes (two bursts)."""
+
+
+class Watched(dict[str, Any]):
+    """Fields that remember which of them were looked at."""
+
+    def __init__(self, fields: Mapping[str, Any]):
+        super().__init__(fields)
+        self.seen: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.seen.add(name)
+        return super().__getitem__(name)
 
 
 def image(text: str, target: Machine = SMALL) -> npt.NDArray[np.uint8]:
