@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from xdsl.dialects.builtin import ModuleOp
 
-from backend.bounds import bounds
+from backend.bounds import Work, bounds
 from backend.segments import Segments, attribute_text, attribute_texts, find_segments, image_of
 from backend.sram import buffer_table, sram_use
 from dialects import accel, cnn
@@ -81,7 +81,7 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
         layers=tuple(table.rows),
         constants=_constants(programs.values(), machine),
         dram_bytes=_end(region for program in programs.values() for region in program.regions_in_dram),
-        bounds=bounds(table.compute, table.weight_bytes, _port_bytes(found), machine),
+        bounds=bounds(table.work, *_port_bytes(found), machine),
         sram=sram_use(programs.values(), machine.sram.bytes),
         predicted_cycles=cycles,
         producer=PRODUCER,
@@ -109,12 +109,12 @@ def _check_code(segments: Sequence[Segment], machine: Machine) -> None:
         )
 
 
-def _port_bytes(found: Segments) -> int:
-    return sum(
-        region.bytes
-        for segment in found.segments
-        if not isinstance(segment, HostSegment)
-        for region in (*segment.inputs, *segment.outputs)
+def _port_bytes(found: Segments) -> tuple[int, int]:
+    """Bytes that the machine's segments take and give."""
+    parts = [segment for segment in found.segments if not isinstance(segment, HostSegment)]
+    return (
+        sum(region.bytes for part in parts for region in part.inputs),
+        sum(region.bytes for part in parts for region in part.outputs),
     )
 
 
@@ -156,8 +156,7 @@ class LayerTable:
     """The layer table: declared layers in order, then any others that instructions name."""
 
     def __init__(self, module: ModuleOp, programs: Iterable[accel.ProgramOp]):
-        self.compute: list[int] = []
-        self.weight_bytes: list[int] = []
+        self.work: list[Work] = []
         self.rows: list[Layer] = []
         self.index: dict[str, int] = {}
         configurations = _configurations(programs)
@@ -187,8 +186,8 @@ class LayerTable:
                 nodes,
             )
         )
-        self.compute.append(op.compute.value.data)
-        self.weight_bytes.append(weights)
+        array, vector = (each.value.data if each is not None else 0 for each in (op.array, op.vector))
+        self.work.append(Work(op.compute.value.data, array, vector, weights))
 
     def layer_of(self, program: accel.ProgramOp) -> npt.NDArray[np.uint32]:
         """uint32[instructions]: a row per instruction; one without a layer counts to the next that has one."""

@@ -46,6 +46,7 @@ class Figures:
     predicted: int = 0
     bound: int = 1
     bound2: int = 1
+    bound3: int = 1
     dram_bytes: int = 0
     terms: Mapping[str, int] | None = None
     problem: str = ""
@@ -53,6 +54,10 @@ class Figures:
     @property
     def per_bound(self) -> float:
         return self.cycles / self.bound
+
+    @property
+    def per_bound3(self) -> float:
+        return self.cycles / self.bound3
 
     @property
     def per_bound2(self) -> float:
@@ -75,6 +80,7 @@ def figures(study: Study, machine: str, options: Planning) -> Figures:
         predicted=s.predicted_cycles,
         bound=s.bound_cycles,
         bound2=s.bound2_cycles,
+        bound3=s.bound3_cycles,
         dram_bytes=s.dram_read_bytes + s.dram_write_bytes,
         terms={term: sum(layer.terms[term] for layer in s.layers) for term in TERMS},
     )

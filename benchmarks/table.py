@@ -30,7 +30,9 @@ CHAINS = (10, 30, 100, 300, 1000)
 def machines(names: Sequence[str]) -> Results:
     """Plan every network for every machine, and print a row for each."""
     results: Results = {}
-    print(f"{'network':18}{'machine':28}{'cycles':>12}{'÷ bound':>9}{'÷ bound2':>9}{'DRAM MB':>9}  planned")
+    print(
+        f"{'network':18}{'machine':28}{'cycles':>12}{'÷ bound':>9}{'÷ bound2':>9}{'÷ bound3':>9}{'DRAM MB':>9}  planned"
+    )
     for name in names:
         row = results[name] = {}
         for variant, found in network_figures(name, any(name == each for each, _, _ in WINOGRAD)):
@@ -41,7 +43,7 @@ def machines(names: Sequence[str]) -> Results:
             planned = "=" if found.predicted == found.cycles else f"{found.predicted:,}"
             print(
                 f"{name:18}{variant:28}{found.cycles:12,}{found.per_bound:9.3f}{found.per_bound2:9.3f}"
-                f"{found.dram_bytes / 1e6:9.2f}  {planned}",
+                f"{found.per_bound3:9.3f}{found.dram_bytes / 1e6:9.2f}  {planned}",
                 flush=True,
             )
     for title, group in (("dense nets", DENSE), ("all nets", tuple(names))):
@@ -55,7 +57,8 @@ def _mean(title: str, variant: str, rows: Iterable[Figures]) -> None:
     if done:
         bound = geometric_mean(found.per_bound for found in done)
         bound2 = geometric_mean(found.per_bound2 for found in done)
-        print(f"{title:18}{variant:28}{'geom. mean':>12}{bound:9.3f}{bound2:9.3f}")
+        bound3 = geometric_mean(found.per_bound3 for found in done)
+        print(f"{title:18}{variant:28}{'geom. mean':>12}{bound:9.3f}{bound2:9.3f}{bound3:9.3f}")
 
 
 def fixed(results: Results) -> None:

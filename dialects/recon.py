@@ -231,7 +231,8 @@ def parse_shape(parser: AttrParser) -> tuple[tuple[int, ...], str]:
 class LayerOp(IRDLOperation):
     """A row of the layer table: every op below ``cnn`` names one with ``layer @name``.
 
-    ``kind`` is the operator, ``shape`` text for people, ``macs`` the multiply-accumulates of real inputs,
+    ``kind`` is the operator, ``shape`` text for people, ``macs`` the multiply-accumulates of real inputs, ``compute``
+    their cycles on all lanes, ``array`` and ``vector`` the least cycles that the laws allow on those engines,
     ``weight_bytes`` weights and parameters, ``activation_bytes`` inputs and outputs once, ``nodes`` the ONNX nodes.
     """
 
@@ -241,12 +242,14 @@ class LayerOp(IRDLOperation):
     shape = prop_def(StringAttr)
     macs = prop_def(IntegerAttr.constr(i64))
     compute = prop_def(IntegerAttr.constr(i64))
+    array = opt_prop_def(IntegerAttr.constr(i64))
+    vector = opt_prop_def(IntegerAttr.constr(i64))
     weight_bytes = prop_def(IntegerAttr.constr(i64))
     activation_bytes = prop_def(IntegerAttr.constr(i64))
     nodes = opt_prop_def(ArrayAttr[StringAttr])
     assembly_format = (
-        "$sym_name $kind $shape `macs` $macs `compute` $compute `weights` $weight_bytes `activations` "
-        "$activation_bytes (`nodes` $nodes^)? attr-dict"
+        "$sym_name $kind $shape `macs` $macs `compute` $compute (`array` $array^)? (`vector` $vector^)? `weights` "
+        "$weight_bytes `activations` $activation_bytes (`nodes` $nodes^)? attr-dict"
     )
 
     def __init__(
@@ -259,6 +262,8 @@ class LayerOp(IRDLOperation):
         weight_bytes: int,
         activation_bytes: int,
         nodes: Iterable[str] = (),
+        array: int = 0,
+        vector: int = 0,
     ):
         super().__init__(
             properties={
@@ -267,6 +272,8 @@ class LayerOp(IRDLOperation):
                 "shape": StringAttr(shape),
                 "macs": IntegerAttr(macs, i64),
                 "compute": IntegerAttr(compute, i64),
+                "array": IntegerAttr(array, i64) if array else None,
+                "vector": IntegerAttr(vector, i64) if vector else None,
                 "weight_bytes": IntegerAttr(weight_bytes, i64),
                 "activation_bytes": IntegerAttr(activation_bytes, i64),
                 "nodes": ArrayAttr([StringAttr(node) for node in nodes]) if nodes else None,

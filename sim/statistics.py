@@ -100,7 +100,13 @@ class Statistics:
     compute_bound_cycles: int = field(metadata=doc("cycles of the multiply-accumulates alone on all lanes"))
     dram_bound_cycles: int = field(metadata=doc("cycles of the compulsory DRAM traffic alone"))
     bound2_cycles: int = field(metadata=doc("lower bound that knows the order of layers and the SRAM's capacity"))
+    bound3_cycles: int = field(
+        metadata=doc("lower bound by the machine's laws, capacity of L1 and first image included")
+    )
+    array_bound_cycles: int = field(metadata=doc("of bound3: the least cycles of the array for all convolutions"))
+    vector_bound_cycles: int = field(metadata=doc("of bound3: the least cycles of the vector unit"))
     cycles_per_bound: float | None = field(metadata=doc("cycles / bound_cycles; null if the bound is 0"))
+    cycles_per_bound3: float | None = field(metadata=doc("cycles / bound3_cycles; null if the bound is 0"))
     seconds: float = field(metadata=doc("cycles / clock_hz"))
     frames_per_second: float | None = field(metadata=doc("1 / seconds; null if there are no cycles"))
     macs: int = field(metadata=doc("multiply-accumulates of real inputs, all layers"))
@@ -210,7 +216,11 @@ def collect(program: Program, run: Run) -> Statistics:
         compute_bound_cycles=program.bounds.compute,
         dram_bound_cycles=program.bounds.dram,
         bound2_cycles=program.bounds.bound2,
+        bound3_cycles=program.bounds.bound3,
+        array_bound_cycles=program.bounds.array,
+        vector_bound_cycles=program.bounds.vector,
         cycles_per_bound=_ratio(cycles, program.bounds.bound),
+        cycles_per_bound3=_ratio(cycles, program.bounds.bound3),
         seconds=cycles / machine.clock_hz,
         frames_per_second=_ratio(machine.clock_hz, cycles),
         macs=macs,

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dialects.recon import LayerOp
 from passes.planner.mapping import conv_shape
 from passes.planner.network import Layer
+from sim.machine import floors
 from sim.machine.description import Machine
+from sim.machine.floors import Axis, Convolution
 from sim.machine.laws import PARAMETER_BYTES, ceil_div
+
+MOVES = ("copy", "resize", "shuffle")
+"""Operations that move codes: a plan may find a way without them, so they have no least time."""
 
 
 def layer_row(layer: Layer, target: Machine) -> LayerOp:
@@ -27,8 +32,26 @@ def layer_row(layer: Layer, target: Machine) -> LayerOp:
         weight_bytes = PARAMETER_BYTES * output.channels
     elif layer.vector.side == "table":
         weight_bytes = 256
+    array, vector = least_cycles(layer, target)
     activations = sum(t.height * t.width * t.channels for t in (*layer.inputs, output))
-    return LayerOp(layer.name, layer.kind, describe(layer), macs, int(compute), weight_bytes, activations, layer.nodes)
+    return LayerOp(layer.name, layer.kind, describe(layer), macs, int(compute), weight_bytes, activations, layer.nodes,
+                   array, vector)  # fmt: skip
+
+
+def least_cycles(layer: Layer, target: Machine) -> tuple[int, int]:
+    """Least cycles of the array and of the vector unit for a layer; none for what only moves codes."""
+    source, output = layer.inputs[0], layer.output
+    (fy, fx), (top, _, left, _), (sy, sx), (dy, dx) = layer.window.values
+    rows = Axis(output.height, fy, sy, dy, top, source.height)
+    columns = Axis(output.width, fx, sx, dx, left, source.width)
+    if layer.is_conv:
+        shape = conv_shape(layer)
+        plain = layer.conv.weight_zero.value.data == 0
+        conv = Convolution(shape.groups, shape.outputs, shape.inputs, rows, columns, plain)
+        return floors.convolution(target, conv), 0
+    if layer.op is None or layer.kind == "pad" or layer.vector.name in MOVES:
+        return 0, 0
+    return 0, floors.vector(target, layer.vector.name, output.height, output.width, output.channels, rows, columns)
 
 
 def describe(layer: Layer) -> str:

@@ -121,12 +121,15 @@ Segment = MachineSegment | HostSegment
 
 @dataclass(frozen=True)
 class Bounds:
-    """Lower bounds in cycles, by the manual's section on bounds."""
+    """Lower bounds in cycles, by the manual's section on bounds; ``array`` and ``vector`` are parts of ``bound3``."""
 
     compute: int
     dram: int
     bound: int
     bound2: int
+    bound3: int = 0
+    array: int = 0
+    vector: int = 0
 
 
 @dataclass(frozen=True)

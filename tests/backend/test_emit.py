@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from backend.bounds import bounds
+from backend.bounds import Work, bounds
 from backend.emit import PRODUCER, emit
 from dialects.meaning import tile as tile_meaning
 from passes.tile.elide_configuration import ElideConfigurationPass
@@ -165,18 +165,22 @@ def test_an_input_that_is_also_an_output_is_copied_on_the_host() -> None:
     assert {name: value.tolist() for name, value in made.items()} == {"b": [1, -2], "c": [1, -2]}
 
 
+def works(compute: list[int], weights: list[int]) -> list[Work]:
+    return [Work(cycles, cycles, 0, size) for cycles, size in zip(compute, weights, strict=True)]
+
+
 def test_bounds() -> None:
     rate = MACHINE.dram_rate
     assert rate == Fraction(17_064_000_000 * 954, 1000 * 933_000_000)
-    found = bounds([100, 200, 50], [1 << 20, 30 << 20, 1 << 20], 4096, MACHINE)
+    found = bounds(works([100, 200, 50], [1 << 20, 30 << 20, 1 << 20]), 4096, 0, MACHINE)
     assert found.compute == 350
     dram = -(-((32 << 20) + 4096) * rate.denominator // rate.numerator)
     assert found.dram == found.bound == dram
     excess = (32 << 20) - MACHINE.sram.bytes
     assert found.bound2 >= max(dram, -(-excess * rate.denominator // rate.numerator))
-    busy = bounds([10**9, 200], [64, 64], 64, MACHINE)
+    busy = bounds(works([10**9, 200], [64, 64]), 64, 0, MACHINE)
     assert busy.bound == busy.bound2 == busy.compute == 10**9 + 200
-    assert bounds([], [], 0, MACHINE).bound == 0
+    assert bounds([], 0, 0, MACHINE).bound == 0
 
 
 def test_elided_programs_are_smaller() -> None:

@@ -121,7 +121,7 @@ def check_everywhere(module: ModuleOp, plan: ModuleOp, seed: int = 0) -> Program
     program = emit(lower(plan.clone()))
     result = run_program(program, inputs, sanitize=True)
     same(expected, result.outputs, "the machine")
-    assert result.statistics.cycles == program.predicted_cycles
+    assert program.bounds.bound3 <= result.statistics.cycles == program.predicted_cycles
     return program
 
 

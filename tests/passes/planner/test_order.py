@@ -8,7 +8,7 @@ import random
 import pytest
 from xdsl.dialects import func
 
-from backend.bounds import bounds
+from backend.bounds import Work, bounds
 from dialects import cnn
 from passes.cnn_to_tile.order_layers import OrderLayersPass, tasks
 from passes.planner.order import GAIN, Task, best_order, fluid_cycles
@@ -47,7 +47,7 @@ def test_the_fluid_model_lies_above_the_bounds(seed: int) -> None:
     machine = altered(sram={"bytes": 1000})
     rate = float(machine.dram_rate)
     work = random_tasks(seed)
-    found = bounds([task.compute for task in work], [task.weights for task in work], 0, machine)
+    found = bounds([Work(task.compute, task.compute, 0, task.weights) for task in work], 0, 0, machine)
     fluid = fluid_cycles([dataclasses.replace(task, result=0) for task in work], range(len(work)), rate, 1000)
     assert fluid >= found.bound2 - 1
 

@@ -1,0 +1,110 @@
+"""The least time of a layer lies below every way of cutting it that the laws allow."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from sim.machine import floors, laws
+from sim.machine.description import Configuration, Machine, load
+from sim.machine.floors import Axis, Convolution
+
+Part = tuple[int, int]
+"""First position and length along one axis."""
+
+
+def machine_of(dice: random.Random) -> Machine:
+    base = load("edge1k")
+    array = dataclasses.replace(
+        base.array,
+        lanes=dice.choice([4, 8, 12, 16]),
+        half_words=dice.choice([2, 8, 128]),
+        conv_overhead=dice.choice([0, 2, 32]),
+        flatten=dice.random() < 0.7,
+        winograd=dice.choice(["none", "on_fill"]),
+    )
+    streams = dataclasses.replace(base.streams, input=dice.choice([4, 16, 64]), output=dice.choice([4, 16, 64]))
+    return dataclasses.replace(base, array=array, streams=streams)
+
+
+def layer_of(dice: random.Random) -> Convolution:
+    axes: list[Axis] = []
+    for _ in range(2):
+        kernel, stride = dice.choice([1, 2, 3, 3, 5]), dice.choice([1, 1, 2])
+        dilation = dice.choice([1, 1, 2])
+        pad, size = dice.choice([0, 1]), dice.choice([1, 4, 6]) + (kernel - 1) * dilation
+        axes.append(
+            Axis((size + 2 * pad - (kernel - 1) * dilation - 1) // stride + 1, kernel, stride, dilation, pad, size)
+        )
+    return Convolution(dice.choice([1, 1, 3]), dice.choice([1, 3, 6]), dice.choice([1, 2, 5]), *axes, True)
+
+
+def parts(length: int, pieces: int) -> list[Part]:
+    """A length in so many nearly equal pieces."""
+    cuts = [length * i // pieces for i in range(pieces + 1)]
+    return [(a, b - a) for a, b in itertools.pairwise(cuts) if b > a]
+
+
+def passes(layer: Convolution, dice: random.Random) -> Iterator[dict[str, int]]:
+    """The passes of one way of cutting a layer: a grid over all axes, kernel taps included."""
+    sizes = (layer.groups, layer.outputs, layer.inputs, layer.rows.outputs, layer.columns.outputs)
+    grid = [parts(size, dice.choice([1, 1, 1, 2, 3, size])) for size in sizes]
+    kernel = [parts(axis.kernel, dice.choice([1, 1, 2, axis.kernel])) for axis in (layer.rows, layer.columns)]
+    reductions = list(itertools.product(grid[2], *kernel))
+    for group, output, row, column in itertools.product(grid[0], grid[1], grid[3], grid[4]):
+        for number, (inputs, fy, fx) in enumerate(reductions):
+            yield {"groups": group[1], "outputs": output[1], "inputs": inputs[1], "fy": fy[1], "fx": fx[1],
+                   "oy": row[1], "ox": column[1], "last": number + 1 == len(reductions)}  # fmt: skip
+
+
+def least(machine: Machine, layer: Convolution, work: dict[str, int]) -> int | None:
+    """The best configuration's cycles for a pass, or None where none can hold it."""
+    found: list[int] = []
+    powers = [1 << i for i in range(machine.array.lanes.bit_length())]
+    winograd = machine.array.winograd != "none" and (work["fy"], work["fx"]) == (3, 3)
+    winograd &= all(axis.stride == axis.dilation == 1 for axis in (layer.rows, layer.columns))
+    for algorithm, g, k, r, p in itertools.product(("direct", "winograd"), powers, powers, powers, powers):
+        if machine.refusal(Configuration(algorithm, g, k, r, p)) or (algorithm == "winograd" and not winograd):
+            continue
+        cost = laws.conv(machine, winograd=algorithm == "winograd", g=g, k=k, r=r, p=p, sx=layer.columns.stride,
+                         dx=layer.columns.dilation, residual=False, **work)  # fmt: skip
+        if int(cost.words) <= machine.array.half_words:
+            found.append(int(cost.busy))
+    return min(found, default=None)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_way_of_cutting_a_convolution_is_faster(seed: int) -> None:
+    dice = random.Random(seed)
+    machine, layer = machine_of(dice), layer_of(dice)
+    floor = floors.convolution(machine, layer)
+    assert floor > 0
+    for _ in range(4):
+        costs = [least(machine, layer, work) for work in passes(layer, dice)]
+        if None not in costs:
+            assert floor <= sum(cost for cost in costs if cost is not None)
+
+
+def test_the_floor_knows_what_lanes_alone_do_not() -> None:
+    edge4k = load("edge4k")
+    axis = Axis(14, 3, 1, 1, 1, 14)
+    depthwise = Convolution(512, 1, 1, axis, axis, True)
+    products = -(-512 * 40 * 40 // 4096)  # 40 of 42 taps along an axis are real; a tap of every pixel must be read
+    assert (products, floors.convolution(edge4k, depthwise)) == (200, 424)
+    whole = Convolution(1, 256, 256, Axis(56, 1, 1, 1, 0, 56), Axis(56, 1, 1, 1, 0, 56), True)
+    assert floors.convolution(edge4k, whole) == 32 + 256 * 256 * 56 * 56 // 4096
+
+
+def test_vector_operations() -> None:
+    edge4k = load("edge4k")
+    pool = Axis(56, 3, 2, 1, 1, 112)
+    assert floors.vector(edge4k, "max_pool", 56, 56, 64, pool, pool) <= int(
+        laws.vector(edge4k, "max_pool", oy=56, ox=56, channels=64, fy=3, fx=3, sx=2)
+    )
+    assert floors.vector(edge4k, "add", 8, 8, 20, None, None) == int(
+        laws.vector(edge4k, "add", oy=8, ox=8, channels=20)
+    )
