@@ -8,6 +8,7 @@ refused when the model is compiled (``unsupported``), not when it runs.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,7 +41,7 @@ def _session(model: bytes) -> Any:
 
 def _reason(error: Exception) -> str:
     """The runtime's own words: one line, its code and place left out."""
-    text = str(error).strip().splitlines()[0]
+    text = re.sub(r"/onnxruntime_src/.*\) ", "", str(error).strip().splitlines()[0])
     return text.rpartition(" : ")[2].strip(" .") or type(error).__name__
 
 

@@ -57,6 +57,7 @@ def import_model(source: str | Path | bytes, input_shapes: Shapes | None = None,
     proto = model.proto
     if proto.functions:
         proto = model.proto = onnx.inliner.inline_local_functions(proto)
+    _name_results(proto)
     tolerate(model, problems)
     _check_tensors(model, problems)
     problems.raise_if_any()
@@ -74,6 +75,20 @@ def import_model(source: str | Path | bytes, input_shapes: Shapes | None = None,
     types = _static_types(model, problems)
     problems.raise_if_any()
     return _Builder(model, types, problems).module(notes, _model_name(proto, source))
+
+
+def _name_results(proto: onnx.ModelProto) -> None:
+    """Name the results that nodes leave out before others, in place: an operation has them by position."""
+    taken = {name for node in proto.graph.node for name in (*node.input, *node.output)}
+    for node in proto.graph.node:
+        last = max((at for at, name in enumerate(node.output) if name), default=0)
+        for at in range(last):
+            number = 0
+            while not node.output[at]:
+                if (name := f"left_out_{number}") not in taken:
+                    taken.add(name)
+                    node.output[at] = name
+                number += 1
 
 
 def _model_name(proto: onnx.ModelProto, source: str | Path | bytes) -> str:

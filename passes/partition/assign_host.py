@@ -21,10 +21,10 @@ from xdsl.passes import ModulePass
 from dialects import cnn
 from dialects.blobs import to_array
 from dialects.host import RANDOM
-from dialects.onnx import NodeOp, constant_of
+from dialects.onnx import NodeOp, constant_of, shape_of
 from dialects.onnx_export import main_function, opsets_of
 from dialects.onnx_work import macs
-from passes.cnn.limits import HOST_CAN, sentence
+from passes.cnn.limits import HOST_CAN, RULES, sentence
 from passes.common.notes import add_note
 from passes.common.problems import Problems
 from passes.onnx_to_cnn.context import Reader
@@ -42,9 +42,10 @@ class AssignHostPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         refuse_float(op)
         block = main_function(op).body.block
+        one = all(shape_of(value)[0] == 1 for value in block.args if len(shape_of(value)) > 1)
         while True:
             reader = read(block, opsets_of(op))
-            found = _failures(reader)
+            found = _failures(reader, one)
             regions = Regions(reader, block)
             hosted = regions.hosted() if not found else {}
             only = {node: why for node, why in hosted.items() if node not in regions.shared()}
@@ -90,13 +91,17 @@ def _random(node: NodeOp) -> bool:
     return training is not None and (blob is None or bool(to_array(blob).any()))
 
 
-def _failures(reader: Reader) -> dict[NodeOp, str]:
-    """Nodes without a verdict that the machine cannot do: those without a cnn form, and those beyond its limits."""
+def _failures(reader: Reader, one_image: bool) -> dict[NodeOp, str]:
+    """Nodes without a verdict that the machine cannot do: those without a cnn form, and those beyond its limits.
+
+    With ``one_image`` the model takes one, and what has a batch all the same is the host's; else the batch is refused.
+    """
+    rules = RULES if one_image else HOST_CAN
     found = {node: why for node, why in reader.failures.items() if node.host is None}
     for op in reader.block.ops:
         node = reader.origin.get(op)
         if isinstance(op, cnn.CnnOp) and node is not None and node.host is None and node not in found:
-            why = next((text for rule in HOST_CAN if (text := sentence(rule, op))), "")
+            why = next((text for rule in rules if (text := sentence(rule, op))), "")
             if why:
                 found[node] = why
     return found

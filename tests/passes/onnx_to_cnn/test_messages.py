@@ -243,3 +243,15 @@ def test_all_problems_at_once() -> None:
         problems.add(place, "It is wrong.")
     problems.add("", "So is this.")
     assert problems.message() == "net has 2 problems:\n  - a, b, c, d and 2 more: It is wrong.\n  - So is this."
+
+
+def test_results_that_are_left_out_keep_their_place() -> None:
+    """The second result alone is the second result, not the first."""
+    node = helper.make_node("GRU", ["x", "w", "r"], ["", "y"], hidden_size=3)
+    model = float_model([5, 1, 4], [node])
+    random = np.random.default_rng(1)
+    for name, shape in (("w", (1, 9, 4)), ("r", (1, 9, 3))):
+        model.graph.initializer.append(numpy_helper.from_array(random.normal(size=shape).astype(np.float32), name))
+    feeds = {"x": random.normal(size=(5, 1, 4)).astype(np.float32)}
+    (found,) = onnx_meaning.evaluate(import_model(model.SerializeToString(), None, "m"), feeds).values()
+    assert found.shape == (1, 1, 3)
