@@ -84,7 +84,7 @@ class TestCompile:
             f"mine.toml:{lines['clock']}: key 'clock' is not known; allowed here are name, description, clock_hz, "
             "array, streams, sram, dram, configuration, instruction_memory, energy.\n"
             "mine.toml: key 'clock_hz' is missing (cycles per second).\n"
-            f"mine.toml:{lines['winograd']}: key 'array.winograd' must be one of none, on_fill, stored, not 'maybe'.",
+            f"mine.toml:{lines['winograd']}: key 'array.winograd' must be one of none, on_fill, not 'maybe'.",
         )
 
     def test_no_toml(self, recon: Tool) -> None:
