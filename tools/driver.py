@@ -24,7 +24,7 @@ from sim.machine.errors import ReconError
 from sim.machine.files import read_text
 from sim.machine.program import Program
 from tools.files.constants import read as read_constants
-from tools.options import Planning, check_planned_machine, check_unplanned
+from tools.options import Planning, check_planned_machine, check_unplanned, for_passes
 from tools.registry import get_all_dialects
 from tools.runtime import Result, run_program
 from tools.terminal import diagnostics
@@ -115,7 +115,7 @@ def lower(
     start = level_of(module)
     if LEVELS.index(start) > LEVELS.index(level):
         raise ReconError(f"This is at level {start}, below {level}; the road only goes down.")
-    given: dict[str, Any] = {"assume_int8": assume_int8, **(options.for_passes() if options is not None else {})}
+    given: dict[str, Any] = {"assume_int8": assume_int8, **(for_passes(options) if options is not None else {})}
     if machine is not None:
         given["machine"] = machine
 
@@ -156,7 +156,7 @@ def compile_model(
     """
     options = options or Planning()
     if machine is not None:
-        options.machine(load_machine(machine))  # a wrong name should not cost a minute of importing
+        options.usable(load_machine(machine))  # a wrong name should not cost a minute of importing
     context = make_context()
     if report is not None:
         report("reading the model")

@@ -27,10 +27,10 @@ from xdsl.xdsl_opt_main import xDSLOptMain
 from passes.common.levels import LEVELS, level_of
 from passes.every_level.verify_structure import verify_plans
 from passes.pipeline import PIPELINE, passes_between
-from passes.planner.options import OBJECTIVES
+from passes.planner.options import OFFERS, options_from
 from sim.machine.errors import ReconError
 from tools import CONSTANTS, VERSION
-from tools.options import LEVELS_OF_EFFORT, check_planned_machine, input_shapes, planning
+from tools.options import check_planned_machine, for_passes, input_shapes
 from tools.terminal import diagnostics
 from tools.terminal.text_target import TextTarget
 
@@ -93,20 +93,17 @@ class ReconOpt(xDSLOptMain):
             metavar="NAME=1,3,224,224",
             help="shape of a model input that the model leaves open",
         )
-        group.add_argument(
-            "-O", type=int, choices=(0, 1, 2), dest="level", help=f"effort: {LEVELS_OF_EFFORT} (normally 2)"
-        )
-        group.add_argument("--objective", choices=OBJECTIVES, help="what the plan should keep low (normally cycles)")
-        group.add_argument("--sram-limit", metavar="2MiB", help="plan and place within so much SRAM")
-        group.add_argument(
-            "--pin", action="append", metavar="LAYER=CONFIG", help="fix the configuration of a layer; repeatable"
-        )
-        group.add_argument(
-            "--time-budget",
-            type=float,
-            metavar="SECONDS",
-            help="bound the search: by a fixed count of layers, not by a clock",
-        )
+        for name, offer in OFFERS.items():
+            normally = f" (normally {offer.normally})" if offer.normally else ""
+            group.add_argument(
+                offer.flag or f"--{name.replace('_', '-')}",
+                dest=name,
+                type=str if offer.kind is list else offer.kind,
+                action="append" if offer.kind is list else "store",
+                choices=offer.choices or None,
+                metavar=None if offer.choices else offer.metavar,
+                help=offer.help[0].lower() + offer.help[1:].removesuffix(".") + normally,
+            )
         group.add_argument(
             "--validate-each",
             action="store_true",
@@ -176,12 +173,8 @@ class ReconOpt(xDSLOptMain):
         """Options that the command line gives to every pass with a field of that name."""
         args = self.args
         options = {"machine": args.machine, "assume_int8": args.assume_int8}
-        asked = {
-            name: getattr(args, name)
-            for name in ("level", "objective", "sram_limit", "pin", "time_budget")
-            if getattr(args, name) is not None
-        }
-        planned = planning(**asked).for_passes()
+        asked = {name: getattr(args, name) for name in OFFERS if getattr(args, name) is not None}
+        planned = for_passes(options_from(**asked))
         names = {*asked, "limit"} if args.sram_limit else asked.keys()
         options |= {name: planned[name] for name in names}
         return {name: value for name, value in options.items() if value is not None}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from passes.planner.options import OBJECTIVES, Options
+from passes.planner.options import Options
 from sim.machine.errors import ReconError
 
 if TYPE_CHECKING:
@@ -32,73 +30,24 @@ def input_shapes(options: Iterable[str]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-LEVELS_OF_EFFORT = "0 each layer by itself, 1 the network as a whole, 2 a search as well"
-"""What -O0, -O1 and -O2 mean, for help texts."""
-
-FREEDOMS: Mapping[str, Mapping[str, bool]] = {
-    "winograd": {"winograd": False},
-    "reconfiguration": {"single": True},
-    "prefetch": {"prefetch": False},
-    "residency": {"residency": False},
-    "fusion": {"fusion": False},
-    "order": {"order": False},
-}
-"""Freedoms of the planner that can be taken away, each with the option that does it."""
-
-_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
-
-
 @dataclass(frozen=True)
 class Planning(Options):
-    """All that can be asked of the passes for a plan: the planner's own options, configurations that are pinned, a time
-    budget, and that nothing of the model may run on the host."""
+    """All that can be asked of the passes for a plan: the planner's own options, and that nothing of the model may run
+    on the host."""
 
-    pin: tuple[str, ...] = ()
-    time_budget: float = 0.0
     no_host: bool = False
 
-    def for_passes(self) -> dict[str, Any]:
-        """By the names of the passes' fields; ``limit`` is the SRAM limit of placement."""
-        return {field.name: getattr(self, field.name) for field in fields(self)} | {"limit": self.sram_limit or None}
+    @classmethod
+    def of(cls, options: Options | None, no_host: bool = False) -> Planning:
+        """The planner's options with ours."""
+        given = {field.name: getattr(options, field.name) for field in fields(Options)} if options is not None else {}
+        return cls(**given, no_host=no_host)
 
 
-def planning(
-    level: int | None = None,
-    objective: str | None = None,
-    sram_limit: str | None = None,
-    pin: Iterable[str] = (),
-    time_budget: float | None = None,
-    without: Iterable[str] = (),
-    no_host: bool = False,
-) -> Planning:
-    """The options as the command line gives them; ReconError says what is wrong with one."""
-    if objective is not None and objective not in OBJECTIVES:
-        raise ReconError(f"--objective {objective}: there are {', '.join(OBJECTIVES)}.")
-    if time_budget is not None and not (math.isfinite(time_budget) and time_budget > 0):
-        raise ReconError(f"--time-budget {time_budget:g}: give a number of seconds above 0.")
-    freedoms: dict[str, bool] = {}
-    for name in without:
-        if name not in FREEDOMS:
-            raise ReconError(f"--without {name}: there are {', '.join(FREEDOMS)}.")
-        freedoms |= FREEDOMS[name]
-    return Planning(
-        level=2 if level is None else level,
-        objective=objective or OBJECTIVES[0],
-        sram_limit=0 if sram_limit is None else sram_bytes(sram_limit),
-        pin=tuple(pin),
-        time_budget=time_budget or 0.0,
-        no_host=no_host,
-        **freedoms,
-    )
-
-
-def sram_bytes(text: str) -> int:
-    """``2MiB``, ``2048KiB``, ``2MB`` or ``2097152`` as bytes; ReconError for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
-    size = float(match[1]) * _UNITS[match[2]] if match and match[2] in _UNITS else 0
-    if size < 1 or size != int(size):
-        raise ReconError(f"--sram-limit {text}: write a size such as 2MiB, 2048KiB, 2MB or 2097152.")
-    return int(size)
+def for_passes(options: Options) -> dict[str, Any]:
+    """By the names of the passes' fields; ``limit`` is the SRAM limit of placement."""
+    values = {field.name: getattr(options, field.name) for field in fields(options)}
+    return values | {"limit": options.sram_limit or None}
 
 
 def check_unplanned(module: ModuleOp, options: Planning, where: str) -> None:

@@ -43,8 +43,8 @@ LAYERS_PER_SECOND = 100
 
 
 @dataclass(frozen=True)
-class ConvertCnnToTilePass(ModulePass):
-    """Plan every machine segment and spell the plan as tile IR.
+class ConvertCnnToTilePass(ModulePass, Options):
+    """Plan every machine segment and spell the plan as tile IR; all options are the planner's.
 
     ``time_budget`` seconds stand for as many trials as an ordinary core makes in them, by a fixed count of layers, so
     that the plan depends on no clock; 0 sets no limit.
@@ -52,42 +52,17 @@ class ConvertCnnToTilePass(ModulePass):
 
     name = "convert-cnn-to-tile"
     machine: str = "edge4k"
-    level: int = 2
-    objective: str = "cycles"
-    sram_limit: int = 0
-    trials: int = 0
-    winograd: bool = True
-    single: bool = False
-    prefetch: bool = True
-    residency: bool = True
-    fusion: bool = True
-    time_budget: float = 0.0
-
-    @property
-    def options(self) -> Options:
-        """The planner's options among the fields."""
-        return Options(
-            self.level,
-            self.objective,
-            self.sram_limit,
-            self.trials,
-            self.winograd,
-            self.single,
-            self.prefetch,
-            self.residency,
-            self.fusion,
-        )
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         target = machines.load(self.machine)
         if 0 < self.sram_limit < target.sram.bytes:
             add_note(op, PLANNED_WITHIN.format(self.sram_limit))
         found = [(f, segments(f)) for f in op.body.block.ops if isinstance(f, func.FuncOp)]
-        options = self.options
+        options: Options = self
         if self.time_budget > 0:
             layers = sum(len(ops) for _, parts in found for ops in parts)
             trials = max(1, int(self.time_budget * LAYERS_PER_SECOND) // max(1, layers))
-            options = dataclasses.replace(options, trials=min(trials, options.trials or trials))
+            options = dataclasses.replace(self, trials=min(trials, self.trials or trials))
         for function, parts in found:
             for number, ops in enumerate(parts):
                 self.convert(op, function, ops, f"segment{number}" if number else "main_segment", target, options)

@@ -38,20 +38,15 @@ from sim.machine.description import Machine
 
 
 @dataclass(frozen=True)
-class OrderLayersPass(ModulePass):
-    """Reorder the layers of every machine segment for a machine."""
+class OrderLayersPass(ModulePass, Options):
+    """Reorder the layers of every machine segment for a machine; all options are the planner's."""
 
     name = "order-layers"
     machine: str = "edge4k"
-    level: int = 2
-    sram_limit: int = 0
-    prefetch: bool = True
-    order: bool = True
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        options = Options(level=self.level, sram_limit=self.sram_limit, prefetch=self.prefetch, order=self.order)
-        target = options.machine(machines.load(self.machine))
-        if not options.orders:
+        target = self.usable(machines.load(self.machine))
+        if not self.orders:
             return
         for function in [f for f in op.body.block.ops if isinstance(f, func.FuncOp)]:
             for ops in segments(function):

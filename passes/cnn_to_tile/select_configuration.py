@@ -34,20 +34,15 @@ from sim.machine.errors import ReconError
 
 
 @dataclass(frozen=True)
-class SelectConfigurationPass(ModulePass):
-    """Choose the configuration of every convolution. ``pin`` fixes some: ``LAYER=direct g1 k64 r16 p4``."""
+class SelectConfigurationPass(ModulePass, Options):
+    """Choose the configuration of every convolution; all options are the planner's."""
 
     name = "select-configuration"
     machine: str = "edge4k"
-    pin: tuple[str, ...] = ()
-    level: int = 2
-    winograd: bool = True
-    single: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         target = machines.load(self.machine)
-        options = Options(level=self.level, winograd=self.winograd, single=self.single)
-        pins = _pins(self.pin, options.machine(target))
+        pins = _pins(self.pin, self.usable(target))
         there: dict[str, None] = {}
         for function in [f for f in op.body.block.ops if isinstance(f, func.FuncOp)]:
             for ops in segments(function):
@@ -57,7 +52,7 @@ class SelectConfigurationPass(ModulePass):
                     there[layer.name] = None
                     if layer.name in pins:
                         layer.configure(pins[layer.name])
-                for layer, mapping in configured(target, net, options).items():
+                for layer, mapping in configured(target, net, self).items():
                     layer.configure(mapping.configuration)
         _check_names(pins, there)
 

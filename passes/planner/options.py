@@ -1,17 +1,71 @@
 """What a user may ask of the planner: how hard to try, for what, and which of its freedoms to give up.
 
-The freedoms are there to be taken away one by one, so that what each is worth can be measured.
+A field of ``Options`` is an option everywhere: the planner's passes have it because they are ``Options``, and command
+lines are made from what ``option`` says of it. A new one is a field here and the place that reads it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sim.machine.description import Machine
 from sim.machine.errors import ReconError
 
 OBJECTIVES = ("cycles", "dram", "energy")
+
+_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
+
+
+def sram_bytes(text: str) -> int:
+    """``2MiB``, ``2048KiB``, ``2MB`` or ``2097152`` as bytes; ReconError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    size = float(match[1]) * _UNITS[match[2]] if match and match[2] in _UNITS else 0
+    if size < 1 or size != int(size):
+        raise ReconError(f"--sram-limit {text}: write a size such as 2MiB, 2048KiB, 2MB or 2097152.")
+    return int(size)
+
+
+def _objective(text: str) -> str:
+    if text not in OBJECTIVES:
+        raise ReconError(f"--objective {text}: there are {', '.join(OBJECTIVES)}.")
+    return text
+
+
+def _seconds(given: float) -> float:
+    if not (math.isfinite(given) and given > 0):
+        raise ReconError(f"--time-budget {given:g}: give a number of seconds above 0.")
+    return given
+
+
+@dataclass(frozen=True)
+class Offer:
+    """How command lines offer an option: ``kind`` of value they read, and what it means to the planner.
+
+    ``choices`` are all there are; ``list`` is for an option that may be repeated.
+    """
+
+    help: str
+    metavar: str
+    flag: str = ""
+    kind: type = str
+    choices: tuple[int | str, ...] = ()
+    normally: str = ""
+    read: Callable[[Any], Any] = lambda given: given
+
+
+def option(default: Any, help: str, metavar: str, **more: Any) -> Any:
+    """A field of ``Options`` that command lines offer (see ``Offer``)."""
+    return dataclasses.field(default=default, metadata={"offer": Offer(help, metavar, **more)})
+
+
+def freedom(name: str, default: bool = True) -> Any:
+    """A field of ``Options`` that ``--without name`` turns over: what it is worth can be measured."""
+    return dataclasses.field(default=default, metadata={"freedom": name})
 
 
 @dataclass(frozen=True)
@@ -20,19 +74,45 @@ class Options:
     prefetch, the first partition that fits; 2: a search over partitions. ``objective`` is what the search minimises.
 
     ``sram_limit`` bytes are all the plan may use (0: all there are). ``trials`` bounds the plans the search looks at
-    (0: all), so that a time budget gives the same plan on every computer.
+    (0: all), and ``time_budget`` seconds (0: no bound) do so by a count of layers, so that they give the same plan on
+    every computer. ``pin`` fixes configurations: ``LAYER=direct g1 k64 r16 p4``.
     """
 
-    level: int = 2
-    objective: str = "cycles"
-    sram_limit: int = 0
+    level: int = option(
+        2,
+        "Effort: 0 each layer by itself, 1 the network as a whole, 2 a search as well.",
+        "0|1|2",
+        flag="-O",
+        kind=int,
+        choices=(0, 1, 2),
+        normally="2",
+    )
+    objective: str = option(
+        OBJECTIVES[0],
+        "What the plan should keep low.",
+        "|".join(OBJECTIVES),
+        choices=OBJECTIVES,
+        normally=OBJECTIVES[0],
+        read=_objective,
+    )
+    sram_limit: int = option(0, "Use no more SRAM than this: 2MiB, 2048KiB, 2MB or bytes.", "2MiB", read=sram_bytes)
+    pin: tuple[str, ...] = option(
+        (), "Fix the configuration of a layer; repeatable.", "LAYER=CONFIG", kind=list, read=tuple
+    )
+    time_budget: float = option(
+        0.0,
+        "Bound the search: by a fixed count of layers, not by a clock.",
+        "SECONDS",
+        kind=float,
+        read=_seconds,
+    )
     trials: int = 0
-    winograd: bool = True
-    single: bool = False
-    prefetch: bool = True
-    residency: bool = True
-    fusion: bool = True
-    order: bool = True
+    winograd: bool = freedom("winograd")
+    single: bool = freedom("reconfiguration", default=False)
+    prefetch: bool = freedom("prefetch")
+    residency: bool = freedom("residency")
+    fusion: bool = freedom("fusion")
+    order: bool = freedom("order")
 
     def __post_init__(self) -> None:
         if self.level not in (0, 1, 2):
@@ -56,7 +136,7 @@ class Options:
         """Whether loads may come before their layer."""
         return self.prefetch and self.level > 0
 
-    def machine(self, machine: Machine) -> Machine:
+    def usable(self, machine: Machine) -> Machine:
         """The machine as the plan may use it."""
         if self.sram_limit > machine.sram.bytes:
             raise ReconError(
@@ -66,3 +146,26 @@ class Options:
         array = machine.array if self.winograd else dataclasses.replace(machine.array, winograd="none")
         sram = dataclasses.replace(machine.sram, bytes=self.sram_limit or machine.sram.bytes)
         return dataclasses.replace(machine, array=array, sram=sram)
+
+
+OFFERS: Mapping[str, Offer] = {
+    field.name: field.metadata["offer"] for field in dataclasses.fields(Options) if "offer" in field.metadata
+}
+"""What command lines offer, by field."""
+
+FREEDOMS: Mapping[str, Mapping[str, bool]] = {
+    field.metadata["freedom"]: {field.name: not field.default}
+    for field in dataclasses.fields(Options)
+    if "freedom" in field.metadata
+}
+"""Freedoms of the planner that can be taken away, each with the option that does it."""
+
+
+def options_from(without: Iterable[str] = (), **given: Any) -> Options:
+    """The options as a command line gives them (None: not given); ReconError says what is wrong with one."""
+    values = {name: OFFERS[name].read(value) for name, value in given.items() if value is not None}
+    for name in without:
+        if name not in FREEDOMS:
+            raise ReconError(f"--without {name}: there are {', '.join(FREEDOMS)}.")
+        values |= FREEDOMS[name]
+    return Options(**values)

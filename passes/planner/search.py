@@ -67,7 +67,7 @@ def configured(machine: Machine, network: Network, options: Options) -> dict[Lay
     convolutions = [Convolution(layer.name, conv_shape(layer), layer.configuration) for layer in layers]
     moved = sum(one.shape.weight_bytes for one in convolutions)
     moved += sum(t.height * t.width * t.channels for t in (*network.inputs, *network.outputs))
-    found = choose(options.machine(machine), convolutions, moved, options.one_configuration)
+    found = choose(options.usable(machine), convolutions, moved, options.one_configuration)
     return dict(zip(layers, found, strict=True))
 
 
@@ -138,7 +138,7 @@ class _Search:
 
 def plan(machine: Machine, network: Network, mappings: Mapping[Layer, ConvMapping], options: Options) -> Plan:
     """The best plan found. Raises ReconError when the network does not fit in SRAM."""
-    usable = options.machine(machine)
+    usable = options.usable(machine)
     partitioner = Partitioner(usable, network, mappings, LONGEST if options.fusion and options.residency else 1)
     search = _Search(usable, network, mappings, options)
     capacity = usable.sram.bytes

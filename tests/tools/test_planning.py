@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from passes.cnn_to_tile.convert_cnn_to_tile import ConvertCnnToTilePass
+from passes.cnn_to_tile.order_layers import OrderLayersPass
+from passes.cnn_to_tile.select_configuration import SelectConfigurationPass
+from passes.planner.options import FREEDOMS, OFFERS, Options, options_from, sram_bytes
 from sim.machine.errors import ReconError
 from sim.machine.program import load
 from tests.conftest import ROOT, Outcome, Tool
 from tools.driver import compile_model, lower, run_program
 from tools.files.tensors import random_inputs
-from tools.options import FREEDOMS, Planning, planning, sram_bytes
+from tools.options import Planning
 from tools.reports.compare import Study
 
 MODELS = ROOT / "tests" / "data" / "models"
@@ -25,7 +30,7 @@ OPTIONS = {
     "energy": Planning(objective="energy"),
     "limit": Planning(sram_limit=64 * 1024),
     "budget": Planning(time_budget=0.1),
-    **{f"without-{name}": planning(without=[name]) for name in FREEDOMS},
+    **{f"without-{name}": options_from(without=[name]) for name in FREEDOMS},
     "without-all": Planning(winograd=False, single=True, prefetch=False, residency=False, fusion=False, order=False),
     "everything": Planning(level=1, objective="dram", sram_limit=80 * 1024, winograd=False, time_budget=2.0),
 }
@@ -87,7 +92,14 @@ def test_the_command_line_takes_them_all(recon: Tool, recon_opt: Tool, tmp_path:
     outcome = recon("compile", RESNET8, "-o", tmp_path / "a.rbin", "--without", "winograd", *options)
     assert outcome.code == 0
     assert outcome.err.splitlines()[-1] == "note: Planned within 81,920 bytes of SRAM."
-    expected = Planning(1, "dram", 81_920, winograd=False, pin=("conv2d_1=direct g1 k16 r16 p16",), time_budget=5.0)
+    expected = Planning(
+        level=1,
+        objective="dram",
+        sram_limit=81_920,
+        winograd=False,
+        pin=("conv2d_1=direct g1 k16 r16 p16",),
+        time_budget=5.0,
+    )
     assert (tmp_path / "a.rbin").read_bytes() == compile_model(RESNET8, options=expected).to_bytes()
     # recon-opt gives the same plan, which is compiled as it is
     plan = tmp_path / "plan.mlir"
@@ -194,5 +206,18 @@ def test_a_plan_is_planned(recon: Tool, recon_opt: Tool, tmp_path: Path, monkeyp
     assert load("x.rbin").notes[-1] == "Planned within 1,048,576 bytes of SRAM."
 
 
-def test_planning_without_anything_is_the_default() -> None:
-    assert planning() == Planning()
+def test_options_without_anything_are_the_default() -> None:
+    assert Planning.of(options_from()) == Planning()
+
+
+def test_every_option_of_the_planner_is_offered_by_every_tool(recon: Tool, recon_opt: Tool) -> None:
+    compiling, opting = recon("compile", "--help").out, recon_opt("--help").out
+    for name, offer in OFFERS.items():
+        flag = offer.flag or f"--{name.replace('_', '-')}"
+        assert flag in compiling
+        assert flag in opting
+    assert "|".join(FREEDOMS) in compiling
+    for entry in (OrderLayersPass, SelectConfigurationPass, ConvertCnnToTilePass):
+        assert {field.name for field in dataclasses.fields(Options)} < {
+            field.name for field in dataclasses.fields(entry)
+        }

@@ -8,28 +8,19 @@ from typing import Annotated
 
 import typer
 
-from tools.terminal.console import (
-    AssumeInt8,
-    Debug,
-    Force,
-    InputShape,
-    Level,
-    Objective,
-    Quiet,
-    SramLimit,
-    Talk,
-    Verbose,
-)
+from passes.planner.options import Options
+from tools.options import Planning
+from tools.terminal.console import AssumeInt8, Debug, Force, InputShape, Quiet, Talk, Verbose
+from tools.terminal.planner_options import takes_planning
 
 
+@takes_planning("level", "objective", "sram_limit")
 def compare_command(
     model: Annotated[str, typer.Argument(metavar="MODEL.onnx", help="An ONNX model.")],
     machines: Annotated[
         str, typer.Option(metavar="NAME|FILE[,…]", help="Machines; the first is what the others are compared with.")
     ] = "edge4k,edge4k-fixed",
-    level: Level = None,
-    objective: Objective = None,
-    sram_limit: SramLimit = None,
+    planning: Options | None = None,
     input_shape: InputShape = None,
     assume_int8: AssumeInt8 = False,
     as_json: Annotated[
@@ -52,12 +43,11 @@ def compare_command(
     """
     from sim.machine.files import write_whole
     from tools.files.overwrite import COMPARISON, check_writable
-    from tools.options import input_shapes, planning
+    from tools.options import input_shapes
     from tools.reports.compare import compare
     from tools.reports.compare_report import report
 
     talk = Talk(quiet, verbose)
-    asked = planning(level, objective, sram_limit)
     names = [name.strip() for name in machines.split(",") if name.strip()]
     check_writable("--json", as_json, COMPARISON, [model, *names], force)
     with talk.progress("comparing") as progress:
@@ -67,7 +57,7 @@ def compare_command(
             if " " in text:  # what is planned, not each pass of it
                 progress.doing(text)
 
-        found = compare(model, names, input_shapes(input_shape or []), assume_int8, asked, step)
+        found = compare(model, names, input_shapes(input_shape or []), assume_int8, Planning.of(planning), step)
     if as_json is not None:
         write_whole(as_json, (json.dumps(found.to_json(), indent=1) + "\n").encode())
         talk.detail(f"wrote {as_json}")

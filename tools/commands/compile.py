@@ -7,24 +7,22 @@ from typing import Annotated
 
 import typer
 
+from passes.planner.options import OFFERS, Options
+from tools.options import Planning
 from tools.terminal.console import (
     AssumeInt8,
     Debug,
     Force,
     InputShape,
-    Level,
-    Objective,
-    Pin,
     Quiet,
-    SramLimit,
     Talk,
-    TimeBudget,
     Verbose,
-    Without,
     count,
 )
+from tools.terminal.planner_options import takes_planning
 
 
+@takes_planning(*OFFERS, without=True)
 def compile_command(
     model: Annotated[str, typer.Argument(metavar="MODEL.onnx|PLAN.mlir", help="An ONNX model, or IR of any level.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL.rbin", help="The program to write.")],
@@ -34,12 +32,7 @@ def compile_command(
     ] = None,
     input_shape: InputShape = None,
     assume_int8: AssumeInt8 = False,
-    level: Level = None,
-    objective: Objective = None,
-    sram_limit: SramLimit = None,
-    pin: Pin = None,
-    time_budget: TimeBudget = None,
-    without: Without = None,
+    planning: Options | None = None,
     no_host: Annotated[
         bool, typer.Option("--no-host", help="Refuse what would run on the host, with the whole list.")
     ] = False,
@@ -81,13 +74,13 @@ def compile_command(
     from tools.driver import compile_model
     from tools.files.overwrite import PROGRAM, check_writable
     from tools.files.pictures import Picture
-    from tools.options import input_shapes, planning
+    from tools.options import input_shapes
     from tools.reports.host_report import segments_text
 
     talk = Talk(quiet, verbose)
     check_writable("-o", output, PROGRAM, [model, machine], force)
     shapes = input_shapes(input_shape or [])
-    options = planning(level, objective, sram_limit, pin or (), time_budget, without or (), no_host)
+    options = Planning.of(planning, no_host=no_host)
     image = Picture.parse(scale, mean).to_json()
     with talk.progress("compiling") as progress:
 

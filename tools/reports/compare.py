@@ -16,12 +16,13 @@ from xdsl.dialects.builtin import ModuleOp
 
 from backend.emit import emit
 from passes.common.levels import LEVELS, level_of
+from passes.planner.options import FREEDOMS
 from sim.machine.description import load
 from sim.machine.errors import ReconError
 from sim.machine.program import Program
 from sim.statistics import Statistics
 from tools.driver import Report, lower, make_context, name_of, read_module
-from tools.options import FREEDOMS, Planning
+from tools.options import Planning
 from tools.reports.report import operator
 from tools.runtime import run_program
 
@@ -55,7 +56,7 @@ class Study:
     def planned(self, machine: str, options: Planning | None = None) -> tuple[Program, ModuleOp]:
         """The model's program for a machine and its plan at the ``tile`` level; ReconError when there is none."""
         options = options or Planning()
-        options.machine(load(machine))
+        options.usable(load(machine))
         module = self.module.clone()
         lower(module, "tile", self.context, machine=machine, options=options)
         plan = module.clone()

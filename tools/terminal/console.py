@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passes.planner.options import OBJECTIVES
-from tools.options import FREEDOMS, LEVELS_OF_EFFORT
-
 if TYPE_CHECKING:
     from rich.status import Status
 
@@ -34,26 +31,6 @@ InputShape = Annotated[
 AssumeInt8 = Annotated[
     bool,
     typer.Option("--assume-int8", help="Quantise a float model with made-up scales, to learn what it would cost."),
-]
-Level = Annotated[
-    int | None, typer.Option("-O", metavar="0|1|2", help=f"Effort: {LEVELS_OF_EFFORT}.  [default: 2]", min=0, max=2)
-]
-Objective = Annotated[
-    str | None, typer.Option(metavar="|".join(OBJECTIVES), help="What the plan should keep low.  [default: cycles]")
-]
-SramLimit = Annotated[
-    str | None, typer.Option(metavar="2MiB", help="Use no more SRAM than this: 2MiB, 2048KiB, 2MB or bytes.")
-]
-Pin = Annotated[
-    list[str] | None, typer.Option(metavar="LAYER=CONFIG", help="Fix the configuration of a layer; repeatable.")
-]
-TimeBudget = Annotated[
-    float | None,
-    typer.Option(metavar="SECONDS", help="Bound the search: by a fixed count of layers, not by a clock."),
-]
-Without = Annotated[
-    list[str] | None,
-    typer.Option(metavar="|".join(FREEDOMS), help="Plan without this freedom, to see what it is worth; repeatable."),
 ]
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from passes.planner.options import FREEDOMS
 from sim.machine.clock import TERMS
 from sim.machine.description import MACHINES
 from tests.conftest import ROOT, Tool
 from tools.driver import compile_model
-from tools.options import FREEDOMS
 from tools.reports.compare import Comparison, compare
 from tools.reports.compare_report import grid, report
 
