@@ -17,9 +17,6 @@ import numpy.typing as npt
 from passes.common.placement import ALIGNMENT, place
 from passes.planner.rooms import Room
 
-SMALL = 96
-"""A room of less than this part of SRAM goes where it fits most tightly, not to stand between large ones."""
-
 
 @dataclass(frozen=True)
 class Stay:
@@ -108,7 +105,6 @@ class Space:
         used first, so the free space stays in one piece.
         """
         lower, upper = self.gaps(stay.first, stay.last)
-        small = stay.bytes * SMALL < self.capacity
         fitting = np.flatnonzero(upper - lower >= stay.bytes)
         if not len(fitting):
             return -1
@@ -121,14 +117,10 @@ class Space:
         free = np.where(meets, finished[deaths[before]][None, :], 0).max(axis=1, initial=0)
         free = np.maximum(free, now)
         slack = np.tile(upper - lower - stay.bytes, 3)
-        if small:
-            choice = int(np.lexsort((places, slack, free))[0])
-        else:
-            choice = int(np.lexsort((slack, (places - self.rover) % self.capacity, free))[0])
+        choice = int(np.lexsort((slack, (places - self.rover) % self.capacity, free))[0])
         address = int(places[choice]) // ALIGNMENT * ALIGNMENT
         self._put(stay, address)
-        if not small:
-            self.rover = address + stay.bytes
+        self.rover = address + stay.bytes
         return int(free[choice])
 
     def settle(self) -> Mapping[Room, int] | None:
