@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from dialects import cnn
 from dialects.recon import BlobAttr
 from passes.planner import numbers
 from passes.planner.candidates import chunk_bytes
-from passes.planner.mapping import Block, ConvMapping, cuts
+from passes.planner.mapping import Block, ConvMapping, Span, cuts
 from passes.planner.network import Layer
 from passes.planner.rooms import Constant, Load, Room, whole
 from sim.machine.description import Machine
 
 PIECE = 48 * 1024
-"""A load moves about this many bytes: small enough not to hold up a configuration image behind it."""
+"""A load moves about this many bytes at most: small enough not to hold up a configuration image behind it."""
+
+LEAST_PIECE = 8 * 1024
+"""And at least so many, of whole blocks, where there are more: a fill can begin as soon as its own block is there."""
 
 
 def constants_of(layer: Layer) -> tuple[dict[str, Room], list[Load]]:
@@ -37,7 +43,8 @@ def weight_rooms(
 ) -> tuple[Mapping[Block, tuple[Room, int, int]], list[Load]]:
     """For each block its room, and the output and input channel the room starts at; and the loads of all.
 
-    Blocks share a room up to ``chunk_bytes``; one that holds a part of the input channels has its own.
+    Blocks share a room up to ``chunk_bytes``; one that holds a part of the input channels has its own, and lies in DRAM
+    as it is read.
     """
     shape, chunk = mapping.shape, chunk_bytes(machine)
     batches: list[list[Block]] = []
@@ -49,13 +56,36 @@ def weight_rooms(
         batches[-1].append(block)
     found: dict[Block, tuple[Room, int, int]] = {}
     loads: list[Load] = []
-    source = Constant(layer.conv.weights, layer.conv.weights.shape)
+    weights = layer.conv.weights
     for batch in batches:
         k, c = batch[0].first_channel(shape), batch[0].input
         outputs, inputs = batch[-1].first_channel(shape) + batch[-1].channels - k, batch[0].inputs
         room = Room(f"{layer.name}_w{k}", (outputs, shape.fy, shape.fx, inputs))
-        for first, end in cuts(0, outputs, outputs * shape.taps * inputs // PIECE):
+        source, origin = Constant(weights, weights.shape), k
+        if inputs < shape.inputs:
+            source, origin = Constant(_laid_out(weights, k, outputs, c, inputs), room.shape), 0
+        for first, end in _pieces([block.channels for block in batch], shape.taps * inputs):
             sizes = (end - first, shape.fy, shape.fx, inputs)
-            loads.append(Load(room, (first, 0, 0, 0), source, (k + first, 0, 0, c), sizes, layer.name))
+            loads.append(Load(room, (first, 0, 0, 0), source, (origin + first, 0, 0, 0), sizes, layer.name))
         found |= dict.fromkeys(batch, (room, k, c))
     return found, loads
+
+
+@functools.lru_cache(maxsize=4096)
+def _laid_out(weights: BlobAttr, k: int, outputs: int, c: int, inputs: int) -> BlobAttr:
+    """A block's part of the weights as a constant of its own: in DRAM it lies as it is read, in whole bursts, and not
+    in runs of a few input channels."""
+    part = np.frombuffer(weights.data.buffer(), np.int8).reshape(weights.shape)[k : k + outputs, :, :, c : c + inputs]
+    return BlobAttr.make(part.shape, "i8", part.tobytes())
+
+
+def _pieces(channels: Sequence[int], size: int) -> list[Span]:
+    """Output channels that come in one load each, from blocks of so many; ``size`` bytes belong to a channel."""
+    found: list[Span] = []
+    first = end = 0
+    for count in channels:
+        end += count
+        if (end - first) * size >= LEAST_PIECE:
+            found += cuts(first, end, (end - first) * size // PIECE)
+            first = end
+    return [*found, (first, end)] if end > first else found

@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from passes.planner.network import Tensor
 from passes.planner.rooms import Load, Room
-from passes.planner.works import Pass, Work
+from passes.planner.works import LoadImage, Pass, Vector, Work
 
 Life = tuple[int, int]
 """First and last work of a plan that touch a room, by position."""
@@ -56,20 +55,16 @@ def settled(works: Sequence[Work], arrivals: Sequence[Arrival]) -> list[Load]:
 
 
 def _first_reader(works: Sequence[Work], load: Load, positions: Sequence[int]) -> int:
-    """The first work that reads any row of the load; −1 if none does."""
-    if not positions:
-        return -1
-    if not isinstance(load.source, Tensor) or len(load.sizes) != 3:
-        return positions[0]
-    first = load.rows[0]
+    """The first work that reads any row of the load, or writes beside it in its room; −1 if none does."""
+    root, first = load.room.root, load.rows[0]
     for position in positions:
         work = works[position]
-        if not isinstance(work, Pass) or work.input.root is not load.room.root:
+        if isinstance(work, LoadImage) or (isinstance(work, Pass | Vector) and work.output.root is root):
             return position
         # A tile beside the image reads nothing, but names the room.
-        if max(1, work.input_rows[1]) > first:
+        if any(room.root is root and (room is not root or max(1, rows[1]) > first) for room, rows in work.reads):
             return position
-    return positions[-1]
+    return positions[-1] if positions else -1
 
 
 def loaded_rooms(loads: Sequence[Load]) -> Mapping[Room, None]:

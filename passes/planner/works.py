@@ -209,6 +209,7 @@ class Use:
     layer: str
     configuration: Configuration
     rooms: tuple[Room, ...] = ()
+    reads: tuple[Read, ...] = ()
 
 
 Work = Fill | Pass | Vector | Store | LoadImage | Use
