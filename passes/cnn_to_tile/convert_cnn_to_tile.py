@@ -26,15 +26,14 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
-from dialects import tile
 from dialects.recon import CallOp
 from passes.cnn_to_tile.layer_table import layer_row
-from passes.cnn_to_tile.segments import boundary, hint, segments
+from passes.cnn_to_tile.program_clock import program_clock, spelled
+from passes.cnn_to_tile.segments import boundary, segments
 from passes.common.notes import PLANNED_WITHIN, add_note
 from passes.planner.network import network
 from passes.planner.options import Options
 from passes.planner.search import configured, plan
-from passes.planner.spell import Speller
 from sim.machine import description as machines
 from sim.machine.description import Machine
 
@@ -78,17 +77,9 @@ class ConvertCnnToTilePass(ModulePass, Options):
     ) -> None:
         inputs, outputs = boundary(ops)
         net = network(ops, inputs, outputs)
-        mappings = configured(target, net, options)
-        schedule = tile.ScheduleOp(
-            name,
-            self.machine,
-            [tile.DramType.of(t.type.dims[1:]) for t in net.inputs],
-            [tile.DramType.of(t.type.dims[1:]) for t in net.outputs],
-        )
-        for argument, tensor in zip(schedule.body.block.args, [*net.inputs, *net.outputs], strict=True):
-            argument.name_hint = hint(tensor.name)
-        found = plan(target, net, mappings, options)
-        Speller(net, schedule).write(found.schedule, found.layout)
+        weigh = program_clock(net, self.machine, self.sram_limit)
+        mappings = configured(target, net, options, weigh)
+        schedule = spelled(net, plan(target, net, mappings, options, weigh), name, self.machine)
         call = CallOp(name, inputs, [value.type for value in outputs])
         block = function.body.block
         block.insert_op_before(call, ops[-1])

@@ -24,6 +24,7 @@ from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+from passes.cnn_to_tile.program_clock import program_clock
 from passes.cnn_to_tile.segments import boundary, segments
 from passes.planner.network import network
 from passes.planner.options import Options
@@ -46,13 +47,13 @@ class SelectConfigurationPass(ModulePass, Options):
         there: dict[str, None] = {}
         for function in [f for f in op.body.block.ops if isinstance(f, func.FuncOp)]:
             for ops in segments(function):
-                inputs, _ = boundary(ops)
-                net = network(ops, inputs, [])
+                net = network(ops, *boundary(ops))
                 for layer in [layer for layer in net.layers if layer.is_conv]:
                     there[layer.name] = None
                     if layer.name in pins:
                         layer.configure(pins[layer.name])
-                for layer, mapping in configured(target, net, self).items():
+                weigh = program_clock(net, self.machine, self.sram_limit)
+                for layer, mapping in configured(target, net, self, weigh).items():
                     layer.configure(mapping.configuration)
         _check_names(pins, there)
 

@@ -38,7 +38,8 @@ class Lanes(NamedTuple):
         return cls(c.algorithm == "winograd", c.g, c.k, c.r, c.p)
 
     @classmethod
-    def columns(cls, configurations: Sequence[Configuration]) -> Lanes:
+    @functools.lru_cache(maxsize=1024)
+    def columns(cls, configurations: tuple[Configuration, ...]) -> Lanes:
         """One entry per configuration."""
         rows: Any = np.array([cls.of(c) for c in configurations], np.int64).reshape(-1, 5)
         return cls(*rows.T)

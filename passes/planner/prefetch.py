@@ -32,12 +32,14 @@ class DoesNotFit(ReconError):
 @dataclass(frozen=True)
 class Effort:
     """How a schedule is laid out: how many works ahead of its first reader a load may come, which keeps SRAM free of
-    what is not needed soon; whether addresses are found at the end (``tight``, see ``Tally``); and whether what the
-    vector unit writes keeps clear of the space that the layer before it still reads."""
+    what is not needed soon; whether addresses are found at the end (``tight``, see ``Tally``); whether what the vector
+    unit writes keeps clear of the space that the layer before it still reads; and whether a load may come ahead of its
+    layer at all."""
 
     horizon: int = FAR
     tight: bool = False
     clear: bool = False
+    ahead: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,22 +66,20 @@ class Layout:
     cost: Cost
 
 
-def prefetch(machine: Machine, schedule: Schedule, effort: Effort = Effort(), ahead: bool = True) -> Layout:
+def prefetch(machine: Machine, schedule: Schedule, effort: Effort = Effort()) -> Layout:
     """A layout of a schedule; rooms that loads fill start to live at their first load.
 
-    With ``ahead`` false a load waits until its layer begins. Raises DoesNotFit, naming the work and the rooms alive
-    there, when a load that is due finds no room.
+    Raises DoesNotFit, naming the work and the rooms alive there, when a load that is due finds no room.
     """
-    return _Prefetch(machine, schedule, effort, ahead).layout()
+    return _Prefetch(machine, schedule, effort).layout()
 
 
 class _Prefetch:
     """One reading of a schedule from top to bottom."""
 
-    def __init__(self, machine: Machine, schedule: Schedule, effort: Effort, ahead: bool):
+    def __init__(self, machine: Machine, schedule: Schedule, effort: Effort):
         self.schedule = schedule
         self.effort = effort
-        self.ahead = ahead
         self.capacity = machine.sram.bytes
         self.lives = dict(schedule.lives)
         self.loaded = {load.room.root for load in schedule.loads}
@@ -128,7 +128,7 @@ class _Prefetch:
         if self.pace.channel > self.pace.array or load.earliest > position:
             return False
         far = load.need > position + self.effort.horizon
-        return not far and (self.ahead or load.layer == self.schedule.works[position].layer)
+        return not far and (self.effort.ahead or load.layer == self.schedule.works[position].layer)
 
     def _has_room(self, load: Load, position: int) -> bool:
         """Whether a load's room has its place, now or already; DoesNotFit if there is none and the load is due."""

@@ -9,11 +9,12 @@ are those of its own text but for waits inside a buffer.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from passes.planner.configure import Convolution, choose
+from passes.planner.configure import Convolution, choices
 from passes.planner.mapping import ConvMapping, conv_shape
 from passes.planner.network import Buffer, Layer, Network
 from passes.planner.options import Options
@@ -50,6 +51,20 @@ BUDGETS = (85, 70, 55, 100)
 """Per cent of SRAM that activations and the weights of fused layers may take, tried in turn."""
 
 
+MOST_WORKS = 1500
+"""No more plans are made to choose configurations once those made have so many works: it should not cost more than a
+tenth of the time that a network takes to compile."""
+
+
+MOST_WEIGHED = 4
+"""Plans whose programs are written out to compare them, while they have no more works than this in all."""
+
+WEIGHED_WORKS = 600
+
+CLOSE = 15
+"""Thousandths by which a plan may seem slower and still be the faster one: see ``pace``."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """A network run in a way that is known to fit: how each convolution runs, which layers run together and what waits
@@ -61,14 +76,72 @@ class Plan:
     layout: Layout
 
 
-def configured(machine: Machine, network: Network, options: Options) -> dict[Layer, ConvMapping]:
-    """How every convolution runs: in the configuration it has been given, else by the best path over the network."""
+Weigh = Callable[[Plan], int]
+"""The cycles of the program that a plan becomes."""
+
+
+def configured(
+    machine: Machine, network: Network, options: Options, weigh: Weigh | None = None
+) -> dict[Layer, ConvMapping]:
+    """How every convolution runs: in the configuration it has been given, else as the best plan of several choices has
+    it, of which there are the fewer the larger the network is."""
     layers = [layer for layer in network.layers if layer.is_conv]
     convolutions = [Convolution(layer.name, conv_shape(layer), layer.configuration) for layer in layers]
     moved = sum(one.shape.weight_bytes for one in convolutions)
     moved += sum(t.height * t.width * t.channels for t in (*network.inputs, *network.outputs))
-    found = choose(options.usable(machine), convolutions, moved, options.one_configuration)
-    return dict(zip(layers, found, strict=True))
+    usable = options.usable(machine)
+    ways = choices(usable, convolutions, moved, options.one_configuration)
+    found = [dict(zip(layers, way, strict=True)) for way in ways]
+    if len(found) == 1 or options.level < 2:
+        return found[0]
+    quick = dataclasses.replace(options, level=1)
+    trials: list[Plan] = []
+    for mappings in found:
+        try:
+            trials.append(plan(machine, network, mappings, quick))
+        except ReconError:
+            continue
+        if sum(len(one.schedule.works) for one in trials) > MOST_WORKS:
+            break
+    ranking = _Ranking(usable, options.objective)
+    return dict(ranking.best(trials, weigh).mappings) if trials else found[0]
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """Which of several plans is best by an objective."""
+
+    machine: Machine
+    objective: str
+
+    def key(self, cost: Cost) -> tuple[int, ...]:
+        """What is compared: the objective, then the other figures."""
+        unit = self.machine.energy
+        energy = cost.dram_bytes * unit.dram_fj_per_byte + cost.sram_bytes * unit.sram_fj_per_byte
+        if self.objective == "dram":
+            return cost.dram_bytes, cost.cycles, energy
+        if self.objective == "energy":
+            return energy, cost.cycles, cost.dram_bytes
+        return cost.cycles, cost.dram_bytes, energy
+
+    def best(self, plans: Sequence[Plan], weigh: Weigh | None) -> Plan:
+        """The best of several plans, the earliest of equal ones.
+
+        The plan's own clock sees waits through buffers; among plans that it finds close, and that are small enough to
+        be spelled out, the clock of their programs decides.
+        """
+        order = sorted(plans, key=lambda one: self.key(one.layout.cost))
+        least = order[0].layout.cost
+        close = [one for one in order if self._is_close(one.layout.cost, least)]
+        close = close[: min(MOST_WEIGHED, WEIGHED_WORKS // max(1, len(order[0].schedule.works)))]
+        if weigh is None or len(close) < 2:
+            return order[0]
+        weighed = {id(one): dataclasses.replace(one.layout.cost, cycles=weigh(one)) for one in close}
+        return min(close, key=lambda one: self.key(weighed[id(one)]))
+
+    def _is_close(self, cost: Cost, least: Cost) -> bool:
+        first, best = self.key(cost)[0], self.key(least)[0]
+        return first <= best if self.objective != "cycles" else first * 1000 <= best * (1000 + CLOSE)
 
 
 class _Search:
@@ -79,7 +152,9 @@ class _Search:
         self.network = network
         self.mappings = mappings
         self.options = options
+        self.ranking = _Ranking(machine, options.objective)
         self.best: tuple[tuple[int, ...], Plan] | None = None
+        self.plans: list[Plan] = []
         self.failure: ReconError | None = None
         self.seen: set[Partition] = set()
         self.clear_pays: bool | None = None
@@ -104,10 +179,23 @@ class _Search:
         self.seen.add(partition)
         ordered = schedule(self.machine, self.network, self.mappings, partition)
         found = self.laid_out(ordered)
-        if found is None or (self.best is not None and found[0][0] * 1000 >= self.best[0][0] * (1000 - doubt)):
+        if found is None:
             return False
-        self.best = found[0], Plan(self.mappings, partition, ordered, found[1])
+        self.plans.append(Plan(self.mappings, partition, ordered, found[1]))
+        if self.best is not None and found[0][0] * 1000 >= self.best[0][0] * (1000 - doubt):
+            return False
+        self.best = found[0], self.plans[-1]
         return True
+
+    def late(self, best: Plan) -> list[Plan]:
+        """The same with every load coming when its layer does: on a small network that can leave more room."""
+        if not self.options.ahead or len(best.schedule.works) > WEIGHED_WORKS:
+            return []
+        try:
+            layout = prefetch(self.machine, best.schedule, Effort(ahead=False))
+        except ReconError:
+            return []
+        return [dataclasses.replace(best, layout=layout)]
 
     def laid_out(self, ordered: Schedule) -> tuple[tuple[int, ...], Layout] | None:
         """The best layout of a schedule, None if it does not fit.
@@ -120,13 +208,13 @@ class _Search:
             if effort.clear and self.clear_pays is False:
                 continue
             try:
-                layout = prefetch(self.machine, ordered, effort, self.options.ahead)
+                layout = prefetch(self.machine, ordered, dataclasses.replace(effort, ahead=self.options.ahead))
             except ReconError as error:
                 self.failure = self.failure or error
                 if self.best is None or effort.clear:
                     continue
                 break
-            key = _key(layout.cost, self.machine, self.options.objective)
+            key = self.ranking.key(layout.cost)
             if found is not None:
                 self.clear_pays = found[0] < key
             if found is None or key < found[0]:
@@ -136,7 +224,13 @@ class _Search:
         return found
 
 
-def plan(machine: Machine, network: Network, mappings: Mapping[Layer, ConvMapping], options: Options) -> Plan:
+def plan(
+    machine: Machine,
+    network: Network,
+    mappings: Mapping[Layer, ConvMapping],
+    options: Options,
+    weigh: Weigh | None = None,
+) -> Plan:
     """The best plan found. Raises ReconError when the network does not fit in SRAM."""
     usable = options.usable(machine)
     partitioner = Partitioner(usable, network, mappings, LONGEST if options.fusion and options.residency else 1)
@@ -149,7 +243,11 @@ def plan(machine: Machine, network: Network, mappings: Mapping[Layer, ConvMappin
     if search.best is None:
         assert search.failure is not None
         raise search.failure
-    return search.best[1]
+    # What was found by its own clock with due doubt comes first, so that it is kept where the others are no better.
+    best = search.best[1]
+    if weigh is None or options.level < 2:
+        return best
+    return search.ranking.best([best, *search.late(best), *(one for one in search.plans if one is not best)], weigh)
 
 
 def _try_partitions(search: _Search, partitioner: Partitioner, capacity: int) -> None:
@@ -171,13 +269,3 @@ def _try_partitions(search: _Search, partitioner: Partitioner, capacity: int) ->
             kept = budget
     for skips in partitioner.long_skips():
         search.attempt(functools.partial(cut, kept, skips | streamed), SKIP_DOUBT)
-
-
-def _key(cost: Cost, machine: Machine, objective: str) -> tuple[int, ...]:
-    """What is compared: the objective, then the other figures."""
-    energy = cost.dram_bytes * machine.energy.dram_fj_per_byte + cost.sram_bytes * machine.energy.sram_fj_per_byte
-    if objective == "dram":
-        return cost.dram_bytes, cost.cycles, energy
-    if objective == "energy":
-        return energy, cost.cycles, cost.dram_bytes
-    return cost.cycles, cost.dram_bytes, energy

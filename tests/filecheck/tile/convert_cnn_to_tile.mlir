@@ -211,7 +211,7 @@ func.func @main(%x: !cnn.tensor<1x1x1x10000, scale 0.5, zero 3>) -> (!cnn.tensor
 // Groups are cut with their inputs; depthwise is a group per channel.
 // CHECK-LABEL: tile.schedule @main_segment
 // CHECK: %h = tile.fill half 0 %g_w0[0, 0, 0, 0] [4, 3, 3, 2]
-// CHECK: tile.use <direct g2 k2 r4 p256>
+// CHECK: tile.use <direct g4 k2 r4 p128>
 // CHECK: %g = tile.alloc{{.*}} : !tile.sram<8x8x4xi8>
 // CHECK: %x_1 = tile.alloc{{.*}} : !tile.sram<8x8x4xi8>
 // CHECK: tile.load %x_1[0, 0, 0] [8, 8, 4] from %x[0, 0, 0]

@@ -22,10 +22,13 @@ from dialects.onnx_export import main_function, strings_of
 from passes.cnn_to_tile.convert_cnn_to_tile import ConvertCnnToTilePass
 from passes.cnn_to_tile.order_layers import OrderLayersPass
 from passes.cnn_to_tile.select_configuration import SelectConfigurationPass
+from passes.planner.options import Options
 from passes.tile.elide_configuration import ElideConfigurationPass
 from sim.machine.description import Machine, load
 from sim.machine.program import Program
 from tests.passes.tile_to_accel.support import context, lower
+from tools.driver import lower as compile_down
+from tools.driver import make_context
 from tools.runtime import run_program
 
 Array = npt.NDArray[Any]
@@ -103,6 +106,13 @@ def planned(module: ModuleOp, machine: str, **options: Any) -> ModuleOp:
     return plan
 
 
+def program_of(module: ModuleOp, machine: str, options: Options) -> Program:
+    """A module's program as a tool compiles it; ReconError where there is none."""
+    copy = module.clone()
+    compile_down(copy, "accel", make_context(), machine=machine, options=options)
+    return emit(copy)
+
+
 def same(expected: Mapping[str, Array], found: Mapping[str, Array], where: str) -> None:
     """Byte for byte."""
     assert set(expected) <= set(found), where
@@ -125,4 +135,13 @@ def check_everywhere(module: ModuleOp, plan: ModuleOp, seed: int = 0) -> Program
     return program
 
 
-__all__ = ["altered", "check_everywhere", "context", "planned", "random_inputs", "random_machine", "write_machine"]
+__all__ = [
+    "altered",
+    "check_everywhere",
+    "context",
+    "planned",
+    "program_of",
+    "random_inputs",
+    "random_machine",
+    "write_machine",
+]

@@ -15,12 +15,12 @@ from dialects.tile import Slice
 from passes.cnn_to_tile.segments import segments
 from passes.common import placement
 from passes.planner.candidates import NEVER, configurations, evaluate
-from passes.planner.configure import Convolution, choose
+from passes.planner.configure import Convolution, choices
 from passes.planner.mapping import Axis, Block, ConvMapping, ConvShape, Loop
 from passes.planner.network import Layer, Network, network
 from passes.planner.options import Options
 from passes.planner.partition import Partition, Partitioner, alone
-from passes.planner.prefetch import prefetch
+from passes.planner.prefetch import Effort, prefetch
 from passes.planner.rooms import Room
 from passes.planner.schedule import finished_rows, schedule
 from passes.planner.search import configured
@@ -118,7 +118,7 @@ def test_the_chosen_path_is_the_best_there_is(seed: int) -> None:
     every = configurations(machine)
     costs = np.stack([evaluate(machine, layer.shape, every).cycles for layer in layers])
     moved = dice.choice([0, 1000, 1_000_000])
-    found = choose(machine, layers, dram_bytes=moved)
+    found = choices(machine, layers, dram_bytes=moved)[0]
     own = swaps_and_images(machine, costs, tuple(every.index(m.configuration) for m in found), moved)
     best = min(swaps_and_images(machine, costs, path, moved) for path in itertools.product(range(len(every)), repeat=3))
     assert own <= best * 1.001
@@ -132,21 +132,21 @@ def test_pins_and_single_configurations() -> None:
     def chosen(third: str | None = None, **options: bool) -> list[Configuration]:
         pin = Configuration.parse(third) if third is not None else None
         layers = [Convolution("a", wide), Convolution("b", deep), Convolution("c", wide, pin)]
-        return [mapping.configuration for mapping in choose(machine, layers, **options)]
+        return [mapping.configuration for mapping in choices(machine, layers, **options)[0]]
 
     free = chosen()
     assert free[0] == free[2] != free[1]
     assert free[0].algorithm == "winograd"
     assert chosen("direct g1 k64 r4 p4")[2] == Configuration.parse("direct g1 k64 r4 p4")
     assert len(set(chosen(single=True))) == 1
-    assert choose(machine, []) == []
+    assert choices(machine, []) == [()]
     reason = "four times its sums could overflow int32, or its weights have a zero point"
     with pytest.raises(ReconError, match=rf"^Layer b cannot run in winograd g1 k4 r4 p4 on edge1k: {reason}\.$"):
-        choose(machine, [Convolution("b", deep, Configuration.parse("winograd g1 k4 r4 p4"))])
+        choices(machine, [Convolution("b", deep, Configuration.parse("winograd g1 k4 r4 p4"))])
     small = dataclasses.replace(machine, array=dataclasses.replace(machine.array, lanes=4, half_words=8))
     message = r"^Layer a fits no configuration of edge1k: its kernel is too large for L1\.$"
     with pytest.raises(ReconError, match=message):
-        choose(small, [Convolution("a", dataclasses.replace(wide, fy=9, fx=9, winograd=False))])
+        choices(small, [Convolution("a", dataclasses.replace(wide, fy=9, fx=9, winograd=False))])
 
 
 def test_a_nest_is_walked_in_its_order_and_covers_every_axis() -> None:
@@ -356,7 +356,7 @@ def test_loads_stand_in_the_order_of_need_and_before_it(cuts: list[Planned], ahe
         for partition in (planned.partition, alone(planned.net)):
             ordered = schedule(planned.machine, planned.net, planned.chosen, partition)
             try:
-                layout = prefetch(planned.machine, ordered, ahead=ahead)
+                layout = prefetch(planned.machine, ordered, Effort(ahead=ahead))
             except ReconError:
                 continue
             checked += 1
