@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-
-from dialects import accel, tile
-from passes.accel.allocate_sram import AllocateSramPass
-from passes.accel.assign_waits import AssignWaitsPass
+from dialects import tile
+from passes.accel import dram_layout
+from passes.accel.sram_addresses import allocate
+from passes.accel.waits import assign
 from passes.cnn_to_tile.segments import hint
 from passes.planner.network import Network
 from passes.planner.search import Plan
 from passes.planner.spell import Speller
-from passes.tile.elide_configuration import ElideConfigurationPass
-from passes.tile_to_accel.convert_tile_to_accel import ConvertTileToAccelPass
+from passes.tile_to_accel.lowering import lower
 from sim.machine import clock
 from sim.machine import description as machines
 from sim.machine.encoding import decode, encode
@@ -42,13 +39,13 @@ def spelled(net: Network, plan: Plan, name: str, machine: str) -> tile.ScheduleO
 def program_clock(net: Network, machine: str, sram_limit: int) -> Callable[[Plan], int]:
     """What ``search`` weighs close plans of a network with: the cycles of the program that each becomes."""
 
+    target = machines.load(machine)
+
     def cycles(plan: Plan) -> int:
-        module = ModuleOp([spelled(net, plan, "weighed", machine)])
-        steps = (ElideConfigurationPass(), ConvertTileToAccelPass(), AllocateSramPass(sram_limit or None))
-        for step in (*steps, AssignWaitsPass()):
-            step.apply(Context(), module)
-        (program,) = accel.programs(module)
-        code = encode(op.record() for op in program.instructions)
-        return clock.run(machines.load(machine), decode(code)).cycles
+        program = lower(spelled(net, plan, "weighed", machine))
+        allocate(program, target, sram_limit or target.sram.bytes)
+        dram_layout.lay_out([program], target)
+        assign(program)
+        return clock.run(target, decode(encode(op.record() for op in program.instructions))).cycles
 
     return cycles

@@ -7,12 +7,12 @@ import random
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.sram import sram_use
 from dialects import accel
-from passes.accel.allocate_sram import allocate, lifetimes
+from passes.accel.sram_addresses import allocate, lifetimes
 from passes.common.placement import ALIGNMENT, peak, place
 from sim.machine import description as machines
 from sim.machine.program import SramUse
@@ -30,7 +30,7 @@ def sound(sizes: list[int], births: list[int], deaths: list[int], addresses: lis
     return apart and all(at % ALIGNMENT == 0 and at + size <= capacity for size, _, _, at in rows)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])  # of a busy computer, not of the test
 @given(buffers, st.integers(0, 30))
 def test_buffers_that_live_together_lie_apart(rows: list[tuple[int, int, int]], slack: int) -> None:
     sizes, births = [row[0] for row in rows], [row[1] for row in rows]

@@ -16,8 +16,8 @@ from xdsl.dialects.builtin import ModuleOp
 from backend.emit import emit
 from backend.sram import sram_use
 from dialects import accel
-from passes.accel.assign_waits import assign
 from passes.accel.check_hazards import check, check_program
+from passes.accel.waits import assign
 from passes.proof.hazards import HazardError, Memory, prove
 from passes.proof.touched import Touched
 from sim.machine.description import load
@@ -187,7 +187,7 @@ def test_waits_are_not_repeated() -> None:
 def test_a_queue_longer_than_a_wait_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     from passes.common.problems import ModelError
 
-    monkeypatch.setattr("passes.accel.assign_waits._MOST", 2)
+    monkeypatch.setattr("passes.accel.waits._MOST", 2)
     program = accel.ProgramOp("main", "edge4k")
     program.body.block.add_ops([accel.ConfigureOp.make({}) for _ in range(3)])
     with pytest.raises(ModelError) as caught:
