@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from passes.planner.options import Options
 from tools.terminal.console import (
     AssumeInt8,
     Debug,
     Force,
     InputShape,
-    Level,
-    Objective,
     Quiet,
-    SramLimit,
     Talk,
     Verbose,
 )
+from tools.terminal.planner_options import takes_planning
 
 if TYPE_CHECKING:
     from sim.machine.program import Program
     from tools.options import Planning
 
 
+@takes_planning("level", "objective", "sram_limit")
 def report_command(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL.rbin|MODEL.onnx", help="A program of 'recon compile', or a model.")
@@ -37,9 +37,7 @@ def report_command(
     ] = None,
     input_shape: InputShape = None,
     assume_int8: AssumeInt8 = False,
-    level: Level = None,
-    objective: Objective = None,
-    sram_limit: SramLimit = None,
+    planning: Options | None = None,
     as_json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write what the pictures are drawn from as JSON.")
     ] = None,
@@ -61,15 +59,15 @@ def report_command(
     """
     from sim.machine.files import write_whole
     from tools.files.overwrite import RECORDS, REPORT, check_writable
-    from tools.options import input_shapes, planning
+    from tools.options import Planning, input_shapes
     from tools.reports.page import page
     from tools.reports.profile.records import profile, to_json
 
     talk = Talk(quiet, verbose)
     check_writable("--output", output, REPORT, [model, machine], force)
     check_writable("--json", as_json, RECORDS, [model, machine, output], force)
-    options = planning(level, objective, sram_limit)
-    asked = machine is not None or assume_int8 or bool(input_shape) or options != planning()
+    options = Planning.of(planning)
+    asked = machine is not None or assume_int8 or bool(input_shape) or options != Planning()
     with talk.progress("reporting") as progress:
 
         def step(text: str) -> None:

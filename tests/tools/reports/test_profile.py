@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from passes.planner.options import options_from
 from sim.machine.isa import QUEUES
 from sim.machine.program import HostSegment, Program
 from sim.simulator import simulate
 from tests.conftest import ROOT
 from tools.driver import compile_model
-from tools.options import planning
+from tools.options import Planning
 from tools.reports.compare import Study
 from tools.reports.profile.graph import places
 from tools.reports.profile.losses import LOSSES
@@ -39,7 +40,7 @@ def resnet8() -> Profile:
 
 @functools.cache
 def programs(path: Path, limit: str) -> Program:
-    return compile_model(path, options=planning(sram_limit=limit or None))
+    return compile_model(path, options=Planning.of(options_from(sram_limit=limit or None)))
 
 
 @pytest.mark.parametrize(("path", "limit"), PROGRAMS, ids=lambda value: getattr(value, "stem", value))
