@@ -72,6 +72,10 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
             )
         )
     _check_code(segments, machine)
+    if (
+        clash := accel.shared_bytes(region for program in programs.values() for region in program.regions_in_dram)
+    ) is not None:
+        raise EmitError(f"{clash}.")
     return Program(
         model=attribute_text(module, "recon.model") or next(iter(programs), "model"),
         machine=machine,

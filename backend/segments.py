@@ -93,12 +93,9 @@ class _Main:
         block = function.body.block
         last = block.last_op
         self.results = list(last.operands) if isinstance(last, func.ReturnOp) else []
-        self.input_names = attribute_texts(function, "inputs") or [
-            argument.name_hint or f"input{number}" for number, argument in enumerate(block.args)
-        ]
-        self.output_names = attribute_texts(function, "outputs") or [
-            value.name_hint or f"output{number}" for number, value in enumerate(self.results)
-        ]
+        from dialects.onnx_export import input_names, output_names
+
+        self.input_names, self.output_names = input_names(function), output_names(function)
         self.taken = {*self.input_names, *self.output_names}
         self.names.update(zip(block.args, self.input_names, strict=True))
         for value, name in zip(self.results, self.output_names, strict=True):

@@ -140,6 +140,36 @@ class ProgramOp(IRDLOperation):
         printer.print_string(" ")
         printer.print_region(self.body, print_entry_block_args=False, print_empty_block=False)
 
+    def verify_(self) -> None:
+        ports: set[str] = set()
+        for region in self.regions_in_dram:
+            if region.port is not None and region.port.data in ports:
+                raise VerifyException(
+                    f"two regions are called '{region.port.data}'; every input and output has a name of its own"
+                )
+            ports.update([region.port.data] if region.port is not None else [])
+        if (clash := shared_bytes(self.regions_in_dram)) is not None:
+            raise VerifyException(clash)
+
+
+def shared_bytes(regions: Iterable[DramOp]) -> str | None:
+    """What is wrong with the addresses of these regions: two share a byte; None if all is well.
+
+    Constants of equal bytes and images of one configuration may share an address.
+    """
+    last: DramOp | None = None
+    for region in sorted((region for region in regions if region.address is not None), key=lambda region: region.at):
+        if last is not None and region.at < last.at + last.nbytes:
+            same = region.at == last.at and region.content is not None and region.content == last.content
+            if not same:
+                return (
+                    f"{last.label} is bytes {last.at} to {last.at + last.nbytes - 1} of DRAM, and {region.label} "
+                    f"begins at {region.at}; regions share no byte"
+                )
+        if last is None or region.at + region.nbytes > last.at + last.nbytes:
+            last = region
+    return None
+
 
 class MemoryOp(IRDLOperation):
     """Base of what has an address: ``address`` is absent until it is placed."""
@@ -169,6 +199,10 @@ class MemoryOp(IRDLOperation):
             self.properties.pop("address", None)
         else:
             self.properties["address"] = IntegerAttr(address, i64)
+
+    def _verify_address(self) -> None:
+        if self.address is not None and self.address.value.data < 0:
+            raise VerifyException(f"an address is at least 0, not {self.address.value.data}")
 
     def _print_address(self, printer: Printer) -> None:
         if self.address is not None:
@@ -223,6 +257,13 @@ class DramOp(MemoryOp):
         return (self.nbytes,)
 
     @property
+    def content(self) -> object:
+        """What it holds before the program runs: regions of equal content may share an address; None: nothing."""
+        if self.value is not None:
+            return self.value.data.digest
+        return self.configuration.data if self.configuration is not None else None
+
+    @property
     def nbytes(self) -> int:
         return self.value.data.nbytes if self.value is not None else math.prod(self.dims)
 
@@ -268,6 +309,9 @@ class DramOp(MemoryOp):
                 raise VerifyException(f"a region of kind {kind} has {'a' if name == wanted else 'no'} {name}")
         if (kind == "constant") == (self.shape is not None):
             raise VerifyException("a constant, and no other region, has its shape from its value")
+        if self.nbytes < 1 or min(self.dims) < 1:
+            raise VerifyException(f"a region has at least one byte, not {'x'.join(map(str, self.dims))}")
+        self._verify_address()
 
 
 @irdl_op_definition
@@ -319,6 +363,13 @@ class BufferOp(MemoryOp):
     def verify_(self) -> None:
         if self.nbytes < 1:
             raise VerifyException(f"a buffer has at least one byte, not {self.nbytes}")
+        if self.plan is not None:
+            born, freed = self.plan.get_values()
+            if not 0 <= born <= freed:
+                raise VerifyException(
+                    f"a buffer's plan is the numbers of two instructions in their order, not {born} {freed}"
+                )
+        self._verify_address()
 
 
 # ------------------------------------------------------------------------------------------------------ instructions

@@ -9,9 +9,12 @@ group) on the op that uses them. Arithmetic is the manual's arithmetic page, byt
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import FloatAttr, IntegerAttr, StringAttr, f32, i64
+from xdsl.dialects.builtin import FloatAttr, IntegerAttr, StringAttr, f32, i8, i64
+from xdsl.dialects.builtin import TensorType as BuiltinTensorType
 from xdsl.ir import Attribute, Dialect, Operation, Region, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
@@ -38,6 +41,8 @@ from dialects.cnn_attributes import (
     TensorType,
     UnaryOp,
     WindowAttr,
+    between,
+    check_window,
     integer,
     integers,
     tensor_of,
@@ -53,7 +58,7 @@ from dialects.cnn_movement import (
     SliceOp,
     TransposeOp,
 )
-from dialects.recon import BlobAttr
+from dialects.recon import Blob, BlobAttr
 
 __all__ = [
     "CNN",
@@ -132,6 +137,21 @@ class _Conv(CnnOp):
             raise VerifyException("a wide sum is rounded once: its quantisation is the convolution's")
         if self.residual is not None and tensor_of(self.residual).dims != self.result_tensor.dims:
             raise VerifyException(f"the residual {self.residual.type} has not the result's shape")
+        between("weight_zero", self.weight_zero.value.data, -128, 127)
+        if not _are_scales(self.scales.data):
+            raise VerifyException("scales are finite numbers, one for each output channel")
+        last = self.sum.quant if self.sum is not None else self.quant
+        if self.table is None and self.result_tensor.quant != last:
+            stage = "sum" if self.sum is not None else "requantisation"
+            raise VerifyException(
+                f"the result {self.output.type} has not the quantisation {last} of its last stage, the {stage}"
+            )
+
+
+@functools.lru_cache(maxsize=4096)
+def _are_scales(blob: Blob) -> bool:
+    """Whether a blob that is at hand holds finite numbers (a factor folded into them may be negative or 0)."""
+    return blob.data is None or all(map(math.isfinite, blob.values()))
 
 
 @irdl_op_definition
@@ -149,16 +169,14 @@ class Conv2dOp(_Conv):
 
     def verify_(self) -> None:
         super().verify_()
-        n, h, w, c = tensor_of(self.input).dims
-        on, oh, ow, k = self.result_tensor.dims
+        c, k = tensor_of(self.input).dims[3], self.result_tensor.dims[3]
         groups = self.groups.value.data
         if groups < 1 or c % groups or k % groups:
             raise VerifyException(f"{groups} groups do not divide {c} input and {k} output channels")
         (fy, fx), *_ = self.window.values
         if self.weights.shape != (k, fy, fx, c // groups):
             raise VerifyException(f"weights must be {k}x{fy}x{fx}x{c // groups}xi8, got {self.weights.data!r}")
-        if (on, oh, ow) != (n, *self.window.output(h, w)):
-            raise VerifyException(f"this window makes {self.window.output(h, w)} of {(h, w)}, not {(oh, ow)}")
+        check_window(self.window, tensor_of(self.input), self.result_tensor, k)
 
 
 @irdl_op_definition
@@ -201,9 +219,7 @@ class _Pool(UnaryOp):
     window = prop_def(WindowAttr)
 
     def verify_(self) -> None:
-        n, h, w, c = tensor_of(self.input).dims
-        if self.result_tensor.dims != (n, *self.window.output(h, w), c):
-            raise VerifyException(f"this window makes {self.window.output(h, w)} of {(h, w)}, not {self.output.type}")
+        check_window(self.window, tensor_of(self.input), self.result_tensor, tensor_of(self.input).dims[3])
 
 
 @irdl_op_definition
@@ -225,6 +241,10 @@ class AveragePool2dOp(_Pool, ClampedOp):
     name = "cnn.average_pool2d"
     count_pads = prop_def(IntegerAttr.constr(i64), default_value=IntegerAttr(0, i64))
     assembly_format = "$input `window` $window (`count_pads` $count_pads^)? (`clamp` $clamp^)?" + TAIL
+
+    def verify_(self) -> None:
+        super().verify_()
+        between("count_pads", self.count_pads.value.data, 0, 1)
 
 
 @irdl_op_definition
@@ -372,6 +392,25 @@ class HostOp(CnnOp):
 
     def __init__(self, inputs: Sequence[SSAValue], outputs: Sequence[Attribute], body: Region):
         super().__init__(operands=[inputs], result_types=[outputs], regions=[body])
+
+    def verify_(self) -> None:
+        block, last = self.body.block, self.body.block.last_op
+        if not isinstance(last, YieldOp):
+            raise VerifyException("a host region ends with cnn.yield")
+        for what, outside, inside in (
+            ("argument", self.inputs, block.args),
+            ("yielded value", self.outputs, last.values),
+        ):
+            if len(outside) != len(inside):
+                raise VerifyException(f"a host region with {len(outside)} outside has {len(inside)} {what}s")
+            for number, (outer, inner) in enumerate(zip(outside, inside, strict=True)):
+                if inner.type != (wanted := _on_host(outer.type)):
+                    raise VerifyException(f"{what} {number} of the host region is {inner.type}, and {wanted} outside")
+
+
+def _on_host(kind: Attribute) -> Attribute:
+    """The type inside a host region of a value outside it."""
+    return BuiltinTensorType(i8, list(kind.dims)) if isinstance(kind, TensorType) else kind
 
 
 @irdl_op_definition

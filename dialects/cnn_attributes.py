@@ -6,6 +6,7 @@ the stages behind a convolution are attributes of their own, so that every opera
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, FloatData, IntAttr, IntegerAttr, StringAttr, i64
@@ -250,6 +251,43 @@ def integer(value: int) -> IntegerAttr:
 def integers(values: Sequence[int]) -> DenseArrayBase:
     """Whole numbers as the ops of this dialect hold them."""
     return DenseArrayBase.from_list(i64, list(values))
+
+
+def between(what: str, value: int, low: int, high: int) -> None:
+    """VerifyException for a number outside its range, both ends included."""
+    if not low <= value <= high:
+        raise VerifyException(f"{what} is {value}, and {low} to {high} are allowed")
+
+
+def check_clamp(lo: int, hi: int) -> None:
+    """VerifyException for bounds that no int8 lies between."""
+    if not -128 <= lo <= hi <= 127:
+        raise VerifyException(f"clamp {lo} {hi} is not within -128 to 127, the lower bound first")
+
+
+def check_finite(values: Iterable[float]) -> None:
+    """VerifyException for a number of a law that is none."""
+    for value in values:
+        if not math.isfinite(value):
+            raise VerifyException(f"the numbers of a law are finite float32, not {value}")
+
+
+def check_window(window: WindowAttr, input: TensorType, result: TensorType, channels: int) -> None:
+    """VerifyException unless the window makes the result's shape of the input's."""
+    n, h, w, _ = input.dims
+    made = window.output(h, w)
+    if min(made) < 1:
+        raise VerifyException(f"the window {_text(window)} does not fit into {h}x{w} pixels with its pads")
+    wanted = (n, *made, channels)
+    if result.dims != wanted:
+        raise VerifyException(
+            f"the window {_text(window)} makes {'x'.join(map(str, wanted))} of {'x'.join(map(str, input.dims))}, "
+            f"and the result is {'x'.join(map(str, result.dims))}"
+        )
+
+
+def _text(window: WindowAttr) -> str:
+    return str(window).removeprefix("#cnn.window")
 
 
 def tensor_of(value: SSAValue) -> TensorType:

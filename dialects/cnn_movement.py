@@ -10,7 +10,7 @@ from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def, result_def, tr
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.cnn_attributes import TAIL, CnnOp, TensorType, UnaryOp, tensor_of
+from dialects.cnn_attributes import TAIL, CnnOp, TensorType, UnaryOp, between, tensor_of
 
 
 class CodesOp(CnnOp):
@@ -79,6 +79,8 @@ class PadOp(MovingOp):
     def verify_(self) -> None:
         super().verify_()
         (n, h, w, c), pads = tensor_of(self.input).dims, list(self.pads.get_values())
+        if self.value is not None:
+            between("the value of the pads", self.value.value.data, -128, 127)
         fits = len(pads) == 4 and min(pads) >= 0
         if not fits or self.result_tensor.dims != (n, h + pads[0] + pads[1], w + pads[2] + pads[3], c):
             raise VerifyException(f"pads {pads} do not make {self.output.type} of {self.input.type}")
@@ -94,9 +96,13 @@ class ResizeOp(MovingOp):
 
     def verify_(self) -> None:
         super().verify_()
-        (n, h, w, c), factors = tensor_of(self.input).dims, list(self.factors.get_values())
-        if len(factors) != 2 or self.result_tensor.dims != (n, h * factors[0], w * factors[1], c):
-            raise VerifyException(f"factors {factors} do not make {self.output.type} of {self.input.type}")
+        n, h, w, c = tensor_of(self.input).dims
+        factors = list(self.factors.get_values())
+        if len(factors) != 2 or min(factors) < 1:
+            raise VerifyException(f"a resize has two factors, each at least 1, not {factors}")
+        fy, fx = factors
+        if self.result_tensor.dims != (n, h * fy, w * fx, c):
+            raise VerifyException(f"factors {fy}, {fx} do not make {self.output.type} of {self.input.type}")
 
 
 @irdl_op_definition

@@ -67,6 +67,25 @@ def strings_of(attribute: Attribute | None) -> list[str]:
     return [item.data for item in attribute.data if isinstance(item, StringAttr)]
 
 
+def input_names(function: FuncOp) -> list[str]:
+    """The model's names of a function's inputs: its attribute ``inputs``, else the arguments' own, else ``input0``."""
+    if "inputs" in function.attributes:
+        return strings_of(function.attributes["inputs"])
+    names: list[str] = []
+    for number, argument in enumerate(function.body.block.args):
+        name = argument.name_hint or f"input{number}"
+        names.append(name if name not in names else f"{name}.{number}")
+    return names
+
+
+def output_names(function: FuncOp) -> list[str]:
+    """The model's names of a function's outputs: its attribute ``outputs``, else ``output0`` and so on."""
+    if "outputs" in function.attributes:
+        return strings_of(function.attributes["outputs"])
+    last = function.body.block.last_op
+    return [f"output{number}" for number in range(len(last.operands) if last is not None else 0)]
+
+
 def main_function(module: ModuleOp) -> FuncOp:
     """The function ``main``; ValueError if the module has none."""
     for op in module.body.ops:
@@ -78,8 +97,9 @@ def main_function(module: ModuleOp) -> FuncOp:
 def export_module(module: ModuleOp, weights_as_inputs: bool = False) -> Exported:
     """The function ``main`` of a module that holds only ``onnx`` operations."""
     function = main_function(module)
-    inputs, outputs = strings_of(function.attributes.get("inputs")), strings_of(function.attributes.get("outputs"))
-    return export_block(function.body.block, inputs, outputs, opsets_of(module), weights_as_inputs)
+    return export_block(
+        function.body.block, input_names(function), output_names(function), opsets_of(module), weights_as_inputs
+    )
 
 
 def export_block(

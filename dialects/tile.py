@@ -44,17 +44,14 @@ from dialects.tile_attributes import (
     RequantizeAttr,
     Slice,
     SliceAttr,
-    SliceText,
     SramType,
     Sum,
     SumAttr,
     VectorLaw,
     VectorLawAttr,
-    buffer_type,
-    check_slice,
-    parse_buffer,
 )
 from dialects.tile_compute import ConvOp, FillOp, TileOp, VectorOp, layer_symbol, parse_layer
+from dialects.tile_slices import SliceText, buffer_type, check_slice, parse_buffer
 from sim.machine.description import Configuration
 
 __all__ = [
@@ -178,7 +175,10 @@ class ConstantOp(IRDLOperation):
         for n in buffer_type(self.output).dims:
             size *= n
         if size != self.value.data.nbytes:
-            raise VerifyException(f"{self.value.data!r} does not fill {self.output.type}")
+            raise VerifyException(
+                f"{self.value.data!r} is {self.value.data.nbytes} bytes and does not fill {self.output.type}, which is "
+                f"{size}"
+            )
 
 
 @irdl_op_definition
@@ -211,6 +211,10 @@ class AllocOp(IRDLOperation):
             result_types=[SramType.of(shape, ring)],
             properties={"address": IntegerAttr(address, i64) if address is not None else None},
         )
+
+    def verify_(self) -> None:
+        if self.address is not None and self.address.value.data < 0:
+            raise VerifyException(f"an address is at least 0, not {self.address.value.data}")
 
 
 @irdl_op_definition
@@ -324,12 +328,11 @@ class Move(TileOp):
     def parse(cls, parser: Parser) -> Move:
         text = SliceText()
         target = parse_buffer(parser)
-        offsets = text.parse_offsets(parser)
-        sizes = text.parse_sizes(parser)
+        box = text.parse_box(parser, target)
         parser.parse_keyword("from")
         source = parse_buffer(parser)
-        origin = text.parse_offsets(parser)
-        return cls(target, Slice(offsets, sizes), source, Slice(origin, sizes), parse_layer(parser), text.indices)
+        origin = Slice(text.parse_offsets(parser, len(box.sizes)), box.sizes)
+        return cls(target, box, source, origin, parse_layer(parser), text.indices)
 
     def print(self, printer: Printer) -> None:
         text = SliceText(self.indices)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import ArrayAttr, IndexType, IntAttr
-from xdsl.ir import Attribute, Data, ParametrizedAttribute, SSAValue, TypeAttribute
+from xdsl.dialects.builtin import ArrayAttr, IntAttr
+from xdsl.ir import Attribute, Data, ParametrizedAttribute, TypeAttribute
 from xdsl.irdl import irdl_attr_definition, param_def
-from xdsl.parser import AttrParser, Parser
+from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
+from dialects.cnn_attributes import between, check_clamp, check_finite
 from dialects.recon import parse_shape
 from dialects.text import parse_float, print_float
 from sim.machine.description import Configuration
@@ -292,6 +293,10 @@ class RequantizeAttr(Data[Requantize]):
     def print_parameter(self, printer: Printer) -> None:
         printer.print_string(f"<{self.data}>")
 
+    def verify(self) -> None:
+        between("the zero point", self.data.zero, -128, 127)
+        check_clamp(self.data.lo, self.data.hi)
+
 
 @irdl_attr_definition
 class SumAttr(Data[Sum]):
@@ -306,6 +311,10 @@ class SumAttr(Data[Sum]):
 
     def print_parameter(self, printer: Printer) -> None:
         printer.print_string(f"<{self.data}>")
+
+    def verify(self) -> None:
+        check_finite((self.data.ra, self.data.rb, self.data.fix))
+        check_clamp(self.data.lo, self.data.hi)
 
 
 @irdl_attr_definition
@@ -322,96 +331,8 @@ class VectorLawAttr(Data[VectorLaw]):
     def print_parameter(self, printer: Printer) -> None:
         printer.print_string(f"<{self.data}>")
 
-
-# ------------------------------------------------------------------------------------------- slices in custom text
-
-
-class SliceText:
-    """Reads and writes ``%x[%i * 8 + 1, 0, 0]`` while collecting the op's index operands."""
-
-    def __init__(self, indices: Sequence[SSAValue] = ()):
-        self.indices: list[SSAValue] = list(indices)
-
-    def parse_affine(self, parser: Parser) -> Affine:
-        constant, terms = 0, dict[int, int]()
-        sign = 1
-        while True:
-            if (value := parser.parse_optional_unresolved_operand()) is not None:
-                index = parser.resolve_operand(value, IndexType())
-                if index not in self.indices:
-                    self.indices.append(index)
-                factor = 1
-                if parser.parse_optional_punctuation("*") is not None:
-                    factor = parser.parse_integer(allow_boolean=False)
-                position = self.indices.index(index)
-                terms[position] = terms.get(position, 0) + sign * factor
-            else:
-                constant += sign * parser.parse_integer(allow_boolean=False)
-            if parser.parse_optional_punctuation("+") is not None:
-                sign = 1
-            elif parser.parse_optional_punctuation("-") is not None:
-                sign = -1
-            else:
-                return Affine(constant, tuple(sorted(terms.items())))
-
-    def parse_offsets(self, parser: Parser) -> tuple[Affine, ...]:
-        return tuple(parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: self.parse_affine(parser)))
-
-    @staticmethod
-    def parse_sizes(parser: Parser) -> tuple[int, ...]:
-        return tuple(
-            parser.parse_comma_separated_list(
-                parser.Delimiter.SQUARE, lambda: parser.parse_integer(allow_boolean=False, allow_negative=False)
-            )
-        )
-
-    def print_offsets(self, printer: Printer, offsets: Iterable[Affine]) -> None:
-        printer.print_string("[")
-        for number, offset in enumerate(offsets):
-            if number:
-                printer.print_string(", ")
-            for term, (position, coefficient) in enumerate(offset.terms):
-                if term:
-                    printer.print_string(" + ")
-                printer.print_ssa_value(self.indices[position])
-                if coefficient != 1:
-                    printer.print_string(f" * {coefficient}")
-            if not offset.terms:
-                printer.print_string(str(offset.constant))
-            elif offset.constant:
-                printer.print_string(f" {'+' if offset.constant > 0 else '-'} {abs(offset.constant)}")
-        printer.print_string("]")
-
-    @staticmethod
-    def print_sizes(printer: Printer, sizes: Iterable[int]) -> None:
-        printer.print_string(f" [{', '.join(map(str, sizes))}]")
-
-
-def parse_buffer(parser: Parser) -> SSAValue:
-    """An operand whose definition has been read already, whatever its type."""
-    unresolved = parser.parse_unresolved_operand()
-    values = parser.ssa_values.get(unresolved.operand_name)
-    if values is None or unresolved.index >= len(values):
-        parser.raise_error(f"%{unresolved.operand_name} is not defined above", unresolved.span)
-    return values[unresolved.index]
-
-
-def buffer_type(value: SSAValue) -> DramType | SramType:
-    """The buffer type of a value; VerifyException if it is no buffer."""
-    if not isinstance(value.type, DramType | SramType):
-        raise VerifyException(f"expected a buffer, got {value.type}")
-    return value.type
-
-
-def check_slice(what: str, box: Slice, value: SSAValue, *, rows_clip: bool = True) -> None:
-    dims = buffer_type(value).dims
-    if len(box.offsets) != len(dims) or len(box.sizes) != len(dims):
-        raise VerifyException(f"{what}: a slice of {len(box.sizes)} dimensions in a buffer of {len(dims)}")
-    for axis, (offset, size, limit) in enumerate(zip(box.offsets, box.sizes, dims, strict=True)):
-        if size < 1:
-            raise VerifyException(f"{what}: size {size} in dimension {axis}")
-        clipped = rows_clip and axis == 0
-        if not offset.terms and (offset.constant < 0 or offset.constant + (1 if clipped else size) > limit):
-            raise VerifyException(
-                f"{what}: offset {offset.constant} and size {size} leave dimension {axis} of {value.type}"
-            )
+    def verify(self) -> None:
+        check_finite(self.data.floats)
+        for zero in self.data.zeros:
+            between("a zero point", zero, -128, 127)
+        check_clamp(self.data.lo, self.data.hi)

@@ -5,7 +5,7 @@ One op, in every turn of its loops, is one instruction; ``TileOp`` is the base o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from xdsl.dialects.builtin import FlatSymbolRefAttrConstr, IndexType, IntegerAttr, StringAttr, SymbolRefAttr, i64
@@ -25,7 +25,7 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.cnn import WindowAttr
+from dialects.cnn_attributes import WindowAttr, between
 from dialects.tile_attributes import (
     Affine,
     ConfigurationAttr,
@@ -34,17 +34,14 @@ from dialects.tile_attributes import (
     RequantizeAttr,
     Slice,
     SliceAttr,
-    SliceText,
     SramType,
     Sum,
     SumAttr,
     VectorLaw,
     VectorLawAttr,
-    buffer_type,
-    check_slice,
-    parse_buffer,
     parse_int,
 )
+from dialects.tile_slices import SliceText, buffer_type, check_slice, parse_buffer
 from sim.machine.description import Configuration
 from sim.machine.isa import VECTOR_OPS
 from sim.machine.operations import operation
@@ -75,6 +72,45 @@ def parse_layer(parser: Parser) -> str | None:
     if parser.parse_optional_keyword("layer") is None:
         return None
     return parser.parse_symbol_name().data
+
+
+def _parse_parts(parser: Parser, parts: Mapping[str, Callable[[], dict[str, Any]]]) -> dict[str, Any]:
+    """The parts of an operation that begin with a keyword, in any order, each once."""
+    found: dict[str, Any] = {}
+    seen: set[str] = set()
+    while (
+        keyword := next((word for word in parts if parser.parse_optional_keyword(word) is not None), None)
+    ) is not None:
+        if keyword in seen:
+            parser.raise_error(f"'{keyword}' is given twice")
+        seen.add(keyword)
+        found |= parts[keyword]()
+    return found
+
+
+def _parse_keyword(parser: Parser, word: str) -> None:
+    parser.parse_keyword(word)
+
+
+def check_channels(what: str, box: Slice, depth: int) -> None:
+    """VerifyException for channels, at an offset that is known, that a buffer of ``depth`` channels does not have."""
+    (offset,), (count,) = box.offsets, box.sizes
+    if count < 1 or (not offset.terms and (offset.constant < 0 or offset.constant + count > depth)):
+        raise VerifyException(
+            f"{what} {offset.constant} to {offset.constant + count - 1} are asked for, and the buffer has {depth}"
+        )
+
+
+def check_apart(what: str, out: Slice, offset: Affine, channels: int) -> None:
+    """VerifyException for an operation that writes channels of a buffer while it still reads them."""
+    first = out.offsets[2]
+    apart = first.constant >= offset.constant + channels or offset.constant >= first.constant + out.sizes[2]
+    if not first.terms and not offset.terms and not apart:
+        raise VerifyException(
+            f"{what} cannot write channels {first.constant} to {first.constant + out.sizes[2] - 1} of the buffer of "
+            f"which it reads channels {offset.constant} to {offset.constant + channels - 1}; take another buffer for "
+            "its output"
+        )
 
 
 @irdl_op_definition
@@ -122,13 +158,12 @@ class FillOp(TileOp):
         parser.parse_keyword("half")
         half = parse_int(parser)
         weights = parse_buffer(parser)
-        offsets = text.parse_offsets(parser)
-        sizes = text.parse_sizes(parser)
+        box = text.parse_box(parser, weights)
         parser.parse_keyword("for")
         configuration = ConfigurationAttr.parse_parameter(parser)
         groups = parse_int(parser) if parser.parse_optional_keyword("groups") is not None else 1
         zero = parse_int(parser) if parser.parse_optional_keyword("zero") is not None else 0
-        return cls(half, weights, Slice(offsets, sizes), configuration, groups, zero, parse_layer(parser), text.indices)
+        return cls(half, weights, box, configuration, groups, zero, parse_layer(parser), text.indices)
 
     def print(self, printer: Printer) -> None:
         text = SliceText(self.indices)
@@ -144,12 +179,13 @@ class FillOp(TileOp):
         self._print_layer(printer)
 
     def verify_(self) -> None:
-        check_slice("weights", self.slice.data, self.weights, rows_clip=False)
+        check_slice("weights", self.slice.data, self.weights)
         if len(self.slice.data.sizes) != 4:
             raise VerifyException("weights are KxRxSxC")
         if self.half.value.data not in (0, 1):
             raise VerifyException(f"L1 has halves 0 and 1, not {self.half.value.data}")
-        if self.slice.data.sizes[0] % self.groups.value.data:
+        between("the weights' zero point", self.zero.value.data, -128, 127)
+        if self.groups.value.data < 1 or self.slice.data.sizes[0] % self.groups.value.data:
             raise VerifyException(
                 f"{self.groups.value.data} groups do not divide {self.slice.data.sizes[0]} output channels"
             )
@@ -236,33 +272,34 @@ class ConvOp(TileOp):
     def parse(cls, parser: Parser) -> ConvOp:
         text = SliceText()
         output = parse_buffer(parser)
-        offsets = text.parse_offsets(parser)
-        out = Slice(offsets, text.parse_sizes(parser))
+        out = text.parse_box(parser, output)
         parser.parse_punctuation("=")
         source = parse_buffer(parser)
-        channels = Slice(text.parse_offsets(parser), text.parse_sizes(parser))
+        depth = buffer_type(source).dims[-1:] if isinstance(source.type, SramType) else (1,)
+        channels = text.parse_sized(parser, depth)
         parser.parse_punctuation(",")
         half = parse_buffer(parser)
         parser.parse_keyword("window")
         window = WindowAttr.new(WindowAttr.parse_parameters(parser))
-        options: dict[str, Any] = {}
-        if parser.parse_optional_keyword("groups") is not None:
-            options["groups"] = parse_int(parser)
-        if parser.parse_optional_keyword("pad_value") is not None:
-            options["pad_value"] = parse_int(parser)
-        if parser.parse_optional_keyword("accumulate") is not None:
-            options["first"] = False
-        if parser.parse_optional_keyword("params") is not None:
-            options["params"] = parse_buffer(parser)
-            (options["params_offset"],) = text.parse_offsets(parser)
-            parser.parse_keyword("requantize")
-            options["requantize"] = RequantizeAttr.parse_parameter(parser)
-        if parser.parse_optional_keyword("add") is not None:
-            options["residual"] = parse_buffer(parser)
-            (options["residual_offset"],) = text.parse_offsets(parser)
-            options["sum"] = SumAttr.parse_parameter(parser)
-        if parser.parse_optional_keyword("table") is not None:
-            options["table"] = parse_buffer(parser)
+        options = _parse_parts(
+            parser,
+            {
+                "groups": lambda: {"groups": parse_int(parser)},
+                "pad_value": lambda: {"pad_value": parse_int(parser)},
+                "accumulate": lambda: {"first": False},
+                "params": lambda: {
+                    "params": parse_buffer(parser),
+                    "params_offset": text.parse_offsets(parser)[0],
+                    "requantize": _parse_keyword(parser, "requantize") or RequantizeAttr.parse_parameter(parser),
+                },
+                "add": lambda: {
+                    "residual": parse_buffer(parser),
+                    "residual_offset": text.parse_offsets(parser)[0],
+                    "sum": SumAttr.parse_parameter(parser),
+                },
+                "table": lambda: {"table": parse_buffer(parser)},
+            },
+        )
         return cls(
             output, out, source, channels, half, window, layer=parse_layer(parser), indices=text.indices, **options
         )
@@ -310,14 +347,19 @@ class ConvOp(TileOp):
         if len(self.channels.data.sizes) != 1:
             raise VerifyException("input channels are one offset and one size")
         groups = self.groups.value.data
-        if self.channels.data.sizes[0] % groups or self.out.data.sizes[2] % groups:
+        check_channels("input channels", self.channels.data, source[2])
+        between("pad_value", self.pad_value.value.data, -128, 127)
+        if self.last and self.output is self.input:
+            check_apart("a convolution", self.out.data, self.channels.data.offsets[0], self.channels.data.sizes[0])
+        if groups < 1 or self.channels.data.sizes[0] % groups or self.out.data.sizes[2] % groups:
             raise VerifyException(
                 f"{groups} groups do not divide {self.channels.data.sizes[0]} input and "
                 f"{self.out.data.sizes[2]} output channels"
             )
-        if self.window.output(source[0], source[1]) != out[:2]:
+        if (made := self.window.output(source[0], source[1])) != out[:2]:
             raise VerifyException(
-                f"this window makes {self.window.output(source[0], source[1])} of {source[:2]}, not {out[:2]}"
+                f"the window makes {made[0]}x{made[1]} of {source[0]}x{source[1]} pixels, and the output buffer has "
+                f"{out[0]}x{out[1]}"
             )
         if (self.params is None) != (self.requantize is None) or (self.residual is None) != (self.sum is None):
             raise VerifyException("params come with requantize, a residual with its sum")
@@ -392,8 +434,7 @@ class VectorOp(TileOp):
         text = SliceText()
         kind = parser.parse_identifier()
         output = parse_buffer(parser)
-        offsets = text.parse_offsets(parser)
-        out = Slice(offsets, text.parse_sizes(parser))
+        out = text.parse_box(parser, output)
         parser.parse_punctuation("=")
         lhs = parse_buffer(parser)
         (lhs_offset,) = text.parse_offsets(parser)
@@ -401,15 +442,18 @@ class VectorOp(TileOp):
         if parser.parse_optional_punctuation(",") is not None:
             options["rhs"] = parse_buffer(parser)
             (options["rhs_offset"],) = text.parse_offsets(parser)
-        if parser.parse_optional_keyword("window") is not None:
-            options["window"] = WindowAttr.new(WindowAttr.parse_parameters(parser))
-        if parser.parse_optional_keyword("params") is not None:
-            options["params"] = parse_buffer(parser)
-            (options["params_offset"],) = text.parse_offsets(parser)
-        if parser.parse_optional_keyword("table") is not None:
-            options["table"] = parse_buffer(parser)
-        if parser.parse_optional_keyword("law") is not None:
-            options["law"] = VectorLawAttr.parse_parameter(parser)
+        options |= _parse_parts(
+            parser,
+            {
+                "window": lambda: {"window": WindowAttr.new(WindowAttr.parse_parameters(parser))},
+                "params": lambda: {
+                    "params": parse_buffer(parser),
+                    "params_offset": text.parse_offsets(parser)[0],
+                },
+                "table": lambda: {"table": parse_buffer(parser)},
+                "law": lambda: {"law": VectorLawAttr.parse_parameter(parser)},
+            },
+        )
         return cls(kind, output, out, lhs, lhs_offset, layer=parse_layer(parser), indices=text.indices, **options)
 
     def print(self, printer: Printer) -> None:
@@ -456,3 +500,21 @@ class VectorOp(TileOp):
                 raise VerifyException(f"'{row.name}' {'needs its' if wanted else 'takes no'} {what}")
         if (self.params is None) != (self.params_offset is None):
             raise VerifyException("params come with the channel they start at")
+        self._verify_operands()
+
+    def _verify_operands(self) -> None:
+        kind, channels = self.kind.data, self.out.data.sizes[2]
+        operands = [("first operand", self.lhs, self.lhs_offset)]
+        if self.rhs is not None and self.rhs_offset is not None:
+            operands.append(("second operand", self.rhs, self.rhs_offset))
+        for what, value, offset in operands:
+            if len(dims := buffer_type(value).dims) != 3:
+                raise VerifyException("a vector operation works on HxWxC buffers")
+            check_channels(f"channels of the {what}", Slice(offset.data.offsets, (channels,)), dims[2])
+        size = self.law.data.size
+        if kind == "average_pool":
+            between("the size of an average pool, which counts padded positions if it is 1,", size, 0, 1)
+        elif kind in ("lrn", "shuffle") and size < 1:
+            raise VerifyException(f"the size of {kind} is at least 1, not {size}")
+        if self.output is self.lhs and not operation(kind).in_place:
+            check_apart(kind, self.out.data, self.lhs_offset.data.offsets[0], channels)

@@ -12,7 +12,7 @@ from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.ir import Attribute, SSAValue
 
 from dialects import cnn
-from dialects.onnx_export import opsets_of, strings_of
+from dialects.onnx_export import input_names, opsets_of, output_names
 from dialects.recon import CallOp
 
 Array = npt.NDArray[Any]
@@ -35,7 +35,7 @@ def evaluate_main(
     from dialects.meaning.cnn import run_host
 
     values: dict[SSAValue, Array] = {}
-    for name, argument in zip(strings_of(main.attributes.get("inputs")), main.body.block.args, strict=True):
+    for name, argument in zip(input_names(main), main.body.block.args, strict=True):
         if name not in inputs:
             raise ValueError(f"no value given for the input '{name}'")
         values[argument] = np.asarray(inputs[name])
@@ -43,7 +43,7 @@ def evaluate_main(
     for op in main.body.block.ops:
         operands = [values[value] for value in op.operands]
         if isinstance(op, func.ReturnOp):
-            return dict(zip(strings_of(main.attributes.get("outputs")), operands, strict=True))
+            return dict(zip(output_names(main), operands, strict=True))
         if isinstance(op, CallOp):
             results = segments[op.segment.root_reference.data]([_codes(array) for array in operands])
             shaped = (array.reshape(_shape(r.type)) for array, r in zip(results, op.results, strict=True))

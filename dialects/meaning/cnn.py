@@ -21,7 +21,7 @@ from dialects.blobs import to_array
 from dialects.host import run_onnx
 from dialects.meaning import kernels
 from dialects.meaning.steps import Operands, vector
-from dialects.onnx_export import export_block, main_function, opsets_of, strings_of
+from dialects.onnx_export import export_block, input_names, main_function, opsets_of, output_names
 from dialects.recon import BlobAttr
 
 Array = npt.NDArray[Any]
@@ -54,7 +54,7 @@ def evaluate_all(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> Evalu
     for op in function.body.block.ops:
         operands = [run.values[value] for value in op.operands]
         if isinstance(op, ReturnOp):
-            run.outputs = dict(zip(strings_of(function.attributes.get("outputs")), operands, strict=True))
+            run.outputs = dict(zip(output_names(function), operands, strict=True))
         elif isinstance(op, cnn.HostOp):
             run.values.update(zip(op.results, run_host(op, operands, opsets), strict=True))
         else:
@@ -65,7 +65,7 @@ def evaluate_all(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> Evalu
 
 
 def _bind(function: FuncOp, inputs: Mapping[str, npt.ArrayLike], run: Evaluation) -> None:
-    for name, argument in zip(strings_of(function.attributes.get("inputs")), function.body.block.args, strict=True):
+    for name, argument in zip(input_names(function), function.body.block.args, strict=True):
         if name not in inputs:
             raise ValueError(f"no value given for the input '{name}'")
         run.values[argument] = np.asarray(inputs[name])

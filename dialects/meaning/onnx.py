@@ -14,7 +14,7 @@ import numpy.typing as npt
 from xdsl.dialects.builtin import ModuleOp
 
 from dialects.blobs import to_array
-from dialects.onnx_export import export_module, main_function, strings_of
+from dialects.onnx_export import export_module, input_names, main_function, output_names
 
 Array = npt.NDArray[Any]
 
@@ -29,7 +29,7 @@ def evaluate(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> dict[str,
     exported = export_module(module, weights_as_inputs=True)
     function = main_function(module)
     feeds: dict[str, Array] = {}
-    for name in strings_of(function.attributes.get("inputs")):
+    for name in input_names(function):
         if name not in inputs:
             raise ValueError(f"no value given for the input '{name}'")
         feeds[name] = np.asarray(inputs[name])
@@ -38,5 +38,5 @@ def evaluate(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> dict[str,
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     session = ort.InferenceSession(exported.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    names = strings_of(function.attributes.get("outputs"))
+    names = output_names(function)
     return {name: np.asarray(value) for name, value in zip(names, session.run(names, feeds), strict=True)}

@@ -28,7 +28,7 @@ def lay_out(programs: Sequence[accel.ProgramOp], machine: Machine) -> int:
         for region in regions:
             if region.kind.data != kind:
                 continue
-            key = _content(region)
+            key = region if region.content is None else region.content
             if key in shared:
                 region.put(shared[key])
                 continue
@@ -44,11 +44,3 @@ def lay_out(programs: Sequence[accel.ProgramOp], machine: Machine) -> int:
             f"{end - machine.dram.bytes:,} too many; choose a machine with more DRAM or a smaller model."
         )
     return end
-
-
-def _content(region: accel.DramOp) -> object:
-    if region.value is not None:
-        return region.value.data.digest
-    if region.configuration is not None:
-        return region.configuration.data
-    return region

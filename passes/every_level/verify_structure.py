@@ -1,4 +1,5 @@
-"""What xDSL's verifier leaves out: definitions come before uses, symbols exist, and no higher level survives.
+"""What xDSL's verifier leaves out: definitions come before uses, symbols exist, names name one thing, attributes are
+known, and no higher level survives.
 
 All problems are reported together, with their places in the text where they were read from text. Values are visible to
 the ops after them in their block and to the regions nested in those ops, unless a region is isolated from above.
@@ -6,19 +7,32 @@ the ops after them in their block and to the regions nested in those ops, unless
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr, SymbolRefAttr
-from xdsl.ir import Block, Operation, SSAValue
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, SymbolRefAttr
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.irdl import IRDLOperation
 from xdsl.passes import ModulePass
 from xdsl.traits import IsolatedFromAbove
 
+from dialects.tile_attributes import ConfigurationAttr
 from passes.common.levels import LEVELS
 from passes.common.problems import Problems, place_in_text
 
 _STAYS = ("cnn.host", "cnn.yield")
 """Host regions and their terminators may stay to the end."""
+
+_EXTRA: Mapping[tuple[str, str], type[Attribute]] = {
+    ("cnn.conv2d", "configuration"): ConfigurationAttr,
+    ("cnn.fully_connected", "configuration"): ConfigurationAttr,
+    ("onnx.node", "absorbed"): ArrayAttr,
+}
+"""Attributes of our operations besides their properties: a pin or a choice of ``select-configuration``, and the ONNX
+nodes that folding has put into one. Others have a dot in their name, as MLIR wants it of what is foreign."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +77,32 @@ class _Checker:
         self.above = LEVELS[: LEVELS.index(level)] if level else ()
         self.level = level
         self.symbols: set[str] = set()
+        self.layers: dict[str, Operation] = {}
         for op in module.body.block.ops:
             name = op.properties.get("sym_name")
             if isinstance(name, StringAttr):
                 if name.data in self.symbols:
                     problems.add(f"@{name.data}", "this symbol is defined twice.")
                 self.symbols.add(name.data)
+            if isinstance(op, FuncOp) and op.sym_name.data == "main":
+                self.ports(op)
+
+    def ports(self, main: FuncOp) -> None:
+        """Check the names that ``inputs`` and ``outputs`` of ``@main`` give its arguments and results."""
+        last = main.body.block.last_op if main.body.blocks else None
+        results = len(last.operands) if isinstance(last, ReturnOp) else 0
+        arguments = len(main.body.block.args) if main.body.blocks else 0
+        for key, what, count in (("inputs", "argument", arguments), ("outputs", "result", results)):
+            if (given := main.attributes.get(key)) is None:
+                continue
+            items = given.data if isinstance(given, ArrayAttr) else ()
+            names = [item.data for item in items if isinstance(item, StringAttr)]
+            if not isinstance(given, ArrayAttr) or len(names) != len(items):
+                self.problems.add(_where(main), f"its {key} are a list of names, one for every {what}.")
+            elif len(names) != count:
+                self.problems.add(_where(main), f"its {key} name {len(names)} of {count} {what}s; name each, or none.")
+            for name in sorted({name for name in names if names.count(name) > 1}):
+                self.problems.add(_where(main), f"two of its {key} are called '{name}'.")
 
     def block(self, block: Block, seen: set[SSAValue], on_host: bool) -> None:
         """Check a block in which the values ``seen`` are visible; those it adds are removed again."""
@@ -91,13 +125,34 @@ class _Checker:
         seen.difference_update(added)
 
     def op(self, op: Operation, on_host: bool) -> None:
-        """Check an op's level and symbols."""
+        """Check an op's level, attributes, layer and symbols."""
+        self.attributes(op)
+        layer = op.properties.get("layer") if op.name.startswith("cnn.") and not on_host else None
+        if isinstance(layer, StringAttr) and self.layers.setdefault(layer.data, op) is not op:
+            first = place_in_text(self.layers[layer.data])
+            self.problems.add(
+                _where(op), f"the layer '{layer.data}' is defined twice{f', first at {first}' if first else ''}."
+            )
         dialect = op.name.partition(".")[0]
         if dialect in self.above and not on_host and op.name not in _STAYS:
             self.problems.add(_where(op), f"{op.name} is left at level {self.level}; its lowering has not run.")
         for name, attribute in op.properties.items():
             if isinstance(attribute, SymbolRefAttr) and attribute.root_reference.data not in self.symbols:
                 self.problems.add(_where(op), f"its {name} @{attribute.root_reference.data} is not defined.")
+
+    def attributes(self, op: Operation) -> None:
+        """Check that an op of ours has no attribute that nobody reads: a misspelt one would be lost in silence."""
+        if op.name.partition(".")[0] not in (*LEVELS, "recon") or not isinstance(op, IRDLOperation):
+            return
+        known = {name for owner, name in _EXTRA if owner == op.name}
+        for name, attribute in op.attributes.items():
+            kind = _EXTRA.get((op.name, name))
+            if kind is None and "." not in name:
+                near = difflib.get_close_matches(name, [*known, *op.get_irdl_definition().properties], 1)
+                hint = f"did you mean '{near[0]}'?" if near else "a name of your own has a dot in it."
+                self.problems.add(_where(op), f"it has no attribute '{name}'; {hint}")
+            elif kind is not None and not isinstance(attribute, kind):
+                self.problems.add(_where(op), f"its {name} is a {kind.name}, not {attribute}.")
 
 
 def _where(op: Operation) -> str:

@@ -18,7 +18,7 @@ from xdsl.ir import SSAValue
 
 from dialects.blobs import DTYPE, to_array
 from dialects.onnx import element_of, shape_of
-from dialects.onnx_export import export_module, main_function, strings_of
+from dialects.onnx_export import export_module, input_names, main_function
 from passes.common.problems import ModelError
 
 Range = tuple[float, float]
@@ -29,7 +29,7 @@ def random_inputs(module: ModuleOp, seed: int) -> dict[str, npt.NDArray[np.gener
     function = main_function(module)
     generator = np.random.default_rng(seed)
     made: dict[str, npt.NDArray[np.generic]] = {}
-    for name, value in zip(strings_of(function.attributes.get("inputs")), function.body.block.args, strict=True):
+    for name, value in zip(input_names(function), function.body.block.args, strict=True):
         dtype = DTYPE[element_of(value)]
         if np.issubdtype(dtype, np.floating):
             made[name] = generator.standard_normal(shape_of(value), np.float32).astype(dtype)

@@ -108,7 +108,7 @@ def test_a_pipeline_that_does_not_parse(recon_opt: Tool) -> None:
         ),
         ("%y = cnn.max_pool2d %x", "%y = cnn.max_pool2d %z", "pool.mlir:3:1: values used but not defined: [%z]"),
         ("scale 0.5", "scale -1.0", "pool.mlir:1:65: scale -1.0 is not a positive float32"),
-        ("1x4x4x3", "1x5x4x3", "this window makes (4, 4) of (8, 8), not !cnn.tensor<1x5x4x3, scale 0.5, zero 0>"),
+        ("1x4x4x3", "1x5x4x3", "the window <2x2 stride 2 2> makes 1x4x4x3 of 1x8x8x3, and the result is 1x5x4x3"),
     ],
 )
 def test_wrong_text_leaves_the_output_file_alone(recon_opt: Tool, old: str, new: str, message: str) -> None:

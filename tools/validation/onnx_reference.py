@@ -24,7 +24,7 @@ from xdsl.ir import SSAValue
 from dialects import cnn
 from dialects.blobs import to_array
 from dialects.onnx import ConstantOp, NodeOp, constant_of, element_of, shape_of
-from dialects.onnx_export import ELEMENT_CODE, export_module, main_function, strings_of
+from dialects.onnx_export import ELEMENT_CODE, export_module, input_names, main_function, output_names, strings_of
 
 Array = npt.NDArray[Any]
 Axes = tuple[int, ...] | None
@@ -109,8 +109,8 @@ class OnnxReference:
     def __init__(self, module: ModuleOp):
         exported = export_module(module)
         self.proto = exported.proto
-        self.inputs = strings_of(main_function(module).attributes.get("inputs"))
-        self.outputs = strings_of(main_function(module).attributes.get("outputs"))
+        self.inputs = input_names(main_function(module))
+        self.outputs = output_names(main_function(module))
         self.names = exported.names
         self.by_node: dict[str, list[SSAValue]] = {}
         self.types: dict[str, tuple[str, tuple[int, ...]]] = {}

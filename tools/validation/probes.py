@@ -19,7 +19,7 @@ from dialects import accel, cnn, tile
 from dialects.blobs import DTYPE, to_array
 from dialects.meaning.calls import main_of
 from dialects.onnx import NodeOp, constant_of, element_of, shape_of
-from dialects.onnx_export import strings_of
+from dialects.onnx_export import input_names
 
 Array = npt.NDArray[Any]
 Codes = npt.NDArray[np.int64]
@@ -103,7 +103,7 @@ def entrances(module: ModuleOp) -> list[Entrance]:
     """The inputs of a module at any level: of ``@main``, or of its schedules and programs."""
     main = main_of(module)
     if main is not None:
-        names = strings_of(main.attributes.get("inputs"))
+        names = input_names(main)
         return [_entrance(name, value) for name, value in zip(names, main.body.block.args, strict=True)]
     return [Entrance(name, np.dtype(np.int8), shape) for name, shape in _bare(module)]
 

@@ -17,7 +17,9 @@ import numpy.typing as npt
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+from dialects import accel
 from passes.common.levels import level_of
+from passes.every_level.verify_structure import verify_plans
 from sim.machine.errors import ReconError
 from sim.machine.program import Program
 from tools.proof.machine import NotProven
@@ -38,6 +40,12 @@ DEFAULT_INPUTS = 4
 
 EXEMPT = ("assume-int8",)
 """Passes that change answers because that is what they are for."""
+
+PROPOSING = ("convert-tile-to-accel",)
+"""Passes behind which addresses in SRAM are proposals, which may overlap until ``allocate-sram`` has judged them."""
+
+OVERFLOW = "does not fit int32"
+"""In the words of every level's meaning: the machine would stop, so there is no answer."""
 
 Report = Callable[[str], None]
 
@@ -111,8 +119,13 @@ class Validator:
         found = entrances(module)
         if not found:
             raise ReconError("There is nothing to validate: the module has no @main, schedule or program with inputs.")
+        if level_of(module) == "tile":
+            verify_plans(module)  # in better words than the interpreter's, and before it runs a loop without end
         self._inputs = probes(found, self.count, self.seed)
         self._state = self._run(module, str(module), "running the module as it is")
+        for (label, _), fault in zip(self._inputs, self._state.faults, strict=True):
+            if fault and OVERFLOW not in fault:
+                raise ReconError(f"The module cannot be run as it is, on {label}: {fault.rstrip('.')}.")
         self._keep(module)
 
     def after(self, name: str, module: ModuleOp) -> None:
@@ -126,7 +139,7 @@ class Validator:
         if not runs(module):
             self.skipped[name] = "part of the module is not converted, which a later pass reports"
             return
-        state = self._run(module, text, f"checking {name}")
+        state = self._run(_unplaced(module) if name in PROPOSING else module, text, f"checking {name}")
         if name in EXEMPT:
             self.skipped[name] = "it changes answers by design"
         else:
@@ -188,7 +201,7 @@ class Validator:
                     seen.outputs = state.reference.run(inputs)
                 else:
                     seen = observe(module, inputs)
-            except (ReconError, OverflowError) as error:
+            except (ReconError, OverflowError, ValueError) as error:
                 fault = str(error)
             state.seen.append(seen)
             state.faults.append(fault)
@@ -199,9 +212,9 @@ class Validator:
     ) -> Difference | str | None:
         old, new = before.seen[number], after.seen[number]
         if before.faults[number]:
-            return None  # the machine would stop here: there is no answer to preserve
+            return None  # a sum leaves int32, and the machine would stop here: there is no answer to preserve
         if after.faults[number]:
-            overflow = before.level == "onnx" and "int32" in after.faults[number]
+            overflow = before.level == "onnx" and OVERFLOW in after.faults[number]
             return None if overflow else f"there is none any more. {after.faults[number]}".rstrip(".")
         if before.reference is None:
             return self._same(old, new)
@@ -234,6 +247,15 @@ class Validator:
         if local is not None or any(found.undefined for found in judgements):
             return local  # what a quantiser makes of NaN is up to it
         return near(reference, old.outputs, new.outputs, LIMIT)
+
+
+def _unplaced(module: ModuleOp) -> ModuleOp:
+    """The module with every buffer in a memory of its own."""
+    copy = module.clone()
+    for program in accel.programs(copy):
+        for buffer in program.buffers:
+            buffer.put(None)
+    return copy
 
 
 # --------------------------------------------------------------------------------------------------- comparing

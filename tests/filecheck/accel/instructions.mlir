@@ -3,7 +3,7 @@
 // RUN: RECON_GENERIC_ROUNDTRIP
 
 // CHECK: accel.program @main machine "edge4k" {
-// CHECK-NEXT: %in = accel.dram input "x" 56x56x64xi8 at 4096
+// CHECK-NEXT: %in = accel.dram input "x" 56x56x64xi8 at 65536
 // CHECK-NEXT: %out = accel.dram output "y" 64xi8
 // CHECK-NEXT: %w = accel.dram constant <64x3x3x64xi8, seed 7> at 0
 // CHECK-NEXT: %c = accel.dram image <winograd g1 k64 r16 p4> 16384xi8
@@ -21,7 +21,7 @@
 // CHECK-NEXT: }
 recon.layer @c1 "conv2d" "" macs 0 compute 0 weights 0 activations 0
 accel.program @main machine "edge4k" {
-  %in = accel.dram input "x" 56x56x64xi8 at 4096
+  %in = accel.dram input "x" 56x56x64xi8 at 65536
   %out = accel.dram output "y" 64xi8
   %w = accel.dram constant <64x3x3x64xi8, seed 7> at 0
   %c = accel.dram image <winograd g1 k64 r16 p4> 16384xi8

@@ -91,7 +91,7 @@
 %y = cnn.conv2d %x weights <2x1x1x4xi8, seed 1> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> window <1x1> groups 0 quant <scale 0.25, zero 7> clamp <7, 127> : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x2, scale 0.25, zero 7>
 
 // -----
-// CHECK: factors [2] do not make !cnn.tensor<1x8x8x4, scale 0.5, zero 3> of !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
+// CHECK: a resize has two factors, each at least 1, not [2]
 %x = "test.op"() : () -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
 %y = cnn.resize %x factors [2] : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
 

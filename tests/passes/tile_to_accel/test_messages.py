@@ -107,8 +107,9 @@ REFUSALS = {
         "tile.load %r: it moves 4 rows of %r, whose ring stores 3.",
     ),
     "channels that are not there": (
-        USE + f"tile.conv %y[0, 0, 0] [8, 8, 16] = %x[8] [16], %h {WINDOW} {LAST}",
-        "tile.conv %y: its inputs are channels 8 to 23 of %x, which has 16.",
+        "%l = tile.alloc : !tile.sram<8x8x16xi8>\n" + USE
+        + f"tile.for %c = 8 to 9 step 1 {{\n tile.conv %y[0, 0, 0] [8, 8, 16] = %x[%c] [16], %h {WINDOW} {LAST}\n}}",
+        "tile.conv %y in turn 8: its inputs are channels 8 to 23 of %x, which has 16.",
     ),
     "parameters that are not there": (
         USE + f"tile.conv %y[0, 0, 0] [8, 8, 16] = %x[0] [16], %h {WINDOW} {LAST.replace('%ps[0]', '%ps[4]')}",
@@ -174,9 +175,9 @@ REFUSALS = {
         "tile.image %image: a configuration image of edge4k has 16,384 bytes, not 64.",
     ),
     "a field that does not hold it": (
-        USE + "tile.vector lrn %y[0, 0, 0] [8, 8, 16] = %x[0] law <floats 1.0 1.0 0.0 0.0 0.0 0.0 zeros 300 0 0 "
-        "clamp -128 127 size 5>",
-        "tile.vector %y: the field 'za' of vector holds whole numbers from -128 to 127, not 300.",
+        "%y2 = tile.alloc : !tile.sram<600x1x16xi8>\n %x2 = tile.alloc : !tile.sram<1x1x16xi8>\n"
+        "tile.vector resize %y2[0, 0, 0] [600, 1, 16] = %x2[0] window <1x1 stride 600 1>",
+        "tile.vector %y2: the field 'sy' of vector holds whole numbers from 1 to 255, not 600; take another tile.",
     ),
 }  # fmt: skip
 

@@ -1,0 +1,283 @@
+"""Every rule of the verifiers, by a text that violates it: what is said, whole, where the rule is about meaning."""
+
+from __future__ import annotations
+
+import pytest
+from xdsl.utils.exceptions import ParseError, VerifyException
+
+from passes.common.problems import ModelError
+from tools.driver import make_context
+from tools.terminal import diagnostics
+from tools.terminal.diagnostics import parse_module
+
+T = "!cnn.tensor<1x8x8x4, scale 0.5, zero 0>"
+CONV = (
+    "%y = cnn.conv2d %x weights <4x3x3x4xi8, 1> bias <4xi32, 0> scales <4xf32, 0.5> window <3x3 pad 1 1 1 1> "
+    "quant <scale 0.5, zero 0> clamp <-128, 127>"
+)
+
+BODY = f"\n %r = cnn.reshape %a : ({T}) -> {T}\n func.return %r : {T}\n}}"
+
+CNN = {
+    "groups of none": (
+        CONV.replace("quant", "groups 0 quant") + f" : ({T}) -> {T}",
+        "0 groups do not divide 4 input and 4 output channels",
+    ),
+    "a shape that the window does not make": (
+        CONV.replace(" pad 1 1 1 1", "") + f" : ({T}) -> {T}",
+        "the window <3x3> makes 1x6x6x4 of 1x8x8x4, and the result is 1x8x8x4",
+    ),
+    "another batch": (
+        CONV + f" : ({T}) -> {T.replace('1x8x8x4', '2x8x8x4')}",
+        "the window <3x3 pad 1 1 1 1> makes 1x8x8x4 of 1x8x8x4, and the result is 2x8x8x4",
+    ),
+    "a window larger than the image": (
+        CONV.replace("4x3x3x4", "4x11x3x4").replace("3x3 pad", "11x3 pad") + f" : ({T}) -> {T}",
+        "the window <11x3 pad 1 1 1 1> does not fit into 8x8 pixels with its pads",
+    ),
+    "a zero point of weights": (
+        CONV.replace("quant", "weight_zero 300 quant") + f" : ({T}) -> {T}",
+        "weight_zero is 300, and -128 to 127 are allowed",
+    ),
+    "scales that are no numbers": (
+        CONV.replace("<4xf32, 0.5>", "<4xf32, nan>") + f" : ({T}) -> {T}",
+        "scales are finite numbers, one for each output channel",
+    ),
+    "a result of another quantisation": (
+        CONV + f" : ({T}) -> {T.replace('scale 0.5', 'scale 0.25')}",
+        "the result !cnn.tensor<1x8x8x4, scale 0.25, zero 0> has not the quantisation #cnn.quant<scale 0.5, zero 0> of "
+        "its last stage, the requantisation",
+    ),
+    "a count of pads": (
+        f"%y = cnn.average_pool2d %x window <3x3 pad 1 1 1 1> count_pads 5 : ({T}) -> {T}",
+        "count_pads is 5, and 0 to 1 are allowed",
+    ),
+    "a pad's value": (
+        f"%y = cnn.pad %x pads [0, 0, 0, 0] value 300 : ({T}) -> {T}",
+        "the value of the pads is 300, and -128 to 127 are allowed",
+    ),
+    "one factor": (
+        f"%y = cnn.resize %x factors [1] : ({T}) -> {T}",
+        "a resize has two factors, each at least 1, not [1]",
+    ),
+    "a factor of 0": (
+        f"%y = cnn.resize %x factors [0, 1] : ({T}) -> {T}",
+        "a resize has two factors, each at least 1, not [0, 1]",
+    ),
+    "a host region of other types": (
+        f"%y = cnn.host %x {{\n^bb0(%a: tensor<1x8x8x4xui8>):\n cnn.yield %a : tensor<1x8x8x4xui8>\n}} : ({T}) -> {T}",
+        "argument 0 of the host region is tensor<1x8x8x4xui8>, and tensor<1x8x8x4xi8> outside",
+    ),
+    "a host region that yields another type": (
+        f"%y = cnn.host %x {{\n^bb0(%a: tensor<1x8x8x4xi8>):\n cnn.yield %a : tensor<1x8x8x4xi8>\n}} : ({T}) -> "
+        "tensor<1x8x8x4xf32>",
+        "yielded value 0 of the host region is tensor<1x8x8x4xi8>, and tensor<1x8x8x4xf32> outside",
+    ),
+    "a host region that yields less": (
+        f"%y = cnn.host %x {{\n^bb0(%a: tensor<1x8x8x4xi8>):\n cnn.yield\n}} : ({T}) -> {T}",
+        "a host region with 1 outside has 0 yielded values",
+    ),
+}
+"""Bodies over ``%x``, and what is said of them."""
+
+TILE = {
+    "groups of none": (
+        "%h = tile.fill half 0 %w for <direct g1 k16 r16 p4> groups 0",
+        "0 groups do not divide 16 output channels",
+    ),
+    "a zero point of weights": (
+        "%h = tile.fill half 0 %w for <direct g1 k16 r16 p4> zero 300",
+        "the weights' zero point is 300, and -128 to 127 are allowed",
+    ),
+    "a pad's value": (
+        "tile.conv %y = %x, %h window <3x3 pad 1 1 1 1> pad_value 300",
+        "pad_value is 300, and -128 to 127 are allowed",
+    ),
+    "an empty clamp": (
+        "tile.conv %y = %x, %h window <3x3 pad 1 1 1 1> params %p requantize <zero 0 clamp 5 4>",
+        "clamp 5 4 is not within -128 to 127, the lower bound first",
+    ),
+    "a zero point of a result": (
+        "tile.conv %y = %x, %h window <3x3 pad 1 1 1 1> params %p requantize <zero 300 clamp 0 4>",
+        "the zero point is 300, and -128 to 127 are allowed",
+    ),
+    "a law of no number": (
+        "tile.vector copy %y = %x law <floats nan 0.0 0.0 0.0 0.0 0.0 zeros 0 0 0 clamp 0 1 size 0>",
+        "the numbers of a law are finite float32, not nan",
+    ),
+    "a zero point of a law": (
+        "tile.vector copy %y = %x law <floats 1.0 0.0 0.0 0.0 0.0 0.0 zeros 0 -200 0 clamp 0 1 size 0>",
+        "a zero point is -200, and -128 to 127 are allowed",
+    ),
+    "a window over what it reads": (
+        "tile.conv %x = %x, %h window <3x3 pad 1 1 1 1> params %p requantize <zero 0 clamp 0 4>",
+        "a convolution cannot write channels 0 to 15 of the buffer of which it reads channels 0 to 15; take another "
+        "buffer for its output",
+    ),
+    "a pool over what it reads": (
+        "tile.vector max_pool %x = %x window <3x3 pad 1 1 1 1>",
+        "max_pool cannot write channels 0 to 15 of the buffer of which it reads channels 0 to 15; take another buffer "
+        "for its output",
+    ),
+    "an output that the window does not make": (
+        "tile.conv %y = %x, %h window <3x3>",
+        "the window makes 6x6 of 8x8 pixels, and the output buffer has 8x8",
+    ),
+    "channels that the input does not have": (
+        "tile.conv %y = %x[4] [16], %h window <3x3 pad 1 1 1 1>",
+        "input channels 4 to 19 are asked for, and the buffer has 16",
+    ),
+    "channels that an operand does not have": (
+        "tile.vector copy %y = %x[1]",
+        "channels of the first operand 1 to 16 are asked for, and the buffer has 16",
+    ),
+    "a load that leaves its buffer": (
+        "tile.load %x[0, 0, 0] [9, 8, 16] from %in[0, 0, 0]",
+        "target: offset 0 and size 9 leave dimension 0 of !tile.sram<8x8x16xi8>, which has 8",
+    ),
+    "a tile that leaves its buffer": (
+        "tile.conv %y[4, 0, 0] [5, 8, 16] = %x, %h window <3x3 pad 1 1 1 1>",
+        "output: offset 4 and size 5 leave dimension 0 of !tile.sram<8x8x16xi8>, which has 8",
+    ),
+    "sizes left out": (
+        "tile.load %x[0, 0, 0] [8, 8] from %in[0, 0]",
+        "target: 3 offsets and 2 sizes are given for a buffer of 3 dimensions, !tile.sram<8x8x16xi8>",
+    ),
+    "an average of nothing said": (
+        "tile.vector average_pool %y = %x window <3x3 pad 1 1 1 1> law <floats 1.0 1.0 0.0 0.0 0.0 0.0 zeros 0 0 0 "
+        "clamp 0 1 size 7>",
+        "the size of an average pool, which counts padded positions if it is 1, is 7, and 0 to 1 are allowed",
+    ),
+    "a window of no channels": (
+        "tile.vector lrn %y = %x law <floats 1.0 1.0 0.0 1.0 1.0 1.0 zeros 0 0 0 clamp 0 1 size 0>",
+        "the size of lrn is at least 1, not 0",
+    ),
+    "a constant of another size": (
+        "%c = tile.constant <5xi8, 0> : !tile.dram<2x2xi8>",
+        "5xi8 is 5 bytes and does not fill !tile.dram<2x2xi8>, which is 4",
+    ),
+    "an address below 0": (
+        '%c = "tile.alloc"() <{address = -64 : i64}> : () -> !tile.sram<8xi8>',
+        "an address is at least 0, not -64",
+    ),
+}
+"""Lines of a plan, and what is said of them."""
+
+ACCEL = {
+    "two constants on one place": (
+        "%a = accel.dram constant <64xi8, 1> at 0\n %b = accel.dram constant <64xi8, 2> at 0",
+        "%a is bytes 0 to 63 of DRAM, and %b begins at 0; regions share no byte",
+    ),
+    "a constant and an image": (
+        "%a = accel.dram image <direct g1 k1 r1 p1> 16384xi8 at 0\n %b = accel.dram constant <64xi8, 2> at 16320",
+        "%a is bytes 0 to 16383 of DRAM, and %b begins at 16320; regions share no byte",
+    ),
+    "an output over an input": (
+        '%a = accel.dram input "a" 128xi8 at 0\n %b = accel.dram output "b" 64xi8 at 64',
+        "%a is bytes 0 to 127 of DRAM, and %b begins at 64; regions share no byte",
+    ),
+    "ports of one name": (
+        '%a = accel.dram input "x" 64xi8\n %b = accel.dram output "x" 64xi8',
+        "two regions are called 'x'; every input and output has a name of its own",
+    ),
+    "a life that ends before it begins": (
+        "%a = accel.buffer 64 plan 5 3",
+        "a buffer's plan is the numbers of two instructions in their order, not 5 3",
+    ),
+    "a buffer below 0": (
+        '%a = "accel.buffer"() <{size = 64 : i64, address = -1 : i64}> : () -> !accel.sram',
+        "an address is at least 0, not -1",
+    ),
+    "a region of nothing": (
+        '%a = accel.dram scratch 0x8xi8',
+        "a region has at least one byte, not 0x8",
+    ),
+}  # fmt: skip
+"""Lines of a program, and what is said of them."""
+
+HEAD = """
+tile.schedule @main machine "edge4k" (%in: !tile.dram<8x8x16xi8>) -> (%out: !tile.dram<8x8x16xi8>) {
+  %x = tile.alloc : !tile.sram<8x8x16xi8>
+  %y = tile.alloc : !tile.sram<8x8x16xi8>
+  %w = tile.alloc : !tile.sram<16x3x3x16xi8>
+  %p = tile.alloc : !tile.sram<16x8xi8>
+"""
+
+
+def refusal(text: str) -> str:
+    """The first line of what is said of a text."""
+    with pytest.raises((VerifyException, ParseError)) as caught:
+        diagnostics.verify(parse_module(make_context(), text, "x.mlir"))
+    first = diagnostics.describe(caught.value).splitlines()[0]
+    return first.partition(": ")[2] if first.startswith("x.mlir:") else first
+
+
+@pytest.mark.parametrize("name", CNN)
+def test_cnn(name: str) -> None:
+    body, message = CNN[name]
+    assert refusal(f'%x = "test.op"() : () -> {T}\n{body}') == message
+
+
+@pytest.mark.parametrize("name", TILE)
+def test_tile(name: str) -> None:
+    body, message = TILE[name]
+    fill = "%h = tile.fill half 0 %w for <direct g1 k16 r16 p4>\n" if "%h =" not in body else ""
+    assert refusal(f"{HEAD}{fill}{body}\n}}") == message
+
+
+@pytest.mark.parametrize("name", ACCEL)
+def test_accel(name: str) -> None:
+    body, message = ACCEL[name]
+    assert refusal(f'accel.program @main machine "edge4k" {{\n {body}\n}}') == message
+
+
+def test_constants_of_equal_bytes_share_a_place() -> None:
+    text = "%a = accel.dram constant <64xi8, 1> at 0\n %b = accel.dram constant <64xi8, 1> at 0"
+    diagnostics.verify(parse_module(make_context(), f'accel.program @main machine "edge4k" {{\n {text}\n}}', "x.mlir"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f'%y = cnn.table %x table <256xi8, seed 1> {{confguration = 1 : i64}} : ({T}) -> {T}',
+         "x.mlir:2:1, cnn.table %y: it has no attribute 'confguration'; did you mean 'function'?"),
+        (CONV + f" {{confguration = 1 : i64}} : ({T}) -> {T}",
+         "x.mlir:2:1, cnn.conv2d %y: it has no attribute 'confguration'; did you mean 'configuration'?"),
+        (CONV + f' {{configuration = "foo"}} : ({T}) -> {T}',
+         'x.mlir:2:1, cnn.conv2d %y: its configuration is a tile.configuration, not "foo".'),
+        (f"%y = cnn.reshape %x layer \"a\" : ({T}) -> {T}\n%z = cnn.reshape %y layer \"a\" : ({T}) -> {T}",
+         "x.mlir:3:1, cnn.reshape %z: the layer 'a' is defined twice, first at x.mlir:2:1."),
+        (f'func.func @main(%a: {T}) -> {T} attributes {{inputs = ["a", "b"]}} {{{BODY}',
+         "x.mlir:2:1, func.func: its inputs name 2 of 1 arguments; name each, or none."),
+        (f'func.func @main(%a: {T}) -> {T} attributes {{outputs = "a"}} {{{BODY}',
+         "x.mlir:2:1, func.func: its outputs are a list of names, one for every result."),
+        (f'func.func @main(%a: {T}, %b: {T}) -> {T} attributes {{inputs = ["a", "a"]}} {{{BODY}',
+         "x.mlir:2:1, func.func: two of its inputs are called 'a'."),
+    ],
+)  # fmt: skip
+def test_names_and_attributes(text: str, message: str) -> None:
+    module = parse_module(make_context(), f'%x = "test.op"() : () -> {T}\n{text}', "x.mlir")
+    module.verify()
+    with pytest.raises((VerifyException, ModelError)) as caught:
+        diagnostics.verify(module)
+    assert message in str(caught.value)
+
+
+def test_an_attribute_of_ones_own_has_a_dot() -> None:
+    text = f'%x = "test.op"() : () -> {T}\n%y = cnn.reshape %x {{my.mark}} : ({T}) -> {T}'
+    diagnostics.verify(parse_module(make_context(), text, "x.mlir"))
+
+
+def test_parts_come_in_any_order_and_whole_buffers_need_no_box() -> None:
+    body = (
+        "%h = tile.fill half 0 %w for <direct g1 k16 r16 p4>\n tile.load %x from %in\n"
+        "tile.conv %y = %x, %h window <3x3 pad 1 1 1 1> {} \n}}"
+    )
+    parts = (
+        "params %p requantize <zero 0 clamp 0 4> pad_value 3",
+        "pad_value 3 params %p[0] requantize <zero 0 clamp 0 4>",
+    )
+    one, other = (parse_module(make_context(), HEAD + body.format(part), "x.mlir") for part in parts)
+    assert one.is_structurally_equivalent(other)
+    assert "tile.load %x[0, 0, 0] [8, 8, 16] from %in[0, 0, 0]" in str(one)
+    assert refusal(HEAD + body.format("pad_value 3 pad_value 4")) == "'pad_value' is given twice"
