@@ -25,6 +25,13 @@ def added(run: Round, a: Labels, b: Labels, ratios: tuple[float, float, float], 
     return run.apply(run.key("add", bits, lo, hi), *np.broadcast_arrays(a, b))
 
 
+def joined(run: Round, sums: Labels, scale: Floats, other: Labels, ratios: tuple[float, float], clamp: tuple[int, int]
+           ) -> Labels:  # fmt: skip
+    """The wide sum of section 5: the residual joins before the one rounding; ``ratios`` are rb and fix."""
+    keys = run.keys(run.key("wide sum", np.array(ratios, np.float32).tobytes(), *clamp), scale)
+    return run.apply(keys, sums, other)
+
+
 def multiplied(
     run: Round, a: tuple[Labels, int], b: tuple[Labels, int], scale: float, clamp: tuple[int, int, int]
 ) -> Labels:

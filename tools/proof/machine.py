@@ -19,18 +19,7 @@ from sim.machine.errors import ReconError
 from sim.machine.isa import VECTOR_OPS
 from sim.machine.program import MachineSegment, Program
 from tools.proof import functions, laws
-from tools.proof.field import (
-    UNWRITTEN,
-    Integers,
-    Labels,
-    Round,
-    Window,
-    codes_of,
-    convolve,
-    of_code,
-    of_codes,
-    plus,
-)
+from tools.proof.field import UNWRITTEN, Integers, Labels, Round, Window, codes_of, convolve, of_code, of_codes, plus
 
 Fields = Mapping[str, Any]
 Element = TypeVar("Element", np.uint32, np.int8)
@@ -275,9 +264,12 @@ def _chain(machine: Machine, f: Fields, sums: Labels, least: Integers, most: Int
     bias = params["bias"].astype(np.int64)
     _fits(least + bias, most + bias, 1)
     run = machine.run
-    y = functions.requantised(run, plus(sums, bias), params["scale"].copy(), f["zero_point"], f["lo"], f["hi"])
-    if f["residual"]:
-        other = machine.operand(f, "res", (f["oy"], f["ox"], channels))
+    sums, scale = plus(sums, bias), params["scale"].copy()
+    y = functions.requantised(run, sums, scale, f["zero_point"], f["lo"], f["hi"])
+    other = machine.operand(f, "res", (f["oy"], f["ox"], channels)) if f["residual"] else y
+    if f["residual"] == 3:
+        y = functions.joined(run, sums, scale, other, (f["rb"], f["fix"]), (f["sum_lo"], f["sum_hi"]))
+    elif f["residual"]:
         a, b = (y, other) if f["residual"] == 1 else (other, y)
         y = functions.added(run, a, b, (f["ra"], f["rb"], f["fix"]), f["sum_lo"], f["sum_hi"])
     if f["has_table"]:

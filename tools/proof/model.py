@@ -133,8 +133,13 @@ def _convolution(op: cnn.Conv2dOp | cnn.FullyConnectedOp, run: Round, x: Sequenc
         return plus(convolve(seen, weights, window), bias)
 
     scale = laws.convolution_scale(sx, to_array(op.scales), op.quant.scale.data)
-    y = functions.requantised(run, _per_image(x[0], sums), scale, op.quant.zero.data, *_clamp(op))
-    if op.sum is not None and op.residual is not None:
+    total = _per_image(x[0], sums)
+    y = functions.requantised(run, total, scale, op.quant.zero.data, *_clamp(op))
+    if op.sum is not None and op.residual is not None and op.sum.position.data == "wide":
+        result = op.sum.quant.scale.data, op.sum.quant.zero.data
+        _, *ratios = laws.sum_ratios((op.quant.scale.data, 0), _quant(op.residual), result, 1)
+        y = functions.joined(run, total, scale, x[1], (ratios[0], ratios[1]), _clamp(op.sum))
+    elif op.sum is not None and op.residual is not None:
         mine, other = (y, (op.quant.scale.data, op.quant.zero.data)), (x[1], _quant(op.residual))
         result = op.sum.quant.scale.data, op.sum.quant.zero.data
         (a, qa), (b, qb) = (other, mine) if op.sum.position.data == "first" else (mine, other)

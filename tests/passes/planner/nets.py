@@ -112,8 +112,9 @@ class Net:
             "quant": cnn.QuantAttr.of(*own),
         }
         if residual is not None:
-            position = StringAttr(self.dice.choice(["first", "second"]))
-            parts["sum"] = cnn.SumAttr(position, cnn.QuantAttr.of(*self.quant()), self.clamp())
+            position = self.dice.choice(["first", "second", "wide"])
+            result = own if position == "wide" else self.quant()
+            parts["sum"] = cnn.SumAttr(StringAttr(position), cnn.QuantAttr.of(*result), self.clamp())
         if table:
             parts["table"] = self.bytes(256)
         return parts
