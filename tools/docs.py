@@ -7,6 +7,7 @@ function below of that name. A test fails while a committed page is not current.
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -138,15 +139,21 @@ def make_run() -> str:
     from tools.main import main as recon
 
     output = StringIO()
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "100"
     examples = ROOT / "examples"
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(output), redirect_stderr(StringIO()):
         program = f"{folder}/vww.rbin"
         recon(["compile", "-q", str(examples / "mobilenetv1_vww_int8.onnx"), "-o", program], exits=False)
         recon(["run", program, "--input", str(examples / "astronaut.png"),
                "--labels", str(examples / "vww_labels.txt")], exits=False)  # fmt: skip
+    os.environ.pop("COLUMNS")
+    if before is not None:
+        os.environ["COLUMNS"] = before
     lines = output.getvalue().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("layer "))
-    lines[start + 6 : -2] = [f"… {len(lines) - start - 8} more"]
+    legend = next(number for number, line in enumerate(lines) if line.startswith("channels in"))
+    lines[start + 6 : legend - 1] = [f"… {legend - start - 7} more"]
     return "```\n$ make run\n" + "\n".join(lines) + "\n```"
 
 

@@ -8,12 +8,13 @@ Rates are exact rationals; no float enters a cycle count.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 
 from sim.machine.errors import MachineFileError
 from sim.machine.files import read_text
+from sim.machine.quantities import whole
 
 MACHINES = Path(__file__).parent.parent / "machines"
 
@@ -43,7 +45,12 @@ class Configuration:
 
     @classmethod
     def parse(cls, text: str) -> Configuration:
-        """Read ``"direct g1 k64 r16 p4"``; ValueError says what is wrong with the text."""
+        """Read ``"direct g1 k64 r16 p4"``; ValueError says what is wrong with the text.
+
+        ``"systolic 64x32"``, an array of 64 rows (of the reduction) and 32 columns (of outputs), is g1 k32 r64 p1.
+        """
+        if systolic := re.fullmatch(r"systolic\s+(\d+)\s*x\s*(\d+)", text.strip()):
+            text = f"direct g1 k{systolic[2]} r{systolic[1]} p1"
         match = re.fullmatch(r"(direct|winograd)\s+g\s*(\d+)\s+k\s*(\d+)\s+r\s*(\d+)\s+p\s*(\d+)", text.strip())
         if not match:
             raise ValueError(f'"{text}" is not a configuration such as "direct g1 k64 r16 p4"')
@@ -207,7 +214,7 @@ def from_mapping(data: Mapping[str, Any], where: str, text: str = "") -> Machine
             elif (message := _value_problem(field, table[name])) is not None:
                 complain(path, message)
             else:
-                values[name] = tuple(table[name]) if isinstance(table[name], list) else table[name]
+                values[name] = _value(field, table[name])
         return values
 
     values = read(Machine, data, "")
@@ -230,6 +237,8 @@ def _value_problem(field: dataclasses.Field[Any], value: Any) -> str | None:
                 return f"holds a bad configuration: {error}"
         return None
     kind, said = _KINDS[str(field.type)]
+    if kind is int:
+        value = _number(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         return f"must be {said}, not {value!r}"
     if field.metadata["allowed"] and value not in field.metadata["allowed"]:
@@ -237,6 +246,25 @@ def _value_problem(field: dataclasses.Field[Any], value: Any) -> str | None:
     if kind is int and value < field.metadata["low"]:
         return f"must be at least {field.metadata['low']}, not {value}"
     return None
+
+
+def _number(value: Any) -> Any:
+    """A size as people write it (``"4MiB"``, ``34e9``) as a whole number; anything else as it is."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str):
+        try:
+            return whole(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _value(field: dataclasses.Field[Any], value: Any) -> Any:
+    """A value that was found right, in the form that the description keeps."""
+    if isinstance(value, list | tuple):
+        return tuple(str(Configuration.parse(item)) for item in value)
+    return _number(value) if str(field.type) == "int" else value
 
 
 def _line_of(text: str, path: str) -> str:
@@ -268,8 +296,25 @@ def _read(path: Path, _stamp: tuple[int, int]) -> Machine:
     return from_mapping(data, str(path), text)
 
 
+WITH = " with "
+"""Between a machine's name and settings that differ from its description: ``edge4k with sram.bytes=4194304``."""
+
+
+def with_settings(name_or_file: str, settings: Iterable[str]) -> str:
+    """What ``load`` takes for a machine with other values: ``["sram.bytes=4MiB"]`` for one with 4 MiB of SRAM."""
+    settings = list(settings)
+    return f"{name_or_file}{WITH}{', '.join(settings)}" if settings else name_or_file
+
+
 def load(name_or_file: str) -> Machine:
-    """A machine by name (``edge4k``) or from a TOML file; MachineFileError names what is wrong."""
+    """A machine by name (``edge4k``) or from a TOML file; MachineFileError names what is wrong.
+
+    Either may be followed by settings: ``edge4k with sram.bytes=4MiB, dram.bytes_per_second=34e9``; the machine is then
+    called by that whole text.
+    """
+    base, given, settings = name_or_file.partition(WITH)
+    if given:
+        return _changed(load(base), tuple(setting.strip() for setting in settings.split(",")))
     path = MACHINES / f"{name_or_file}.toml" if name_or_file in names() else Path(name_or_file)
     try:
         stat = path.stat()
@@ -280,6 +325,54 @@ def load(name_or_file: str) -> Machine:
         raise MachineFileError(
             f"There is no machine '{name_or_file}': known are {', '.join(names())}, or give the path of a TOML file."
         ) from None
+
+
+@functools.lru_cache(maxsize=64)
+def _changed(machine: Machine, settings: tuple[str, ...]) -> Machine:
+    """The machine with other values; its name says which."""
+    description = machine.to_json()
+    keys = [key for key, _, _ in schema_rows() if key != "name"]
+    said: list[str] = []
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        key, text = key.strip(), text.strip()
+        if not equals or key not in keys:
+            near = difflib.get_close_matches(key, keys, 1, 0.4)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(keys)}."
+            raise MachineFileError(f"--set {setting}: write KEY=VALUE, for example sram.bytes=4MiB; {hint}")
+        *sections, name = key.split(".")
+        table: Any = description
+        for section in sections:
+            table = table[section]
+        old: Any = table[name]
+        value = {"true": True, "false": False}.get(text, text) if isinstance(old, bool) else text
+        table[name] = [part for part in text.split("+") if part] if isinstance(old, tuple | list) else value
+        said.append(f"{key}={_number(text) if isinstance(old, int) and not isinstance(old, bool) else text}")
+    description["name"] = with_settings(machine.name, said)
+    return from_mapping(description, "--set " + " --set ".join(settings))
+
+
+def borrowed_name(name_or_file: str) -> str:
+    """A remark on a machine file that bears the name of a machine of ours and differs from it; "" for any other."""
+    machine = load(name_or_file)
+    if name_or_file in names() or machine.name not in names():
+        return ""
+    ours, theirs = load(machine.name).to_json(), machine.to_json()
+    differs = [key for key, _, _ in schema_rows() if key != "description" and _at(ours, key) != _at(theirs, key)]
+    if not differs:
+        return ""
+    shown = ", ".join(differs[:3]) + (" and more" if len(differs) > 3 else "")
+    return (
+        f"{name_or_file}: this machine is called {machine.name} like one that comes with the project, and differs from "
+        f"it in {shown}; give it a name of its own."
+    )
+
+
+def _at(description: Mapping[str, Any], key: str) -> Any:
+    value: Any = description
+    for part in key.split("."):
+        value = value[part]
+    return value
 
 
 def schema_rows() -> list[tuple[str, str, str]]:

@@ -126,7 +126,7 @@ class TestCompile:
 
     def test_sram_too_small(self, recon: Tool) -> None:
         text = (MACHINES / "edge1k.toml").read_text()
-        Path("tiny.toml").write_text(text.replace("bytes = 2_097_152", "bytes = 4096"))
+        Path("tiny.toml").write_text(text.replace("bytes = 2_097_152", "bytes = 4096").replace("edge1k", "tiny"))
         outcome = recon("compile", MODEL, "-o", "x.rbin", "--machine", "tiny.toml")
         assert outcome.code == 1
         assert re.fullmatch(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tools.terminal.console import Debug, InputShape, Quiet, Talk, Verbose
+from tools.terminal.console import Debug, InputShape, MachineName, Quiet, Set, Talk, Verbose
 
 
 def bisect_command(
@@ -25,10 +25,8 @@ def bisect_command(
     ] = None,
     inputs: Annotated[int, typer.Option(metavar="N", help="Inputs tried without --input.", min=1)] = 4,
     seed: Annotated[int, typer.Option(help="Seed of the inputs tried without --input.", min=0)] = 0,
-    machine: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|FILE", help="A machine of 'recon machines' or a TOML file.  [default: edge4k]"),
-    ] = None,
+    machine: MachineName = None,
+    settings: Set = None,
     input_shape: InputShape = None,
     scale: Annotated[
         str | None, typer.Option(metavar="NUMBER[,…]", help="Pictures become (pixel - mean) * scale.")
@@ -65,7 +63,7 @@ def bisect_command(
     with talk.progress("compiling") as progress:
         compiled = compile_for_bisect(
             model,
-            machine or (loaded.machine.name if loaded is not None else None),
+            talk.machine(machine, settings) or (loaded.machine.name if loaded is not None else None),
             input_shapes(input_shape or []),
             loaded,
             progress.doing,

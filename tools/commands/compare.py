@@ -10,7 +10,7 @@ import typer
 
 from passes.planner.options import Options
 from tools.options import Planning
-from tools.terminal.console import AssumeInt8, Debug, Force, InputShape, Quiet, Talk, Verbose
+from tools.terminal.console import AssumeInt8, Debug, Force, Format, InputShape, Quiet, Set, Talk, Verbose, rendered
 from tools.terminal.planner_options import takes_planning
 
 
@@ -20,12 +20,14 @@ def compare_command(
     machines: Annotated[
         str, typer.Option(metavar="NAME|FILE[,…]", help="Machines; the first is what the others are compared with.")
     ] = "edge4k,edge4k-fixed",
+    settings: Set = None,
     planning: Options | None = None,
     input_shape: InputShape = None,
     assume_int8: AssumeInt8 = False,
     as_json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all statistics of every plan as JSON.")
     ] = None,
+    form: Format = "text",
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -40,6 +42,7 @@ def compare_command(
     recon compare model.onnx
     recon compare model.onnx --machines edge4k,edge1k,mine.toml --json costs.json
     recon compare float_model.onnx --assume-int8 -O1
+    recon compare model.onnx --set sram.bytes=4MiB --format csv > costs.csv
     """
     from sim.machine.files import write_whole
     from tools.files.overwrite import COMPARISON, check_writable
@@ -49,6 +52,7 @@ def compare_command(
 
     talk = Talk(quiet, verbose)
     names = [name.strip() for name in machines.split(",") if name.strip()]
+    asked_for = [talk.machine(name, settings) or name for name in names]
     check_writable("--json", as_json, COMPARISON, [model, *names], force)
     with talk.progress("comparing") as progress:
 
@@ -57,8 +61,9 @@ def compare_command(
             if " " in text:  # what is planned, not each pass of it
                 progress.doing(text)
 
-        found = compare(model, names, input_shapes(input_shape or []), assume_int8, Planning.of(planning), step)
+        shapes = input_shapes(input_shape or [])
+        found = compare(model, asked_for, shapes, assume_int8, Planning.of(planning), step)
     if as_json is not None:
         write_whole(as_json, (json.dumps(found.to_json(), indent=1) + "\n").encode())
         talk.detail(f"wrote {as_json}")
-    talk.answer(report(found))
+    talk.answer(report(found) if form == "text" else rendered(found.to_json(), *found.as_data(), form))

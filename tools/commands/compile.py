@@ -14,7 +14,9 @@ from tools.terminal.console import (
     Debug,
     Force,
     InputShape,
+    MachineName,
     Quiet,
+    Set,
     Talk,
     Verbose,
     count,
@@ -26,10 +28,8 @@ from tools.terminal.planner_options import takes_planning
 def compile_command(
     model: Annotated[str, typer.Argument(metavar="MODEL.onnx|PLAN.mlir", help="An ONNX model, or IR of any level.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL.rbin", help="The program to write.")],
-    machine: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|FILE", help="A machine of 'recon machines' or a TOML file.  [default: edge4k]"),
-    ] = None,
+    machine: MachineName = None,
+    settings: Set = None,
     input_shape: InputShape = None,
     assume_int8: AssumeInt8 = False,
     planning: Options | None = None,
@@ -58,6 +58,7 @@ def compile_command(
     \b
     recon compile mobilenet.onnx -o mobilenet.rbin
     recon compile mobilenet.onnx -o small.rbin --machine edge1k
+    recon compile mobilenet.onnx -o wide.rbin --set dram.bytes_per_second=34e9 --set sram.bytes=4MiB
     recon compile detector.onnx -o detector.rbin --input-shape image=1,3,416,416
     recon compile float_model.onnx -o cost.rbin --assume-int8
     recon compile plan.mlir -o plan.rbin
@@ -79,6 +80,7 @@ def compile_command(
 
     talk = Talk(quiet, verbose)
     check_writable("-o", output, PROGRAM, [model, machine], force)
+    machine = talk.machine(machine, settings)
     shapes = input_shapes(input_shape or [])
     options = Planning.of(planning, no_host=no_host)
     image = Picture.parse(scale, mean).to_json()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tools.terminal.console import Debug, Force, Quiet, Talk, Verbose
+from tools.terminal.console import Debug, Force, Format, Quiet, Set, Talk, Verbose, rendered
 
 if TYPE_CHECKING:
     from sim.machine.program import Program
@@ -43,6 +42,8 @@ def run_command(
     machine: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Refuse a program that was compiled for another machine.")
     ] = None,
+    settings: Set = None,
+    form: Format = "text",
     sanitize: Annotated[bool, typer.Option("--sanitize", help="Look for races as well; slower.")] = False,
     force: Force = False,
     quiet: Quiet = False,
@@ -60,8 +61,9 @@ def run_command(
     recon run model.rbin --timing-only --trace run.pftrace
     recon run model.rbin                     seeded random data
 
-    Pictures are scaled to the input's height and width. Per layer, the cycles are its share of the critical path, so
-    they add up to the total; a layer that hides behind others has none.
+    Pictures are scaled to the input's height and width. Per layer, 'own' are the cycles in which its unit works, and
+    'critical' is its share of the critical path: these add up to the total, and a layer that hides behind others has
+    none. --format csv prints the table by layer with all its entries and nothing else, --format json all statistics.
     """
     from sim.machine.program import load
     from tools.files.overwrite import STATISTICS, TRACE
@@ -70,13 +72,13 @@ def run_command(
     from tools.reports.report import outputs_table
     from tools.runtime import run_program
 
-    talk = Talk(quiet, verbose)
+    talk = Talk(quiet or form != "text", verbose)
     loaded = load(program)
-    if machine is not None:
+    if (asked := talk.machine(machine, settings)) is not None:
         from sim.machine.description import load as load_machine
         from sim.simulator import check_machine
 
-        check_machine(loaded, load_machine(machine))
+        check_machine(loaded, load_machine(asked))
     if timing_only and (input or output is not None or labels is not None):
         raise typer.BadParameter(
             "runs without values, so it takes no --input, --labels or --output", param_hint="--timing-only"
@@ -96,7 +98,11 @@ def run_command(
         result = run_program(
             loaded, inputs, timing_only, sanitize, lambda part, whole: progress.done("running", part, whole)
         )
-    if answer is not None and (input or names):
+    if form != "text":
+        from tools.reports.report import layers_as_data
+
+        talk.answer(rendered(result.statistics.to_json(), *layers_as_data(result.statistics), form))
+    elif answer is not None and (input or names):
         for name, score in top_classes(result.outputs[answer.name], names, TOP):
             talk.answer(f"{name} {score}")
         talk.say()
@@ -160,7 +166,7 @@ def _trace(program: Program, path: Path) -> None:
 def _cost(talk: Talk, program: Program, statistics: Statistics, stats: Path | None) -> None:
     from sim.machine.files import write_whole
     from tools.reports.host_report import segments_text
-    from tools.reports.report import LEGEND, WIDTH, layers, totals
+    from tools.reports.report import layers, terminal_width, totals
 
     if stats is not None:
         write_whole(stats, (json.dumps(statistics.to_json(), indent=1) + "\n").encode())
@@ -168,10 +174,10 @@ def _cost(talk: Talk, program: Program, statistics: Statistics, stats: Path | No
     for note in program.notes:
         talk.note(note)
     talk.say()
-    talk.say(totals(statistics, program.machine))
+    width = terminal_width()
+    talk.say(totals(statistics, program.machine, width))
     if hosted := segments_text(statistics.host):
         talk.say()
         talk.say(hosted)
     talk.say()
-    talk.say(layers(statistics, max(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns)))
-    talk.say(LEGEND)
+    talk.say(layers(statistics, program.machine.array.lanes, width))

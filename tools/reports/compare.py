@@ -123,6 +123,18 @@ class Comparison:
             "ablations": [plan.to_json() for plan in self.ablations],
         }
 
+    def as_data(self) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """Header and a row per plan: what was planned, why it does not exist, and the single numbers of statistics."""
+        shown = [entry.name for entry in dataclasses.fields(Statistics) if entry.type in _SCALARS]
+        plans = (*self.machines, *self.ablations)
+        return ("plan_for", "without", "problem", *shown), [
+            (plan.machine, plan.without, plan.problem, *(getattr(plan.statistics, name, None) for name in shown))
+            for plan in plans
+        ]
+
+
+_SCALARS = ("int", "str", "float", "float | None")
+
 
 def compare(
     model: str | Path | ModelProto,

@@ -1,9 +1,19 @@
-"""What a run says about its cost: totals above, a row per layer below, 100 columns wide."""
+"""What a run says about its cost: totals above, a row per layer below.
+
+On a terminal both take its width: the columns that matter least go first, and then names are cut. Into a file or a pipe
+everything is written whole, for there is no screen that asks for less.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import math
+import os
 import re
-from collections.abc import Mapping
+import shutil
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
@@ -14,14 +24,22 @@ from tools.reports.host_report import summary
 from tools.terminal.console import count, shorten, table
 
 WIDTH = 100
-"""Columns a report takes at most."""
+"""Columns that lines of text take at most where no terminal says otherwise."""
 
 
-def totals(statistics: Statistics, machine: Machine) -> str:
-    """The whole network's numbers, a line each."""
+def terminal_width() -> int | None:
+    """Columns of the terminal on stdout, or as the variable COLUMNS says; None where there is neither."""
+    if os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty():
+        return shutil.get_terminal_size((WIDTH, 0)).columns
+    return None
+
+
+def totals(statistics: Statistics, machine: Machine, width: int | None = None) -> str:
+    """The whole network's numbers, a line each and longer ones in several."""
     s = statistics
     bound = f"  {s.cycles_per_bound:.2f} × bound ({_bound(s)})" if s.cycles_per_bound else ""
-    frames = f"  {s.frames_per_second:,.1f} frames per second" if s.frames_per_second else ""
+    apart = ", host time not included" if s.host_ops else ""
+    frames = f"  {_rate(s.frames_per_second)} frames per second{apart}" if s.frames_per_second else ""
     used = f"  {100 * s.utilization:.1f} % of {machine.array.lanes} per cycle" if s.utilization is not None else ""
     rows = [
         ("model", f"{s.model} on {s.machine}"),
@@ -35,7 +53,18 @@ def totals(statistics: Statistics, machine: Machine) -> str:
         ("host", summary(s.host)),
         ("energy", f"{s.energy.total_joules * 1e6:,.1f} µJ, an estimate from unit energies"),
     ]
-    return "\n".join(shorten(f"{name:<13} {text}", WIDTH) for name, text in rows)
+    indent = 14 * " "
+    lines: list[str] = []
+    for name, text in rows:
+        lines += textwrap.wrap(f"{name:<13} {text}", width or WIDTH, subsequent_indent=indent, break_on_hyphens=False,
+                               drop_whitespace=True, replace_whitespace=False)  # fmt: skip
+    return "\n".join(lines)
+
+
+def _rate(per_second: float) -> str:
+    """Three digits that mean something: ``51,200``, ``87.3``, ``0.512``."""
+    digits = max(0, 2 - math.floor(math.log10(per_second)))
+    return f"{round(per_second, 2 - math.floor(math.log10(per_second))):,.{digits}f}"
 
 
 def _sram(s: Statistics, machine: Machine) -> str:
@@ -71,11 +100,26 @@ def _reach(tensor: npt.NDArray[Any]) -> tuple[str, str]:
     return (f"{least:.6g}", f"{greatest:.6g}") if tensor.dtype.kind == "f" else (f"{least}", f"{greatest}")
 
 
-HEADER = ("layer", "operator and shape", "MACs", "ops/B", "configuration", "cycles", "DRAM B", "limited by")
+HEADER = (
+    "layer", "operator and shape", "MACs", "ops/B", "configuration", "own", "used", "critical", "DRAM B", "limited by",
+)  # fmt: skip
 """Columns of the table by layer."""
 
-LEGEND = "channels in → rows x columns x channels; d direct, w winograd; cycles: share of the critical path"
-"""The line under the table."""
+LEGEND = (
+    "channels in → rows x columns x channels; d direct, w winograd; own: cycles in which its unit works; used: part of "
+    "all lanes in them; critical: its share of the {:,} cycles, 0 where it hides behind others"
+)
+"""What stands under the table."""
+
+_NUMBERS = (2, 3, 5, 6, 7, 8)
+"""Columns that are numbers."""
+
+_DISPENSABLE = (3, 8, 4)
+"""Columns that a narrow terminal goes without, the first of them first."""
+
+_LEAST = (16, 24)
+"""Characters that names and shapes keep before another column goes."""
+
 
 SHORT = {
     "conv2d": "conv",
@@ -89,27 +133,53 @@ SHORT = {
 """Shorter words for operations and terms."""
 
 
-def layers(statistics: Statistics, width: int = WIDTH) -> str:
-    """The table by layer, its two text columns cut to fit the width."""
-    rows = [_row(layer) for layer in statistics.layers]
-    widths = [max(len(row[column]) for row in (HEADER, *rows)) for column in range(len(HEADER))]
-    room = width - sum(widths[2:]) - 2 * (len(widths) - 1)
-    shape = min(widths[1], max(len(HEADER[1]), room - min(widths[0], 12)))
-    name = max(6, room - shape)
-    return table(HEADER, [(_middle(row[0], name), shorten(row[1], shape), *row[2:]) for row in rows], (2, 3, 5, 6))
+def layers(statistics: Statistics, lanes: int, width: int | None = None) -> str:
+    """The table by layer and its legend; ``width`` None cuts nothing, ``lanes`` are the machine's multipliers."""
+    rows = [_row(layer, lanes) for layer in statistics.layers]
+    columns = list(range(len(HEADER)))
+    widths = [max(len(row[column]) for row in (HEADER, *rows)) for column in columns]
+    if width is not None:
+        for column in _DISPENSABLE:
+            if _room(widths, columns, width) < sum(map(min, widths[:2], _LEAST)):
+                columns.remove(column)
+        room = _room(widths, columns, width)
+        shape = min(widths[1], max(len(HEADER[1]), room - min(widths[0], _LEAST[0])))
+        name = max(8, room - shape)
+        rows = [(_middle(row[0], name), shorten(row[1], shape), *row[2:]) for row in rows]
+    shown = [[row[column] for column in columns] for row in (HEADER, *rows)]
+    numbers = [place for place, column in enumerate(columns) if column in _NUMBERS]
+    legend = textwrap.wrap(LEGEND.format(statistics.cycles), width or WIDTH)
+    return "\n".join([table(shown[0], shown[1:], numbers), *legend])
 
 
-def _row(layer: LayerStatistics) -> tuple[str, ...]:
+def _room(widths: Sequence[int], columns: Sequence[int], width: int) -> int:
+    """What is left for the two columns of text."""
+    return width - sum(widths[column] for column in columns[2:]) - 2 * (len(columns) - 1)
+
+
+def _row(layer: LayerStatistics, lanes: int) -> tuple[str, ...]:
+    own = layer.array_busy + layer.vector_busy
     return (
         layer.name,
         operator(layer.op, layer.shape),
         count(layer.macs),
         "-" if layer.ops_per_byte is None else count(layer.ops_per_byte),
         layer.configuration.replace("direct ", "d ").replace("winograd ", "w ") or "-",
+        f"{own:,}",
+        f"{100 * layer.macs / (lanes * layer.array_busy):.0f} %" if layer.array_busy and layer.macs else "-",
         f"{layer.cycles:,}",
         count(layer.dram_read_bytes + layer.dram_write_bytes),
         SHORT.get(layer.limited_by, layer.limited_by),
     )
+
+
+def layers_as_data(statistics: Statistics) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """Header and rows of the table by layer as data: the entries of the statistics, terms apart."""
+    layers = statistics.to_json()["layers"]
+    terms = list(statistics.layers[0].terms) if statistics.layers else []
+    plain = [entry.name for entry in dataclasses.fields(LayerStatistics) if entry.name != "terms"]
+    rows = [(*(layer[name] for name in plain), *(layer["terms"][term] for term in terms)) for layer in layers]
+    return (*plain, *(f"terms.{term}" for term in terms)), rows
 
 
 def operator(op: str, shape: str) -> str:

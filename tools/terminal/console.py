@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -19,6 +22,29 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the answer.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More about what happens.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.", hidden=True)]
 
+FORMS = ("text", "csv", "json")
+
+
+def _form(text: str) -> str:
+    if text not in FORMS:
+        raise typer.BadParameter(f"'{text}' is none of {', '.join(FORMS)}")
+    return text
+
+
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format", metavar="|".join(FORMS), help="Print a table for people, or the data alone.", callback=_form
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Another value in the machine: sram.bytes=4MiB; repeatable."),
+]
+MachineName = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|FILE", help="A machine of 'recon machines' or a TOML file.  [default: edge4k]"),
+]
 Force = Annotated[
     bool,
     typer.Option("--force", help="Write even over a file that this command reads, or could not have written."),
@@ -63,6 +89,20 @@ class Talk:
     def warn(self, text: str) -> None:
         """What makes the answer doubtful, on stderr, also with -q."""
         typer.echo(f"warning: {text}", err=True)
+
+    def machine(self, name: str | None, settings: Sequence[str] | None, default: str | None = None) -> str | None:
+        """The machine of ``--machine`` and ``--set``, as the compiler takes it; remarks on a borrowed name.
+
+        None where neither names one, unless there is a ``default``.
+        """
+        from sim.machine.description import borrowed_name, with_settings
+
+        name = name or default or ("edge4k" if settings else None)
+        if name is None:
+            return None
+        if remark := borrowed_name(name):
+            self.note(remark)
+        return with_settings(name, settings or [])
 
     @contextmanager
     def progress(self, doing: str) -> Generator[Progress, None, None]:
@@ -124,6 +164,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequenc
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def rendered(content: object, header: Sequence[str], rows: Sequence[Sequence[object]], form: str) -> str:
+    """``content`` as JSON, or the rows as CSV, without the last newline."""
+    if form == "json":
+        return json.dumps(content, indent=1)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+    return text.getvalue().rstrip("\n")
 
 
 def shorten(text: str, width: int) -> str:

@@ -85,7 +85,7 @@ def test_command_writes_json(recon: Tool, tmp_path: Path) -> None:
 
 def test_a_machine_that_cannot_run_the_model_is_a_row(recon: Tool, tmp_path: Path) -> None:
     text = (MACHINES / "edge1k.toml").read_text()
-    (tmp_path / "tiny.toml").write_text(text.replace("bytes = 2_097_152", "bytes = 4096"))
+    (tmp_path / "tiny.toml").write_text(text.replace("bytes = 2_097_152", "bytes = 4096").replace("edge1k", "tiny"))
     outcome = recon("compare", RESNET8, "--machines", f"edge1k,{tmp_path / 'tiny.toml'}")
     assert outcome.code == 0
     assert "does not fit in SRAM" in outcome.out.splitlines()[-1]
