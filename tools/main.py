@@ -22,9 +22,11 @@ from tools.commands.machines import machines_command
 from tools.commands.prove import prove_command
 from tools.commands.report import report_command
 from tools.commands.roofline import roofline_command
+from tools.commands.quantize import quantize_command
 from tools.commands.run import run_command
 
 COMMANDS = (
+    quantize_command,
     compile_command,
     run_command,
     report_command,

@@ -65,7 +65,7 @@ def import_model(source: str | Path | bytes, input_shapes: Shapes | None = None,
     inputs = [value for value in proto.graph.input if value.name not in constants]
     del proto.graph.input[:]
     proto.graph.input.extend(inputs)
-    notes = _fix_shapes(proto, input_shapes or {}, problems)
+    notes = fix_shapes(proto, input_shapes or {}, problems)
     problems.raise_if_any()
     _check(model, problems)
     problems.raise_if_any()
@@ -108,7 +108,7 @@ def _name(node: onnx.NodeProto) -> str:
     return node.name or f"an unnamed {node.op_type}"
 
 
-def _fix_shapes(proto: onnx.ModelProto, wanted: Shapes, problems: Problems) -> list[str]:
+def fix_shapes(proto: onnx.ModelProto, wanted: Shapes, problems: Problems) -> list[str]:
     """Make every input's shape static, in place; returns notes."""
     notes: list[str] = []
     known = [value.name for value in proto.graph.input]

@@ -166,7 +166,7 @@ def _trace(program: Program, path: Path) -> None:
 def _cost(talk: Talk, program: Program, statistics: Statistics, stats: Path | None) -> None:
     from sim.machine.files import write_whole
     from tools.reports.host_report import segments_text
-    from tools.reports.report import layers, terminal_width, totals
+    from tools.reports.report import WIDTH, layers, terminal_width, totals
 
     if stats is not None:
         write_whole(stats, (json.dumps(statistics.to_json(), indent=1) + "\n").encode())
@@ -176,7 +176,7 @@ def _cost(talk: Talk, program: Program, statistics: Statistics, stats: Path | No
     talk.say()
     width = terminal_width()
     talk.say(totals(statistics, program.machine, width))
-    if hosted := segments_text(statistics.host):
+    if hosted := segments_text(statistics.host, width or WIDTH):
         talk.say()
         talk.say(hosted)
     talk.say()

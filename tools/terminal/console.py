@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,9 @@ import typer
 
 if TYPE_CHECKING:
     from rich.status import Status
+
+BAR = 24
+"""Columns of a progress bar."""
 
 PATIENCE = 2.0
 """Seconds after which a tool says what it is doing."""
@@ -37,6 +40,8 @@ Format = Annotated[
         "--format", metavar="|".join(FORMS), help="Print a table for people, or the data alone.", callback=_form
     ),
 ]
+Scale = Annotated[str | None, typer.Option(metavar="NUMBER[,…]", help="Pictures become (pixel - mean) * scale.")]
+Mean = Annotated[str | None, typer.Option(metavar="NUMBER[,…]", help="See --scale.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Another value in the machine: sram.bytes=4MiB; repeatable."),
@@ -143,8 +148,13 @@ class Progress:
                 self._status.update(what)
 
     def done(self, what: str, part: int, whole: int) -> None:
-        """How far it has come."""
-        self.doing(f"{what} {100 * part // max(1, whole)} %")
+        """How far it has come, as a bar."""
+        full = BAR * part // max(1, whole)
+        self.doing(f"{what} {'━' * full}{'╌' * (BAR - full)} {100 * part // max(1, whole)} %")
+
+    def counter(self, what: str) -> Callable[[int, int], None]:
+        """``done`` of one thing."""
+        return lambda part, whole: self.done(f"{what} ({part:,} of {whole:,})", part, whole)
 
     def stop(self) -> None:
         with self._lock:
