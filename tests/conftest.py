@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from sim.machine.encoding import encode
 from sim.machine.program import Bounds, Layer, MachineSegment, Port, Program, Region, SramUse
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Workers of pytest-xdist set it, and the tables of a run fit it; what a test sees is what a pipe gets.
+os.environ.pop("COLUMNS", None)
 
 # The same examples on every machine and in every run: a gate must not depend on luck.
 settings.register_profile("recon", derandomize=True)

@@ -130,6 +130,27 @@ def _first_sentence(thing: type) -> str:
     return re.split(r"(?<=\.)\s+(?=[A-Z])", text)[0].replace("``", "`")
 
 
+def operators() -> str:
+    """Every operator of ONNX that has a form on the machine."""
+    from tools.reports.operators import rows
+
+    return _table(["operator", "runs as", "what is taken"], [[f"`{r.operator}`", r.place, r.taken] for r in rows()])
+
+
+def limits() -> str:
+    """What every layer has to keep."""
+    from tools.reports.operators import limits
+
+    return _table(["limit", "what is told"], [list(row) for row in limits()])
+
+
+def host_operators() -> str:
+    """The operators that only the host has."""
+    from tools.reports.operators import on_host
+
+    return ", ".join(f"`{name}`" for name in on_host()) + "."
+
+
 def make_run() -> str:
     """What ``make run`` prints, the table cut short."""
     import tempfile
@@ -147,8 +168,9 @@ def make_run() -> str:
         recon(["compile", "-q", str(examples / "mobilenetv1_vww_int8.onnx"), "-o", program], exits=False)
         recon(["run", program, "--input", str(examples / "astronaut.png"),
                "--labels", str(examples / "vww_labels.txt")], exits=False)  # fmt: skip
-    os.environ.pop("COLUMNS")
-    if before is not None:
+    if before is None:
+        os.environ.pop("COLUMNS")
+    else:
         os.environ["COLUMNS"] = before
     lines = output.getvalue().splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("layer "))
@@ -159,7 +181,19 @@ def make_run() -> str:
 
 GENERATED: dict[str, Callable[[], str]] = {
     function.__name__: function
-    for function in (machines, machine_keys, isa, operations, stats, passes, dialects, make_run)
+    for function in (
+        machines,
+        machine_keys,
+        isa,
+        operations,
+        stats,
+        passes,
+        dialects,
+        operators,
+        limits,
+        host_operators,
+        make_run,
+    )
 }
 """What pages may hold, by name."""
 

@@ -15,26 +15,32 @@ from sim.machine.errors import ReconError
 from tools import VERSION
 from tools.commands.assemble import assemble_command
 from tools.commands.bisect import bisect_command
+from tools.commands.check import check_command
 from tools.commands.compare import compare_command
 from tools.commands.compile import compile_command
 from tools.commands.disassemble import disassemble_command
+from tools.commands.evaluate import evaluate_command
 from tools.commands.machines import machines_command
 from tools.commands.prove import prove_command
 from tools.commands.report import report_command
 from tools.commands.roofline import roofline_command
+from tools.commands.operators import operators_command
 from tools.commands.quantize import quantize_command
 from tools.commands.run import run_command
 
 COMMANDS = (
+    check_command,
     quantize_command,
     compile_command,
     run_command,
     report_command,
     roofline_command,
+    evaluate_command,
     compare_command,
     disassemble_command,
     assemble_command,
     machines_command,
+    operators_command,
     bisect_command,
     prove_command,
 )
