@@ -34,24 +34,31 @@ if TYPE_CHECKING:
     from tools import VERSION
     from tools.files.pictures import Picture
     from tools.options import Planning
+    from tools.quantise.road import Quantised, Settings
+    from tools.reports.check import Check
     from tools.reports.compare import Comparison
     from tools.runtime import Result
 
 __all__ = [
     "VERSION",
+    "Check",
     "Comparison",
     "Machine",
     "Picture",
     "Planning",
     "Program",
+    "Quantised",
     "ReconError",
     "Result",
+    "Settings",
     "Statistics",
+    "check",
     "compare",
     "compile",
     "load",
     "load_machine",
     "machines",
+    "quantize",
     "run",
 ]
 
@@ -60,13 +67,16 @@ _BEHIND = ("backend", "dialects", "passes", "sim", "tools")
 
 _RECORDS = {
     "VERSION": "tools",
+    "Check": "tools.reports.check",
     "Comparison": "tools.reports.compare",
     "Machine": "sim.machine.description",
     "Picture": "tools.files.pictures",
     "Planning": "tools.options",
     "Program": "sim.machine.program",
+    "Quantised": "tools.quantise.road",
     "ReconError": "sim.machine.errors",
     "Result": "tools.runtime",
+    "Settings": "tools.quantise.road",
     "Statistics": "sim.statistics",
 }
 """What can be imported from here and lies in a module behind."""
@@ -145,6 +155,43 @@ def compare(
     from tools.reports.compare import compare as compare_machines
 
     return compare_machines(model, [str(each) for each in machines], input_shapes, assume_int8, planning, report)
+
+
+def check(path: str | Path, *, input_shapes: Mapping[str, Sequence[int]] | None = None) -> Check:
+    """Where every node of a model would run, and what is in the way of compiling it; makes no plan.
+
+    Raises ReconError for a model that cannot be read at all; what is refused is part of the result.
+    """
+    _check()
+    from tools.reports.check import check_model
+
+    return check_model(str(path), input_shapes or {})
+
+
+def quantize(
+    path: str | Path,
+    samples: Sequence[Mapping[str, npt.NDArray[Any]]],
+    *,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    settings: Settings | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Quantised:
+    """An int8 model from a float one, calibrated on samples (the inputs by name), and what it lost.
+
+    ``progress`` is called with what is being done and how many samples of how many are through. Raises ReconError with
+    what is in the way; ``onnx.save(result.model, …)`` writes the model.
+    """
+    _check()
+    from tools.quantise.prepare import prepare
+    from tools.quantise.road import Settings as Defaults
+    from tools.quantise.road import quantise
+    from tools.quantise.samples import from_memory
+
+    def counter(what: str) -> Callable[[int, int], None]:
+        return lambda part, whole: progress(what, part, whole) if progress is not None else None
+
+    prepared = prepare(str(path), input_shapes or {})
+    return quantise(prepared, from_memory(prepared.inputs, samples), settings or Defaults(), counter)
 
 
 def load(path: str | Path) -> Program:

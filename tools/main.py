@@ -21,11 +21,11 @@ from tools.commands.compile import compile_command
 from tools.commands.disassemble import disassemble_command
 from tools.commands.evaluate import evaluate_command
 from tools.commands.machines import machines_command
+from tools.commands.operators import operators_command
 from tools.commands.prove import prove_command
+from tools.commands.quantize import quantize_command
 from tools.commands.report import report_command
 from tools.commands.roofline import roofline_command
-from tools.commands.operators import operators_command
-from tools.commands.quantize import quantize_command
 from tools.commands.run import run_command
 
 COMMANDS = (

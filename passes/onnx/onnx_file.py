@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from dialects.onnx_export import ELEMENT_NAME
 from dialects.recon import ELEMENT
 from passes.common.problems import ModelError, Problems
+from sim.machine.files import check_regular
 
 _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9
 _KEEP = 1024
@@ -156,6 +157,7 @@ def read_model(source: str | Path | bytes | memoryview, where: str) -> ModelFile
 
 def _map(path: Path, where: str) -> memoryview:
     try:
+        check_regular(path)
         with path.open("rb") as file:
             if path.stat().st_size == 0:
                 return memoryview(b"")

@@ -182,6 +182,8 @@ def test_other_files_that_never_end(recon: Tool, program: Path) -> None:
     refused(recon("compile", "plan.mlir", "-o", "x.rbin"), f"plan.mlir: {message}")
     refused(recon("assemble", "plan.mlir", "--base", program, "-o", "x.rbin"), f"plan.mlir: {message}")
     refused(recon("run", program, "--labels", "plan.mlir"), f"plan.mlir: the labels {message}")
+    os.mkfifo("pipe.onnx")
+    refused(recon("compile", "pipe.onnx", "-o", "x.rbin"), "pipe.onnx: The file cannot be read: it is no regular file.")
     model = ROOT / "tests" / "data" / "models" / "resnet8_cifar10_int8.onnx"
     text = Path("held.mlir")
     subprocess.run([sys.executable, "-m", "tools.opt", model, "--to", "tile", "-o", text.resolve()], cwd=ROOT,

@@ -117,7 +117,7 @@ def test_a_terminal_is_never_too_narrow(program: Program, width: int) -> None:
     text = f"{totals(statistics, program.machine, width)}\n{layers(statistics, lanes, width)}"
     assert max(map(len, text.splitlines())) <= width
     assert {"own", "used", "critical", "MACs", "limited by"} <= set(_words(text, "layer "))
-    assert ("configuration" in text) == (width >= 100)
+    assert ("configuration" in text) == (width >= 120)
 
 
 def _words(text: str, start: str) -> list[str]:
@@ -134,7 +134,6 @@ def test_a_pipe_gets_everything_whole(program: Program) -> None:
     for layer in statistics.layers:
         assert f"\n{layer.name} " in text
     assert "host time not included" in text
-    assert text.count("DequantizeLinear") == statistics.host_operators.count("DequantizeLinear")
 
 
 def test_own_cycles_and_use(program: Program) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,16 +13,10 @@ from tools.terminal.console import Debug, Force, InputShape, Mean, Quiet, Scale,
 if TYPE_CHECKING:
     import onnx
 
-    from tools.quantise.losses import Difference, LayerLoss
+    from tools.quantise.losses import LayerLoss
     from tools.quantise.prepare import Prepared
-    from tools.quantise.quantise import Quantiser
+    from tools.quantise.road import Quantised
     from tools.quantise.samples import Samples
-
-MEASURED = 32
-"""Samples on which the outputs are compared at most."""
-
-LOOKED_INTO = 4
-"""Samples on which every layer is compared at most."""
 
 SHOWN = 10
 """Layers and nodes shown without -v."""
@@ -78,7 +72,8 @@ def quantize_command(
     from tools.files.pictures import Picture
     from tools.options import input_shapes
     from tools.quantise.prepare import prepare
-    from tools.quantise.quantise import METHODS, Quantiser
+    from tools.quantise.quantise import METHODS
+    from tools.quantise.road import Settings, quantise
 
     talk = Talk(quiet, verbose)
     if calibration not in METHODS:
@@ -87,34 +82,20 @@ def quantize_command(
         raise typer.BadParameter("say what to calibrate on: one of --images, --data and --random")
     check_writable("-o", output, QUANTISED, [model, data], force)
     picture = Picture.parse(scale, mean)
+    settings = Settings(calibration, not per_tensor, tuple(in_float or ()), float_worst)
     with talk.progress("reading the model") as progress:
         prepared = prepare(model, input_shapes(input_shape or []))
         samples = _samples(prepared, images, data, random, picture, limit, seed)
-        done = progress.counter("calibrating")
-        quantiser = Quantiser(prepared.model, samples, calibration, not per_tensor, done)
-        try:
-            reasons = _reasons(prepared.model, in_float or [])
-            progress.doing("quantising")
-            made = quantiser.quantised(reasons)
-            differences, layers = _measure(prepared.model, made, samples, progress.counter)
-            before = differences
-            if float_worst:
-                made, reasons = _without_worst(quantiser, reasons, layers, float_worst)
-                differences, layers = _measure(prepared.model, made, samples, progress.counter)
-        finally:
-            quantiser.close()
-    write_whole(output, made.SerializeToString(deterministic=True))
+        found = quantise(prepared, samples, settings, progress.counter)
+    write_whole(output, found.model.SerializeToString(deterministic=True))
     for note in prepared.notes:
         talk.note(note)
     if random is not None:
         talk.note("calibrated on random data: the ranges fit no real input; good for cycles and bytes alone")
     talk.say(f"{output}: calibrated on {samples.said} by {calibration}")
-    talk.say()
-    talk.say(_floats(prepared.model, reasons, verbose))
-    talk.say()
-    talk.say(_outputs(differences, before if float_worst else None))
-    talk.say()
-    talk.say(_layers([layer for layer in layers if layer.node not in reasons], verbose))
+    for part in (_floats(prepared.model, found.in_float, verbose), _outputs(found), _layers(found.layers, verbose)):
+        talk.say()
+        talk.say(part)
 
 
 def _samples(
@@ -137,47 +118,6 @@ def _samples(
     return from_random(prepared.inputs, min(random or 1, limit), seed)
 
 
-def _reasons(model: onnx.ModelProto, asked: list[str]) -> dict[str, str]:
-    from sim.machine.errors import ReconError
-    from tools.quantise.tail import float_nodes
-
-    names = {node.name for node in model.graph.node}
-    for name in asked:
-        if name not in names:
-            import difflib
-
-            near = difflib.get_close_matches(name, names, 3, 0.3)
-            raise ReconError(
-                f"--float {name}: the model has no node of that name once constants are folded"
-                + (f"; similar are {', '.join(near)}." if near else ".")
-            )
-    return float_nodes(model, asked)
-
-
-def _measure(
-    exact: onnx.ModelProto,
-    made: onnx.ModelProto,
-    samples: Samples,
-    counter: Callable[[str], Callable[[int, int], None]],
-) -> tuple[list[Difference], list[LayerLoss]]:
-    from tools.quantise.losses import by_layer, by_output, refuse_infinite
-
-    outputs = by_output(exact, made, samples.first(MEASURED), counter("comparing the outputs"))
-    refuse_infinite(outputs)
-    return outputs, by_layer(exact, made, samples.first(LOOKED_INTO), counter("comparing the layers"))
-
-
-def _without_worst(
-    quantiser: Quantiser, reasons: Mapping[str, str], layers: list[LayerLoss], count: int
-) -> tuple[onnx.ModelProto, dict[str, str]]:
-    from tools.quantise.tail import WORST, with_its_layer
-
-    worst = [layer.node for layer in layers if layer.node not in reasons and layer.added > 0][:count]
-    nodes = [name for layer in worst for name in with_its_layer(quantiser.model, layer)]
-    more = {**reasons, **dict.fromkeys(nodes, WORST)}
-    return quantiser.quantised(more), more
-
-
 def _floats(model: onnx.ModelProto, reasons: Mapping[str, str], verbose: bool) -> str:
     """What stayed in float and why, operators of one reason together; with -v each node."""
     if not reasons:
@@ -195,20 +135,20 @@ def _floats(model: onnx.ModelProto, reasons: Mapping[str, str], verbose: bool) -
     return table(("stayed in float", "operator", "why"), rows, (0,))
 
 
-def _outputs(differences: list[Difference], before: list[Difference] | None) -> str:
+def _outputs(found: Quantised) -> str:
     rows = [
         (
             each.name,
-            f"{each.decibels:.1f}" + (f"  (was {old.decibels:.1f})" if old is not None else ""),
+            f"{each.decibels:.1f}" + ("" if each is old else f"  (was {old.decibels:.1f})"),
             f"{each.largest:.4g}",
             "-" if each.agreement is None else f"{100 * each.agreement:.0f} % of {each.rows}",
         )
-        for each, old in zip(differences, before or [None] * len(differences), strict=True)
+        for each, old in zip(found.outputs, found.outputs_before, strict=True)
     ]
     return table(("output", "signal to noise, dB", "largest difference", "same argmax"), rows, (1, 2, 3))
 
 
-def _layers(layers: list[LayerLoss], verbose: bool) -> str:
+def _layers(layers: Sequence[LayerLoss], verbose: bool) -> str:
     losing = [layer for layer in layers if layer.added > 0]
     shown = losing if verbose else losing[:SHOWN]
     rows = [(each.node, each.op_type, f"{each.decibels:.1f}", f"{100 * each.added:.2g} %") for each in shown]

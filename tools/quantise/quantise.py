@@ -47,7 +47,7 @@ class _Reader(CalibrationDataReader):
 
 
 class Quantiser:
-    """A model with its ranges; ``quantised`` makes a model that leaves some nodes in float."""
+    """A model with its ranges, as a context; ``quantised`` makes a model that leaves some nodes in float."""
 
     def __init__(
         self,
@@ -65,9 +65,16 @@ class Quantiser:
         self.float_path = self.folder / "float.onnx"
         self.ranges = self.folder / "ranges.json"
         onnx.save(model, self.float_path)
-        self._calibrate(samples, progress)
+        try:
+            self._calibrate(samples, progress)
+        except BaseException:
+            self._folder.cleanup()
+            raise
 
-    def close(self) -> None:
+    def __enter__(self) -> Quantiser:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Remove the files it works with."""
         self._folder.cleanup()
 

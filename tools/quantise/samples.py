@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,22 @@ def _stack(port: Port, array: npt.NDArray[Any], file: Path) -> list[npt.NDArray[
     if array.ndim == 0 or len(array) == 0:
         raise ReconError(f"{file}: the array '{port.name}' has no samples along its first axis.")
     return list(array)
+
+
+def from_memory(ports: Sequence[Port], samples: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Samples:
+    """Samples that a caller has: a dictionary of arrays by input each."""
+    if not samples:
+        raise ReconError("There are no samples to calibrate on.")
+    for index, sample in enumerate(samples):
+        if missing := [port.name for port in ports if port.name not in sample]:
+            raise ReconError(
+                f"Sample {index} lacks the input '{missing[0]}'; it holds {', '.join(sample) or 'nothing'}."
+            )
+
+    def make(index: int) -> Sample:
+        return {port.name: fit(port, np.asarray(samples[index][port.name]), f"sample {index}")[0] for port in ports}
+
+    return Samples(len(samples), make, f"{len(samples)} samples")
 
 
 def from_random(ports: Sequence[Port], count: int, seed: int) -> Samples:

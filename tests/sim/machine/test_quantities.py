@@ -68,7 +68,7 @@ def test_settings_make_a_machine_that_is_called_by_them() -> None:
         ("sram.bytes=0", "--set sram.bytes=0: key 'sram.bytes' must be at least 1, not 0."),
         ("array.flatten=maybe", "--set array.flatten=maybe: key 'array.flatten' must be true or false, not 'maybe'."),
         ("array.winograd=maybe", "--set array.winograd=maybe: key 'array.winograd' must be one of "
-         "none, on_fill, stored, not 'maybe'."),
+         "none, on_fill, not 'maybe'."),
     ],
 )  # fmt: skip
 def test_wrong_settings(setting: str, message: str) -> None:

@@ -143,6 +143,27 @@ def test_noise() -> None:
     assert difference.ratio == pytest.approx((0.25 + 4.5**2) / 25)
 
 
+def test_from_python() -> None:
+    rng = np.random.default_rng(4)
+    samples = [{"image": rng.standard_normal((1, 3, 16, 16)).astype(np.float32)} for _ in range(3)]
+    told: list[tuple[str, int, int]] = []
+    found = door.quantize("small.onnx", samples, progress=lambda *step: told.append(step))
+    assert (
+        repr(found)
+        == f"Quantised(10 nodes in float, {min(o.decibels for o in found.outputs):.1f} dB at the worst output)"
+    )
+    assert ("calibrating", 3, 3) in told
+    onnx.save(found.model, "q.onnx")
+    checked = door.check("q.onnx")
+    assert checked.compiles
+    assert {node.name for node in checked.nodes if node.place == "machine" and node.operator == "Conv"} == {
+        "stem", "a", "b", "d", "box"}  # fmt: skip
+    with pytest.raises(door.ReconError, match=r"^Sample 0 lacks the input 'image'; it holds x\.$"):
+        door.quantize("small.onnx", [{"x": np.zeros(3)}])
+    with pytest.raises(door.ReconError, match=r"^There are no samples to calibrate on\.$"):
+        door.quantize("small.onnx", [])
+
+
 def test_samples_of_an_archive() -> None:
     ports = prepare("small.onnx", {}).inputs
     np.savez("a.npz", image=np.zeros((5, 3, 16, 16)))
