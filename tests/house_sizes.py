@@ -21,7 +21,6 @@ LONG_FILES = """
     dialects/tile.py
     dialects/tile_compute.py
     passes/tile_to_accel/lowering.py
-    tests/second_clock/clock.py
     tests/test_oracle.py
 """.split()
 

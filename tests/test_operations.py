@@ -37,7 +37,7 @@ from sim.machine.isa import BY_NAME, VECTOR_OPS
 from sim.machine.operations import CHANNELS, OPERATIONS, READS, SECONDS, SIDES, SIZES, Operation
 from sim.machine.order import order
 from sim.memory import Block, Memory, Violation
-from tests.second_clock.clock import vector_busy
+from tests.second_clock.laws import vector_busy
 from tests.sim.support import SMALL, Watched, engine
 
 Bytes = npt.NDArray[np.uint8]

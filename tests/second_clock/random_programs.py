@@ -16,17 +16,8 @@ from dataclasses import dataclass, field
 
 from sim.machine.description import Configuration, Machine
 from sim.machine.operations import OPERATIONS
-from tests.second_clock.clock import (
-    DIRECT,
-    QUEUE_OF,
-    QUEUES,
-    WINOGRAD,
-    Fields,
-    conv_cost,
-    fill_busy,
-    transfer_cost,
-    vector_busy,
-)
+from tests.second_clock.clock import QUEUE_OF, QUEUES
+from tests.second_clock.laws import DIRECT, WINOGRAD, Fields, conv_cost, fill_busy, transfer_cost, vector_busy
 
 LONGEST = 700
 """Cycles no instruction exceeds, configuration images from DRAM apart."""

@@ -17,8 +17,9 @@ from sim.machine.isa import VECTOR_OPS
 from tests.conftest import ROOT
 from tests.second_clock import clock
 from tests.second_clock.__main__ import main, random_comparison
-from tests.second_clock.clock import Record, conv_cost, runs, transfer_cost
+from tests.second_clock.clock import Record
 from tests.second_clock.compare import compare, compare_program
+from tests.second_clock.laws import conv_cost, runs, transfer_cost
 from tests.second_clock.random_programs import all_configurations, odd_machine, random_program
 
 EDGE4K = machine.load("edge4k")
