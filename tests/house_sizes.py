@@ -21,7 +21,6 @@ LONG_FILES = """
     dialects/tile.py
     dialects/tile_compute.py
     passes/tile_to_accel/lowering.py
-    tests/test_oracle.py
 """.split()
 
 LONG_FUNCTIONS = """
@@ -56,7 +55,7 @@ MANY_PARAMETERS = """
     tests/oracle/laws.py:mul
     tests/passes/planner/nets.py:Net.conv
     tests/sim/support.py:program
-    tests/test_oracle.py:OperatorCase.__init__
+    tests/test_oracle_operators.py:OperatorCase.__init__
     tools/driver.py:compile_model
     tools/driver.py:lower
 """.split()
