@@ -69,7 +69,10 @@ class GraphWriter:
         activation: Activation | None = "relu",
         name: str | None = None,
     ) -> str:
-        """Convolution with bias, weights [channels, C/group, kernel rows, kernel columns], then an activation."""
+        """Convolution with bias, weights [channels, C/group, kernel rows, kernel columns], then an activation.
+
+        Many parameters: the attributes of the ONNX operator.
+        """
         c, h, w = self.shapes[x]
         if c % group or channels % group:
             raise ValueError(f"{self.name}: {group} groups divide neither {c} input nor {channels} output channels.")

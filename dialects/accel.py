@@ -7,6 +7,8 @@ holds the counts the machine reads.
 
     %x = accel.buffer 3136 plan 0 4 at 64
     %e = accel.fill address(%x + 512) {half = 1, outputs = 64, ...} after(%e1, %e3) waits <load 2> layer @c1
+
+Long: the operations, their one text and its checks are made from the instruction table together.
 """
 
 from __future__ import annotations

@@ -265,6 +265,7 @@ class LayerOp(IRDLOperation):
         array: int = 0,
         vector: int = 0,
     ):
+        """Many parameters: the operands and attributes of the operation, as its text has them."""
         super().__init__(
             properties={
                 "sym_name": StringAttr(name),

@@ -8,6 +8,8 @@ instruction. Residency is ``alloc`` and ``free``; line buffers, double buffers a
 Buffers have logical shapes: activations HxWxC, weights KxRxSxC, parameters Kx8 (int32 bias, float32 scale), tables
 256. An SRAM buffer with ``ring N`` stores N rows and row y lies in slot y mod N. Slices are in logical coordinates,
 offsets are affine in loop variables, and rows that fall outside the tensor are clipped away.
+
+Long: the operations of one level, each with its text and its verifier.
 """
 
 from __future__ import annotations

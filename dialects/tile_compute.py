@@ -1,6 +1,8 @@
 """The tile dialect's compute: weights into L1, passes of a convolution, vector operations.
 
 One op, in every turn of its loops, is one instruction; ``TileOp`` is the base of all that are.
+
+Long: three operations with many operands, each with its text and its verifier.
 """
 
 from __future__ import annotations
@@ -139,6 +141,7 @@ class FillOp(TileOp):
         layer: str | None = None,
         indices: Sequence[SSAValue] = (),
     ):
+        """Many parameters: the operands and attributes of the operation, as its text has them."""
         super().__init__(
             operands=[weights, indices],
             result_types=[HalfType()],
@@ -244,6 +247,8 @@ class ConvOp(TileOp):
         layer: str | None = None,
         indices: Sequence[SSAValue] = (),
     ):
+        """Many parameters: the operands and attributes of the operation, as its text has them."""
+
         def at(offset: Affine | None) -> SliceAttr | None:
             return SliceAttr(Slice((offset,), (1,))) if offset is not None else None
 
@@ -411,6 +416,7 @@ class VectorOp(TileOp):
         layer: str | None = None,
         indices: Sequence[SSAValue] = (),
     ):
+        """Many parameters: the operands and attributes of the operation, as its text has them."""
         if rhs is not None and rhs_offset is None:
             rhs_offset = Affine(0)
         if params is not None and params_offset is None:

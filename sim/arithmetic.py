@@ -73,7 +73,10 @@ def add(a: Codes, b: Codes, ra: float, rb: float, fix: float, lo: int, hi: int) 
 
 
 def multiply(a: Codes, b: Codes, za: int, zb: int, scale: float, zero_point: int, lo: int, hi: int) -> Codes:
-    """clamp(rne((a − za)·(b − zb) · scale + zero_point), lo, hi): the zero point is inside the rounding."""
+    """clamp(rne((a − za)·(b − zb) · scale + zero_point), lo, hi): the zero point is inside the rounding.
+
+    Many parameters: the numbers of the law, as the manual names them.
+    """
     left = a.astype(np.float32)
     left -= np.float32(za)
     right = b.astype(np.float32)
@@ -137,6 +140,8 @@ def lrn(
 
     S = Σ (x − za)² over channels c − ⌊(size − 1)/2⌋ … c + ⌊size/2⌋ and
     y = ((x − za)·(sx/sy)) / (bias + (alpha/size)·sx²·S)^beta.
+
+    Many parameters: the numbers of the law, as the manual names them.
     """
     real = x.astype(np.int64) - za
     channels = real.shape[-1]

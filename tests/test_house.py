@@ -171,3 +171,7 @@ def test_nothing_is_larger_than_the_house_allows() -> None:
     assert set(files) ^ set(house_sizes.LONG_FILES) == set(), where
     assert set(lines) ^ set(house_sizes.LONG_FUNCTIONS) == set(), where
     assert set(parameters) ^ set(house_sizes.MANY_PARAMETERS) == set(), where
+
+
+def test_what_is_larger_says_why() -> None:
+    assert house_sizes.mute(ROOT) == []

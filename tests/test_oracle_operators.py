@@ -45,6 +45,7 @@ class OperatorCase:
         then: str = "",
         **attributes: Any,
     ) -> None:
+        """Many parameters: what a case may say, all but the operator with a value that most cases want."""
         rng = np.random.default_rng([seed, 17])
         shift, dtype = (128, np.uint8) if unsigned else (0, np.int8)
         self.builder = builder = Builder()

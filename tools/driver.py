@@ -111,6 +111,8 @@ def lower(
 
     ``machine`` is for passes above ``tile``; a plan names its own; ``options`` are the planner's. ``validator`` checks
     each pass. ReconError says which pass failed, and on what.
+
+    Many parameters: what the command's options say, all but the module with a value.
     """
     start = level_of(module)
     if LEVELS.index(start) > LEVELS.index(level):
@@ -153,6 +155,8 @@ def compile_model(
     ``machine`` is a name or a TOML file (default ``edge4k``; a plan names its own); ``image`` records how pictures
     become inputs; ``validator`` checks every pass and the program; ``options`` are the planner's. Raises ReconError,
     with all problems of a model at once.
+
+    Many parameters: what the command's options say, all but the model with a value.
     """
     options = options or Planning()
     if machine is not None:

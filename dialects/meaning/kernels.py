@@ -129,6 +129,8 @@ def accumulate(
     """The machine's own sums Σ x·(w − zw) on raw codes, padded positions being ``pad_value``: int64 [N, OH, OW, K].
 
     Exact; whether they fit int32 is the caller's to judge (``fits_int32``).
+
+    Many parameters: the numbers of the law, as the manual names them.
     """
     k, fy, fx, ct = weights.shape
     oh, ow = output_size(x, (fy, fx), pads, strides, dilations)
@@ -211,6 +213,8 @@ def conv2d(
     """Convolution and requantisation. ``bias`` int32 [K] without the input's zero point, ``scale`` float32 [K].
 
     Raises OverflowError where the machine would fault because a sum leaves int32.
+
+    Many parameters: the numbers of the law, as the manual names them.
     """
     acc = accumulate(x, weights, pads, strides, dilations, groups, input_zero, weight_zero)
     if not fits_int32(acc):
@@ -247,7 +251,10 @@ def requantise_sum(acc: Array, scale: npt.ArrayLike, other: Int8, ratios: tuple[
 
 
 def mul(a: Int8, za: int, b: Int8, zb: int, scale: float, zero: int, lo: int = -128, hi: int = 127) -> Int8:
-    """The exact integer product, one float32 multiply, the zero point inside the rounding; shapes broadcast."""
+    """The exact integer product, one float32 multiply, the zero point inside the rounding; shapes broadcast.
+
+    Many parameters: the numbers of the law, as the manual names them.
+    """
     value = ((a.astype(np.int32) - za) * (b.astype(np.int32) - zb)).astype(np.float32)
     with np.errstate(over="ignore"):
         value *= np.float32(scale)
@@ -305,7 +312,10 @@ def average_pool(
     lo: int = -128,
     hi: int = 127,
 ) -> Int8:
-    """The mean of each window; ``count_pads`` counts padded positions in the divisor."""
+    """The mean of each window; ``count_pads`` counts padded positions in the divisor.
+
+    Many parameters: the numbers of the law, as the manual names them.
+    """
     size = output_size(x, kernel, pads, strides, (1, 1))
     top, bottom, left, right = pads
     margins = ((0, 0), (top, bottom), (left, right), (0, 0))
@@ -324,7 +334,10 @@ def global_average_pool(x: Int8, zx: int, sx: float, sy: float, zy: int, lo: int
 
 def lrn(x: Int8, size: int, alpha: float, beta: float, bias: float, sx: float, zx: int, sy: float, zy: int,
         lo: int = -128, hi: int = 127) -> Int8:  # fmt: skip
-    """Local response normalisation over channels; float64, `math.pow` once per distinct sum of squares."""
+    """Local response normalisation over channels; float64, `math.pow` once per distinct sum of squares.
+
+    Many parameters: the numbers of the law, as the manual names them.
+    """
     real = x.astype(np.int64) - zx
     channels = x.shape[-1]
     before, after = (size - 1) // 2, size // 2

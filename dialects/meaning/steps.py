@@ -56,6 +56,8 @@ def sums(
     """Accumulators int64 [rows, columns, channels] after a pass over int8 [rows, columns, channels], padding included.
 
     ``before`` are those of the passes before it. MeaningError where the machine would overflow.
+
+    Many parameters: what a pass is given, which is no object of its own at either level.
     """  # fmt: skip
     acc = kernels.accumulate(window[None], weights, (0, 0, 0, 0), strides, dilations, groups, 0, zero)[0]
     if before is not None:

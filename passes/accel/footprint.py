@@ -130,6 +130,7 @@ def _operand(f: Fields, name: str, rows: int, columns: int, channels: int, write
 def _ringed(
     start: int, rows: int, stride: int, columns: int, pixel: int, run: int, ring: int, row: int
 ) -> tuple[Box, ...]:
+    """Many parameters: the numbers of an operand in the instruction."""
     first = row % ring if ring else row
     straight = min(rows, ring - first) if ring else rows
     boxes = (box(start + first * stride, straight, stride, columns, pixel, run),)

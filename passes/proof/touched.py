@@ -93,7 +93,10 @@ class _Collector:
         column_stride: Any,
         run: Any,
     ) -> None:
-        """Blocks of the instructions ``where``; those without rows or columns are none."""
+        """Blocks of the instructions ``where``; those without rows or columns are none.
+
+        Many parameters: a column of the table each.
+        """
         columns_ = [where, space, int(write), start, rows, row_stride, columns, column_stride, run]
         part = [np.broadcast_to(np.asarray(c, np.int64), where.shape) for c in columns_]
         real = (part[4] > 0) & (part[6] > 0)
@@ -115,7 +118,10 @@ class _Collector:
         pixel: Ints,
         run: Any,
     ) -> None:
-        """Rows of an SRAM operand, in two blocks where a ring wraps around."""
+        """Rows of an SRAM operand, in two blocks where a ring wraps around.
+
+        Many parameters: the numbers of an operand in the instruction.
+        """
         rows = np.broadcast_to(rows, where.shape)
         first = np.where(ring > 0, row % np.maximum(ring, 1), row)
         straight = np.where(ring > 0, np.minimum(rows, ring - first), rows)

@@ -1,4 +1,7 @@
-"""One ``tile.schedule`` as one ``accel.program``: memory, the machine's state along the text, and instructions."""
+"""One ``tile.schedule`` as one ``accel.program``: memory, the machine's state along the text, and instructions.
+
+Long: one walk over the text, whose every step needs the same state.
+"""
 
 from __future__ import annotations
 
@@ -450,6 +453,7 @@ class _Lowering:
         self.emit("fill", fields, [("address", buffer.value, flat(offsets, buffer.dims))], op.layer)
 
     def conv(self, op: tile.ConvOp, indices: Sequence[int]) -> None:
+        """Long: one field of the instruction after the other, each said once."""
         parts = self.parts.get(op)
         if parts is None:
             parts = self.parts[op] = _ConvParts.of(op)
@@ -524,6 +528,7 @@ class _Lowering:
         self.emit("conv", fields, memory, op.layer)
 
     def vector(self, op: tile.VectorOp, indices: Sequence[int]) -> None:
+        """Long: one field of the instruction after the other, each said once."""
         target, source = self.state.buffer(op.output), self.state.buffer(op.lhs)
         if target is None or source is None:
             return

@@ -73,7 +73,10 @@ def words(
     fy: Numbers,
     fx: Numbers,
 ) -> Any:
-    """Words of an L1 half that these weights take in this layout (limit: ``array.half_words``)."""
+    """Words of an L1 half that these weights take in this layout (limit: ``array.half_words``).
+
+    Many parameters: the numbers of the law, as the manual names them.
+    """
     return ceil_div(groups, g) * ceil_div(outputs, k) * steps(machine, winograd, r, inputs, fy, fx)
 
 
@@ -101,6 +104,8 @@ def conv(
 
     ``winograd``, ``last`` and ``residual`` (whether one is added) are true or false; g, k, r, p the active
     configuration; groups, outputs and inputs the Gt, Kt and Ct of the pass; oy × ox its output rectangle.
+
+    Long, with many parameters: one formula, line by line and by the names that the manual gives.
     """
     arrays = np.broadcast_arrays(
         *(np.asarray(value, np.int64) for value in (winograd, g, k, r, p, groups, outputs, inputs)),
@@ -178,6 +183,8 @@ def vector(
     Channel runs round up to 16. Pools read ``oy·fy·((ox−1)·sx + fx)`` pixels, a global average each pixel of its
     iy × ix input once, a resize (sy × sx the factors) each of the input's pixels it shows, everything else one pixel
     per output pixel. EncodingError for an operation that the unit has not.
+
+    Many parameters: the numbers of the law, as the manual names them.
     """
     written = oy * ox * _run(channels)
     match operation(op).reads:

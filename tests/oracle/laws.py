@@ -84,7 +84,10 @@ def add(
     high: int = CODE_MAX,
     sign_b: int = 1,
 ) -> Ints:
-    """Sum (or, with `sign_b` -1, difference) of two code tensors; shapes broadcast."""
+    """Sum (or, with `sign_b` -1, difference) of two code tensors; shapes broadcast.
+
+    Many parameters: the numbers of the law, as the manual names them.
+    """
     ratio_a = np.float32(np.float32(scale_a) / np.float32(scale_out))
     ratio_b = np.float32(sign_b) * np.float32(np.float32(scale_b) / np.float32(scale_out))
     fix = np.float32(float(zero_out) - (float(ratio_a) * zero_a + float(ratio_b) * zero_b))
@@ -123,7 +126,10 @@ def mul(
     high: int = CODE_MAX,
 ) -> Ints:
     """Product of two code tensors; shapes broadcast. The integer product is exact, then one float32 multiply, and
-    one float32 add of the zero point before rounding."""
+    one float32 add of the zero point before rounding.
+
+    Many parameters: the numbers of the law, as the manual names them.
+    """
     scale = np.float32(np.float32(np.float32(scale_a) * np.float32(scale_b)) / np.float32(scale_out))
     with np.errstate(over="ignore"):
         scaled = (((a - zero_a) * (b - zero_b)).astype(np.float32) * scale).astype(np.float32)
@@ -164,7 +170,10 @@ def lrn(
     scale_out: np.float32,
     zero_out: int,
 ) -> Ints:
-    """Local response normalisation over axis 1 of NC...; float64, rounded once; pow on distinct integers only."""
+    """Local response normalisation over axis 1 of NC...; float64, rounded once; pow on distinct integers only.
+
+    Many parameters: the numbers of the law, as the manual names them.
+    """
     real = codes - zero_in
     channels = real.shape[1]
     squares = real * real

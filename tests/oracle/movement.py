@@ -94,7 +94,10 @@ def resize_nearest(array: Array, attributes: dict[str, Any], inputs: Sequence[Ar
 def moves(
     op_type: str, attributes: dict[str, Any], inputs: Sequence[Array | None], outputs: int, opset: int
 ) -> list[Move]:
-    """One function per output. `inputs` are the constant inputs after the first; absent ones are None."""
+    """One function per output. `inputs` are the constant inputs after the first; absent ones are None.
+
+    Long: one branch per operator.
+    """
 
     def given(position: int, name: str) -> Any:
         return inputs[position] if len(inputs) > position and inputs[position] is not None else attributes.get(name)

@@ -74,7 +74,10 @@ def program(
     layers: tuple[Layer, ...] = (),
     layer_of: npt.ArrayLike | None = None,
 ) -> Program:
-    """A program of one machine segment from assembly text; every instruction belongs to layer ``stem`` by default."""
+    """A program of one machine segment from assembly text; every instruction belongs to layer ``stem`` by default.
+
+    Many parameters: the members of a program, all but the text with a value that most tests want.
+    """
     records = assembly.assemble(text)
     rows = np.zeros(len(records), np.uint32) if layer_of is None else np.asarray(layer_of, np.uint32)
     segment = MachineSegment("main", encoding.encode(records), rows, inputs, outputs)

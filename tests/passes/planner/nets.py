@@ -132,6 +132,7 @@ class Net:
         table: bool = False,
         zero: int = 0,
     ) -> Value:
+        """Many parameters: the operands and attributes of the operation, as its text has them."""
         _, height, width, channels = kind(x).dims
         window = cnn.WindowAttr.of(kernel, pads, strides, dilations)
         shape = (outputs, *kernel, channels // groups)
