@@ -3,5 +3,8 @@
 VERSION = "0.1.0"
 """The version of the project, as in pyproject.toml; program files record it."""
 
+DEFAULT_MACHINE = "edge4k"
+"""The machine that is planned for when none is named."""
+
 CONSTANTS = "recon.constants"
 """The attribute of a textual module that names the side file of its constants."""

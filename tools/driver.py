@@ -23,6 +23,7 @@ from sim.machine.description import load as load_machine
 from sim.machine.errors import ReconError
 from sim.machine.files import read_text
 from sim.machine.program import Program
+from tools import DEFAULT_MACHINE
 from tools.files.constants import read as read_constants
 from tools.options import Planning, check_planned_machine, check_unplanned, for_passes
 from tools.registry import get_all_dialects
@@ -38,8 +39,6 @@ __all__ = ["DEFAULT_MACHINE", "Result", "compile_model", "lower", "make_context"
 
 Report = Callable[[str], None]
 """Called with what is being done now."""
-
-DEFAULT_MACHINE = "edge4k"
 
 
 def make_context() -> Context:

@@ -29,7 +29,7 @@ from passes.every_level.verify_structure import verify_plans
 from passes.pipeline import PIPELINE, passes_between
 from passes.planner.options import OFFERS, options_from
 from sim.machine.errors import ReconError
-from tools import CONSTANTS, VERSION
+from tools import CONSTANTS, DEFAULT_MACHINE, VERSION
 from tools.options import check_planned_machine, for_passes, input_shapes
 from tools.terminal import diagnostics
 from tools.terminal.text_target import TextTarget
@@ -80,6 +80,9 @@ class ReconOpt(xDSLOptMain):
         group = arg_parser.add_argument_group("recon")
         group.add_argument("--to", choices=LEVELS, help="run the pipeline down to this level, before the passes of -p")
         group.add_argument("--machine", help="machine for the passes that ask for one: a name or a TOML file")
+        group.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="another value in the machine; repeatable"
+        )
         group.add_argument(
             "--assume-int8",
             action="store_true",
@@ -169,10 +172,19 @@ class ReconOpt(xDSLOptMain):
         self.pipeline = PassPipeline(passes, self._checked(self.pipeline.callback))
 
     @property
+    def machine(self) -> str | None:
+        """The machine that ``--machine`` and ``--set`` ask for."""
+        if not self.args.set:
+            return self.args.machine
+        from sim.machine.description import with_settings
+
+        return with_settings(self.args.machine or DEFAULT_MACHINE, self.args.set)
+
+    @property
     def shared_options(self) -> dict[str, Any]:
         """Options that the command line gives to every pass with a field of that name."""
         args = self.args
-        options = {"machine": args.machine, "assume_int8": args.assume_int8}
+        options = {"machine": self.machine, "assume_int8": args.assume_int8}
         asked = {name: getattr(args, name) for name in OFFERS if getattr(args, name) is not None}
         planned = for_passes(options_from(**asked))
         names = {*asked, "limit"} if args.sram_limit else asked.keys()
@@ -216,8 +228,8 @@ class ReconOpt(xDSLOptMain):
     def apply_passes(self, prog: ModuleOp) -> None:
         """The road of ``--to``, then the passes of ``-p``."""
         pipeline = self.pipeline
-        if self.args.machine:
-            check_planned_machine(prog, self.args.machine, self.get_input_name())
+        if self.machine:
+            check_planned_machine(prog, self.machine, self.get_input_name())
         if self.args.to:
             start = level_of(prog)
             if LEVELS.index(start) > LEVELS.index(self.args.to):

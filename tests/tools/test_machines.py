@@ -57,6 +57,9 @@ def test_set_reaches_every_command(recon: Tool) -> None:
     assert recon("compile", MODEL, "-o", "r.rbin", "-O0", *small).code == 0
     assert load_program("r.rbin").machine.name == "edge4k with sram.bytes=1048576"
     assert recon("run", "r.rbin", "--timing-only", "-q", *small).code == 0
+    assert recon("report", MODEL, "-o", "r.html", "-O0", "-q", *small).code == 0
+    assert "edge4k with sram.bytes=1048576" in Path("r.html").read_text()
+    assert recon("roofline", MODEL, "-o", "r.svg", "-q", "--set", "dram.bytes_per_second=34e9").code == 0
     outcome = recon("run", "r.rbin", "--timing-only", "-q", "--machine", "edge4k")
     assert outcome.err.startswith("error: This program was compiled for edge4k with sram.bytes=1048576 and cannot run")
     assert "1,048,576" in recon("machines", "edge4k", *small).out
@@ -117,7 +120,7 @@ def test_a_terminal_is_never_too_narrow(program: Program, width: int) -> None:
     text = f"{totals(statistics, program.machine, width)}\n{layers(statistics, lanes, width)}"
     assert max(map(len, text.splitlines())) <= width
     assert {"own", "used", "critical", "MACs", "limited by"} <= set(_words(text, "layer "))
-    assert ("configuration" in text) == (width >= 120)
+    assert ("configuration" in text) == (width >= 100)
 
 
 def _words(text: str, start: str) -> list[str]:
@@ -145,3 +148,9 @@ def test_own_cycles_and_use(program: Program) -> None:
     used = round(100 * layer.macs / (layer.array_busy * program.machine.array.lanes))
     assert f" {layer.array_busy:,}  {used} %  " in rows["conv2d_1"]
     assert f"  {layer.cycles:,}  " in rows["conv2d_1"]
+
+
+def test_recon_opt_takes_settings(recon_opt: Tool) -> None:
+    outcome = recon_opt(MODEL, "--to", "tile", "-O", "0", "--set", "sram.bytes=1MiB", "--machine", "edge1k")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert 'machine "edge1k with sram.bytes=1MiB"' in outcome.out

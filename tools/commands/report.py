@@ -16,6 +16,7 @@ from tools.terminal.console import (
     Force,
     InputShape,
     Quiet,
+    Set,
     Talk,
     Verbose,
 )
@@ -35,6 +36,7 @@ def report_command(
     machine: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="The machine to plan a model for.  [default: edge4k]")
     ] = None,
+    settings: Set = None,
     input_shape: InputShape = None,
     assume_int8: AssumeInt8 = False,
     planning: Options | None = None,
@@ -66,6 +68,7 @@ def report_command(
     talk = Talk(quiet, verbose)
     check_writable("--output", output, REPORT, [model, machine], force)
     check_writable("--json", as_json, RECORDS, [model, machine, output], force)
+    machine = talk.machine(machine, settings)
     options = Planning.of(planning)
     asked = machine is not None or assume_int8 or bool(input_shape) or options != Planning()
     with talk.progress("reporting") as progress:

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from tools.terminal.console import AssumeInt8, Debug, Force, InputShape, Quiet, Talk, Verbose
+from tools.terminal.console import AssumeInt8, Debug, Force, InputShape, Quiet, Set, Talk, Verbose
 
 
 def roofline_command(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL.onnx…", help="ONNX models.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.svg|.html", help="The chart to write.")],
     machine: Annotated[str, typer.Option(metavar="NAME|FILE", help="The machine whose ridge is drawn.")] = "edge4k",
+    settings: Set = None,
     input_shape: InputShape = None,
     assume_int8: AssumeInt8 = False,
     force: Force = False,
@@ -45,7 +46,7 @@ def roofline_command(
     if draw is None:
         raise ReconError(f"{output}: a chart is an .svg or an .html file; name it so.")
     check_writable("--output", output, INTENSITY, [*models, machine], force)
-    target = load(machine)
+    target = load(talk.machine(machine, settings) or machine)
     with talk.progress("reading") as progress:
         found: list[Model] = []
         for path in models:

@@ -117,7 +117,7 @@ _NUMBERS = (2, 3, 5, 6, 7, 8)
 _DISPENSABLE = (3, 8, 4)
 """Columns that a narrow terminal goes without, the first of them first."""
 
-_LEAST = (16, 24)
+_LEAST = (10, 22)
 """Characters that names and shapes keep before another column goes."""
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tools import DEFAULT_MACHINE
+
 if TYPE_CHECKING:
     from rich.status import Status
 
@@ -102,7 +104,7 @@ class Talk:
         """
         from sim.machine.description import borrowed_name, with_settings
 
-        name = name or default or ("edge4k" if settings else None)
+        name = name or default or (DEFAULT_MACHINE if settings else None)
         if name is None:
             return None
         if remark := borrowed_name(name):
