@@ -54,6 +54,7 @@ class Regions:
         self.levels: dict[SSAValue, int] = {}
         self.plans: dict[int, _Plan] = {}
         self.live: set[Operation] = set()
+        self.places: dict[Operation, int] = {}
         self.made: dict[SSAValue, SSAValue] = {}
 
     def write(self) -> None:
@@ -69,6 +70,12 @@ class Regions:
         found = {op for plan in self.plans.values() for op in plan.nodes}
         return {op: why for op in self.old.ops if op in found and isinstance(op, NodeOp) and (why := self._why(op))}
 
+    def place(self, op: Operation) -> int:
+        """Where an operation stands among those of the machine, as they were written."""
+        if not self.places:
+            self.places.update((each, at) for at, each in enumerate(self.reader.block.ops))
+        return self.places[op]
+
     def shared(self) -> set[NodeOp]:
         """Nodes that operations of the machine stand for."""
         return {node for op in self.live for node in self.reader.trails.get(op, ())}
@@ -76,9 +83,9 @@ class Regions:
     def _plan_all(self) -> None:
         if self.plans:
             return
-        last = _on_host(max((self._level(value) for value in self.outputs), default=0))
+        last = _on_host(max((self.level(value) for value in self.outputs), default=0))
         for value in self.outputs:
-            level = self._level(value) if self._hosted(value) else last
+            level = self.level(value) if self._hosted(value) else last
             if value not in self.arguments:
                 self._plan(level).exports[value] = None
                 self._need([(value, level)])
@@ -111,7 +118,7 @@ class Regions:
             return [codes]
         return list(value.owner.operands) if isinstance(value.owner, Operation) else []
 
-    def _level(self, value: SSAValue) -> int:
+    def level(self, value: SSAValue) -> int:
         """The turns before a value is there."""
         pending = [value]
         while pending:
@@ -142,9 +149,9 @@ class Regions:
             codes, owner = self._on_machine(value), value.owner
             if codes is not None:
                 wanted.extend(self._keep(codes))
-            elif self._hosted(value) and self._level(value) < level:
-                self._plan(self._level(value)).exports[value] = None
-                wanted.append((value, self._level(value)))
+            elif self._hosted(value) and self.level(value) < level:
+                self._plan(self.level(value)).exports[value] = None
+                wanted.append((value, self.level(value)))
             elif isinstance(owner, Operation) and owner not in self._plan(level).nodes:
                 self._plan(level).nodes.add(owner)
                 wanted.extend((operand, level) for operand in owner.operands)
@@ -160,7 +167,7 @@ class Regions:
             self.live.add(owner)
             port = self.ports.get(owner.results[0])
             if port is not None:
-                level = self._level(port.value)
+                level = self.level(port.value)
                 self._plan(level).ports.append(port)
                 found.append((port.source, level))
             else:
@@ -227,10 +234,10 @@ class Regions:
         kept = [op for op in block.ops if op in self.live and op.results[0] not in self.ports]
         placed: list[tuple[int, Operation]] = list(regions.items())
         for op in kept:
-            level = self._level(op.results[0])
+            level = self.level(op.results[0])
             if isinstance(op, cnn.ConstantOp):
                 users = [use.operation for use in op.output.uses if use.operation in self.live]
-                level = min((self._level(user.results[0]) for user in users), default=level)
+                level = min((self.level(user.results[0]) for user in users), default=level)
             placed.append((level, op))
         for op in reversed(list(block.ops)):
             op.detach()

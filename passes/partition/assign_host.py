@@ -30,6 +30,7 @@ from passes.common.problems import Problems
 from passes.onnx_to_cnn.context import Reader
 from passes.onnx_to_cnn.read import discard, read, refuse_float
 from passes.onnx_to_cnn.regions import Regions
+from passes.partition.idle import idle
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class AssignHostPass(ModulePass):
             found = _failures(reader, one)
             regions = Regions(reader, block)
             hosted = regions.hosted() if not found else {}
+            if not found:
+                found = {node: why for node, why in idle(reader, regions).items() if node.host is None}
             only = {node: why for node, why in hosted.items() if node not in regions.shared()}
             discard(reader.block)
             if not found:

@@ -2,17 +2,19 @@
 // RUN: not recon-opt %s -p 'assign-host{no-host=true}' 2>&1 | filecheck %s --check-prefix=REFUSED
 
 // Only the node that the machine has no operation for, and what waits between it and the next QuantizeLinear.
-// CHECK: recon.notes = ["The host runs 2 nodes of the model (TopK, Relu); its time is not in the cycles."]
+// CHECK: recon.notes = ["The host runs 3 nodes of the model (TopK, Relu, Tanh); its time is not in the cycles."]
 // CHECK-NOT: {{ host "}}
 // CHECK: onnx.node "Sigmoid"({{.*}}) name "before" :
 // CHECK: onnx.node "TopK"({{.*}}) name "best" host "The machine has no operation for TopK." attributes
 // CHECK: onnx.node "Relu"({{.*}}) name "kept" host "It works on what best (TopK) leaves on the host." :
 // CHECK: onnx.node "QuantizeLinear"({{.*}}) name "again" :
-// CHECK: onnx.node "Tanh"({{.*}}) name "after" :
+// What works on nothing but the host's results, and multiplies nothing, does not pay on the machine.
+// CHECK: onnx.node "Tanh"({{.*}}) name "after" host "Between two turns of the host it would bring 8 bytes across and multiply nothing." :
 
-// REFUSED: net has 2 problems:
+// REFUSED: net has 3 problems:
 // REFUSED-NEXT:   - best: The machine has no operation for TopK.
 // REFUSED-NEXT:   - kept: It works on what best (TopK) leaves on the host.
+// REFUSED-NEXT:   - after: Between two turns of the host it would bring 8 bytes across and multiply nothing.
 builtin.module attributes {recon.model = "net"} {
   func.func @main(%x: tensor<1x8xi8>) -> tensor<1x4xi8> attributes {inputs = ["x"], outputs = ["y"]} {
     %s = onnx.constant <f32, [0.5]> : tensor<f32>

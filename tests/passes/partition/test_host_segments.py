@@ -68,7 +68,14 @@ def _constant_behind(g: Graph) -> None:
     x = _norm(g, _conv(g, g.input(1, 8, 6, 5)))
     codes = g.constant(g.random.integers(-128, 128, (1, 8, 6, 5)).astype(np.int8))
     stored = g.node("DequantizeLinear", codes, g.constant(np.float32(0.1)), g.constant(np.int8(0)))
-    g.output(g.node("Add", x, stored))
+    g.output(_conv(g, g.requantised(g.node("Add", x, stored))))
+
+
+def _tables_between(g: Graph) -> None:
+    """A table between two host operators would only carry bytes there and back; a convolution pays."""
+    x = _conv(g, g.input(1, 8, 6, 5))
+    x = _norm(g, g.requantised(g.node("Sigmoid", _norm(g, x))))
+    g.output(g.node("Tanh", _norm(g, _conv(g, x))))
 
 
 CASES: list[tuple[Callable[[Graph], None], str, dict[str, int]]] = [
@@ -79,6 +86,7 @@ CASES: list[tuple[Callable[[Graph], None], str, dict[str, int]]] = [
     (_float_tail, "hmh", {"Softmax": 1, "TopK": 1}),
     (_two_inputs_meet, "hmh", {"InstanceNormalization": 1}),
     (_constant_behind, "hmhmh", {"InstanceNormalization": 1}),
+    (_tables_between, "hmhmh", {"InstanceNormalization": 3, "Sigmoid": 1, "Tanh": 1}),
 ]
 """The graph, the order of host and machine segments, and the operators of the model that the host runs."""
 
