@@ -51,10 +51,12 @@ from dialects.cnn_movement import (
     ChannelShuffleOp,
     CodesOp,
     ConcatOp,
+    InterleaveOp,
     MovingOp,
     PadOp,
     ReshapeOp,
     ResizeOp,
+    SelectOp,
     SliceOp,
     TransposeOp,
 )
@@ -78,6 +80,7 @@ __all__ = [
     "FullyConnectedOp",
     "GlobalAveragePoolOp",
     "HostOp",
+    "InterleaveOp",
     "LrnOp",
     "MaxPool2dOp",
     "MulOp",
@@ -85,6 +88,7 @@ __all__ = [
     "QuantAttr",
     "ReshapeOp",
     "ResizeOp",
+    "SelectOp",
     "SliceOp",
     "SubOp",
     "SumAttr",
@@ -95,6 +99,7 @@ __all__ = [
     "YieldOp",
     "integer",
     "integers",
+    "tensor_of",
 ]
 
 

@@ -5,12 +5,30 @@ Operands and result therefore share one quantisation, and a chain of movements m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from xdsl.dialects.builtin import DenseArrayBase, IntegerAttr, i64
 from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def, result_def, traits_def, var_operand_def
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.cnn_attributes import TAIL, CnnOp, TensorType, UnaryOp, between, tensor_of
+
+
+def _one_quantisation(types: Sequence[TensorType], out: TensorType) -> None:
+    if any(t.quant != out.quant for t in types):
+        raise VerifyException("an operand's quantisation differs from the result's: requantise it first")
+
+
+def _made_of(dims: Sequence[int], factors: Sequence[int]) -> bool:
+    """Whether each of ``dims`` in turn is the product of the next factors, none of which belongs to two."""
+    rest = list(factors)
+    for size in dims:
+        while size > 1 or (rest and rest[0] == 1):
+            if not rest or size % rest[0]:
+                return False
+            size //= rest.pop(0)
+    return not rest
 
 
 class CodesOp(CnnOp):
@@ -30,21 +48,26 @@ class MovingOp(UnaryOp, CodesOp):
 
 @irdl_op_definition
 class ConcatOp(CnnOp):
-    """Concatenation along channels; all operands already have the result's quantisation."""
+    """Concatenation along ``axis`` of N, H, W, C; all operands already have the result's quantisation."""
 
     name = "cnn.concat"
     inputs = var_operand_def(TensorType)
+    axis = prop_def(IntegerAttr.constr(i64), default_value=IntegerAttr(3, i64))
     output = result_def(TensorType)
     traits = traits_def(Pure())
-    assembly_format = "$inputs" + TAIL
+    assembly_format = "$inputs (`axis` $axis^)?" + TAIL
 
     def verify_(self) -> None:
         out = self.result_tensor
         types = [tensor_of(value) for value in self.inputs]
-        if any(t.dims[:3] != out.dims[:3] for t in types) or sum(t.dims[3] for t in types) != out.dims[3]:
+        axis = self.axis.value.data
+        if not 0 <= axis <= 3:
+            raise VerifyException(f"a tensor has the axes 0 to 3, not {axis}")
+        rest = [size for at, size in enumerate(out.dims) if at != axis]
+        fits = all([size for at, size in enumerate(t.dims) if at != axis] == rest for t in types)
+        if not fits or sum(t.dims[axis] for t in types) != out.dims[axis]:
             raise VerifyException("the operands' shapes do not concatenate to the result's")
-        if any(t.quant != out.quant for t in types):
-            raise VerifyException("an operand's quantisation differs from the result's: requantise it first")
+        _one_quantisation(types, out)
 
 
 @irdl_op_definition
@@ -106,18 +129,85 @@ class ResizeOp(MovingOp):
 
 
 @irdl_op_definition
-class TransposeOp(MovingOp):
-    """Permutation of N, H, W, C."""
+class SelectOp(MovingOp):
+    """The named rows, columns and channels, in that order: out[y, x, c] = in[rows[y], columns[x], channels[c]].
 
-    name = "cnn.transpose"
-    permutation = prop_def(DenseArrayBase.constr(i64))
-    assembly_format = "$input `permutation` $permutation" + TAIL
+    Indices may repeat; an axis without a list is taken whole.
+    """
+
+    name = "cnn.select"
+    rows = opt_prop_def(DenseArrayBase.constr(i64))
+    columns = opt_prop_def(DenseArrayBase.constr(i64))
+    channels = opt_prop_def(DenseArrayBase.constr(i64))
+    assembly_format = "$input (`rows` $rows^)? (`columns` $columns^)? (`channels` $channels^)?" + TAIL
+
+    @property
+    def indices(self) -> tuple[tuple[int, ...], ...]:
+        """Of every row, column and channel of the result the one of the operand."""
+        lists = (self.rows, self.columns, self.channels)
+        whole = tensor_of(self.input).dims[1:]
+        return tuple(
+            tuple(chosen.get_values()) if chosen is not None else tuple(range(size))
+            for chosen, size in zip(lists, whole, strict=True)
+        )
 
     def verify_(self) -> None:
         super().verify_()
-        order = self.permutation.get_values()
-        if sorted(order) != [0, 1, 2, 3] or self.result_tensor.dims != tuple(
-            tensor_of(self.input).dims[i] for i in order
+        n, *whole = tensor_of(self.input).dims
+        if self.result_tensor.dims != (n, *(len(chosen) for chosen in self.indices)):
+            raise VerifyException(f"the result {self.output.type} does not hold as many rows, columns and channels")
+        for chosen, size in zip(self.indices, whole, strict=True):
+            if min(chosen) < 0 or max(chosen) >= size:
+                raise VerifyException(f"an index is outside its operand {self.input.type}")
+
+
+@irdl_op_definition
+class InterleaveOp(CnnOp):
+    """Images woven into one: out[y, x] = inputs[(y % fy)·fx + x % fx][y // fy, x // fx] for factors fy, fx."""
+
+    name = "cnn.interleave"
+    inputs = var_operand_def(TensorType)
+    factors = prop_def(DenseArrayBase.constr(i64))
+    output = result_def(TensorType)
+    traits = traits_def(Pure())
+    assembly_format = "$inputs `factors` $factors" + TAIL
+
+    def verify_(self) -> None:
+        out = self.result_tensor
+        types = [tensor_of(value) for value in self.inputs]
+        fy, fx = self.factors.get_values()
+        if fy < 1 or fx < 1 or len(types) != fy * fx:
+            raise VerifyException(f"factors {fy}, {fx} take {fy * fx} operands, not {len(types)}")
+        n, h, w, c = out.dims
+        for number, kind in enumerate(types):
+            rows, columns = -(-(h - number // fx) // fy), -(-(w - number % fx) // fx)
+            if kind.dims != (n, rows, columns, c):
+                raise VerifyException(f"operand {number} must be {n}x{rows}x{columns}x{c}, got {kind}")
+        _one_quantisation(types, out)
+
+
+@irdl_op_definition
+class TransposeOp(MovingOp):
+    """Permutation of N, H, W, C, or of the ``factors`` that these are made of: the operand seen in the factors' shape,
+    transposed, and seen in the result's."""
+
+    name = "cnn.transpose"
+    factors = opt_prop_def(DenseArrayBase.constr(i64))
+    permutation = prop_def(DenseArrayBase.constr(i64))
+    assembly_format = "$input (`factors` $factors^)? `permutation` $permutation" + TAIL
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape that is permuted."""
+        return tuple(self.factors.get_values()) if self.factors is not None else tensor_of(self.input).dims
+
+    def verify_(self) -> None:
+        super().verify_()
+        order, sizes = self.permutation.get_values(), self.sizes
+        if (
+            sorted(order) != list(range(len(sizes)))
+            or not _made_of(tensor_of(self.input).dims, sizes)
+            or not _made_of(self.result_tensor.dims, [sizes[i] for i in order])
         ):
             raise VerifyException(f"permutation {list(order)} does not make {self.output.type} of {self.input.type}")
 

@@ -53,6 +53,7 @@ from dialects.tile_attributes import (
     VectorLawAttr,
 )
 from dialects.tile_compute import ConvOp, FillOp, TileOp, VectorOp, layer_symbol, parse_layer
+from dialects.tile_move import MoveOp, Steps, Walk, WalkAttr
 from dialects.tile_slices import SliceText, buffer_type, check_slice, parse_buffer
 from sim.machine.description import Configuration
 
@@ -74,12 +75,14 @@ __all__ = [
     "LoadConfigOp",
     "LoadOp",
     "Move",
+    "MoveOp",
     "Requantize",
     "RequantizeAttr",
     "ScheduleOp",
     "Slice",
     "SliceAttr",
     "SramType",
+    "Steps",
     "StoreOp",
     "Sum",
     "SumAttr",
@@ -89,6 +92,7 @@ __all__ = [
     "VectorLawAttr",
     "VectorOp",
     "ViewOp",
+    "Walk",
     "buffer_type",
     "trips",
     "unrolled",
@@ -463,6 +467,7 @@ TILE = Dialect(
         FillOp,
         ConvOp,
         VectorOp,
+        MoveOp,
     ],
-    [DramType, SramType, HalfType, ConfigurationAttr, SliceAttr, RequantizeAttr, SumAttr, VectorLawAttr],
+    [DramType, SramType, HalfType, ConfigurationAttr, SliceAttr, RequantizeAttr, SumAttr, VectorLawAttr, WalkAttr],
 )

@@ -177,16 +177,21 @@ class SliceAttr(Data[Slice]):
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> Slice:
         with parser.in_angle_brackets():
-            parts = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: _parse_generic_affine(parser))
+            parts = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, lambda: parse_generic_affine(parser))
             sizes = parser.parse_comma_separated_list(parser.Delimiter.SQUARE, parser.parse_integer)
         return Slice(tuple(parts), tuple(sizes))
 
     def print_parameter(self, printer: Printer) -> None:
-        offsets = ", ".join(" ".join([str(o.constant), *(f"{c} d{p}" for p, c in o.terms)]) for o in self.data.offsets)
+        offsets = ", ".join(generic_affine(offset) for offset in self.data.offsets)
         printer.print_string(f"<[{offsets}] [{', '.join(map(str, self.data.sizes))}]>")
 
 
-def _parse_generic_affine(parser: AttrParser) -> Affine:
+def generic_affine(offset: Affine) -> str:
+    """An offset as text without the op's operands, by their positions: ``1 8 d0``."""
+    return " ".join([str(offset.constant), *(f"{coefficient} d{at}" for at, coefficient in offset.terms)])
+
+
+def parse_generic_affine(parser: AttrParser) -> Affine:
     constant = parser.parse_integer(allow_boolean=False)
     terms: list[tuple[int, int]] = []
     while (coefficient := parser.parse_optional_integer(allow_boolean=False)) is not None:

@@ -188,8 +188,21 @@ def _binary(op: Any, x: Sequence[Array]) -> Array:
     return vector(kind, Operands(x[0], x[1]), numbers)
 
 
-def _concat(_op: cnn.ConcatOp, x: Sequence[Array]) -> Array:
-    return np.concatenate(x, axis=3)
+def _concat(op: cnn.ConcatOp, x: Sequence[Array]) -> Array:
+    return np.concatenate(x, axis=op.axis.value.data)
+
+
+def _select(op: cnn.SelectOp, x: Sequence[Array]) -> Array:
+    rows, columns, channels = op.indices
+    return x[0][:, rows][:, :, columns][..., channels]
+
+
+def _interleave(op: cnn.InterleaveOp, x: Sequence[Array]) -> Array:
+    fy, fx = op.factors.get_values()
+    woven = np.empty(op.result_tensor.dims, np.int8)
+    for number, part in enumerate(x):
+        woven[:, number // fx :: fy, number % fx :: fx] = part
+    return woven
 
 
 def _slice(op: cnn.SliceOp, x: Sequence[Array]) -> Array:
@@ -207,7 +220,8 @@ def _resize(op: cnn.ResizeOp, x: Sequence[Array]) -> Array:
 
 
 def _transpose(op: cnn.TransposeOp, x: Sequence[Array]) -> Array:
-    return np.ascontiguousarray(x[0].transpose(op.permutation.get_values()))
+    moved = x[0].reshape(op.sizes).transpose(op.permutation.get_values())
+    return np.ascontiguousarray(moved).reshape(op.result_tensor.dims)
 
 
 def _channel_shuffle(op: cnn.ChannelShuffleOp, x: Sequence[Array]) -> Array:
@@ -246,6 +260,8 @@ HANDLERS: dict[type[Operation], Handler] = {
     **{kind: _binary for kind in cnn.CNN.operations if issubclass(kind, cnn.BinaryOp)},
     cnn.ConcatOp: _concat,
     cnn.SliceOp: _slice,
+    cnn.SelectOp: _select,
+    cnn.InterleaveOp: _interleave,
     cnn.PadOp: _pad,
     cnn.ResizeOp: _resize,
     cnn.TransposeOp: _transpose,

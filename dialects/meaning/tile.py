@@ -27,9 +27,9 @@ Index = Sequence[int]
 
 _NEVER = -1
 
-Watch = Callable[[tile.ConvOp | tile.VectorOp, tuple[int, int, int], Int8], None]
+Watch = Callable[[tile.ConvOp | tile.VectorOp | tile.MoveOp, tuple[int, int, int] | None, Int8], None]
 """Told of every finished tile: its op, its first row, column and channel in the output's logical coordinates, and its
-codes int8[rows, columns, channels]."""
+codes int8[rows, columns, channels]. What a move writes is no box, so it has no place."""
 
 
 def evaluate(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike], watch: Watch | None = None) -> dict[str, Array]:
@@ -110,6 +110,36 @@ class _Sram:
         self.data[(slots, *inner)] = values
         rows = np.arange(offsets[0], offsets[0] + values.shape[0]) if self.ring else np.zeros(values.shape[0])
         self.rows[(slots, *inner)] = rows.reshape(-1, *(1 for _ in inner))
+
+    def walk(self, walk: tile.Walk, indices: Index, sizes: Index) -> tuple[Array, tuple[Array, ...]]:
+        """Logical rows of a walk's elements, and where they lie: each an array that broadcasts to ``sizes``."""
+        at = [np.array(start).reshape(1, 1, 1) for start in walk.at(indices)]
+        for dimension, ((axis, step), size) in enumerate(zip(walk.steps, sizes, strict=False)):
+            shape = [1, 1, 1]
+            shape[dimension] = size
+            at[axis] = at[axis] + (np.arange(size) * step).reshape(shape)
+        at[2] = at[2] + np.arange(sizes[2])
+        rows = np.broadcast_to(at[0], sizes)
+        return rows, (rows % self.ring if self.ring else rows, at[1], at[2])
+
+    def gather(self, walk: tile.Walk, indices: Index, sizes: Index) -> Int8:
+        """What a walk reads; MeaningError when part of it was never written or belongs to another row by now."""
+        rows, place = self.walk(walk, indices, sizes)
+        held = self.rows[place]
+        wrong = held != (rows if self.ring else np.zeros_like(rows))
+        if wrong.any():
+            at = tuple(np.argwhere(wrong)[0])
+            row, holds = int(rows[at]), int(held[at])
+            if holds == _NEVER:
+                raise MeaningError(f"it reads row {row} of {self.name}, which nothing has written")
+            raise MeaningError(f"it reads row {row} of {self.name}, whose slot holds row {holds}")
+        return self.data[place]
+
+    def scatter(self, walk: tile.Walk, indices: Index, values: Int8) -> None:
+        """Store values along a walk."""
+        rows, place = self.walk(walk, indices, values.shape)
+        self.data[place] = values
+        self.rows[place] = rows if self.ring else np.zeros_like(rows)
 
 
 def _inner(offsets: Index, sizes: Index) -> tuple[slice, ...]:
@@ -368,6 +398,12 @@ class _Run:
             result = result[low % strides[0] :, x % strides[1] :][:rows, :ox]
         self.finished(op, (low, x, channel), result)
 
+    def walk(self, op: tile.MoveOp, indices: Index) -> None:
+        values = self.buffer(op.input).gather(op.read.data, indices, op.extent)
+        self.buffer(op.output).scatter(op.write.data, indices, values)
+        if self.watch is not None:
+            self.watch(op, None, values)
+
 
 def _surrounded(
     source: _Sram, first: tuple[int, int], extent: tuple[int, ...], channel: int, channels: int, value: int
@@ -410,4 +446,5 @@ HANDLERS: Mapping[type[Operation], Callable[[_Run, Any, Index], None]] = {
     tile.FillOp: _Run.fill,
     tile.ConvOp: _Run.conv,
     tile.VectorOp: _Run.vector,
+    tile.MoveOp: _Run.walk,
 }

@@ -13,6 +13,8 @@ import numpy as np
 from dialects import cnn
 from dialects.blobs import to_array
 from dialects.meaning.kernels import machine_bias
+from passes.planner.movement import MOST_PIECES
+from passes.planner.movement import count as movement_copies
 from sim.machine.isa import BY_NAME
 
 Rule = Callable[[cnn.CnnOp], str | None]
@@ -96,17 +98,14 @@ def lrn_size(op: cnn.CnnOp) -> str | None:
     return None
 
 
-def place_in_plan(op: cnn.CnnOp) -> str | None:
-    """The plan has a place for slices of channels, and for no transpose that moves bytes."""
-    if isinstance(op, cnn.SliceOp):
-        assert isinstance(op.input.type, cnn.TensorType)
-        plain = op.steps.get_values() == (1, 1, 1, 1) and op.result_tensor.dims[:3] == op.input.type.dims[:3]
-        return None if plain else "It takes a part of the rows or columns, or leaves some out."
-    return "It changes the order of rows, columns and channels." if isinstance(op, cnn.TransposeOp) else None
+def movement(op: cnn.CnnOp) -> str | None:
+    """The vector unit copies boxes with even steps, and a program has room for so many copies in one movement only."""
+    copies = movement_copies(op)
+    return f"It moves elements in {copies:,} boxes; the most is {MOST_PIECES}." if copies > MOST_PIECES else None
 
 
 HOST_CAN: tuple[Rule, ...] = (
-    image_size, kernel_size, pool_dilation, channels, accumulators, resize_factors, lrn_size, place_in_plan,
+    image_size, kernel_size, pool_dilation, channels, accumulators, resize_factors, lrn_size, movement,
 )  # fmt: skip
 """Limits of single operations: the host can do what breaks one (``assign-host``)."""
 

@@ -66,7 +66,7 @@ STATEMENTS: dict[str, Statement] = {
     "Slice": Statement("", 5, constants=(1, 2, 3, 4)),
     "Gather": Statement("axis", 2, constants=(1,)),
     "Pad": Statement("mode", 4, constants=(1, 2, 3)),
-    "Resize": Statement("coordinate_transformation_mode cubic_coeff_a mode nearest_mode", 4, constants=(1, 2, 3)),
+    "Resize": Statement("axes coordinate_transformation_mode cubic_coeff_a mode nearest_mode", 4, constants=(1, 2, 3)),
     "DepthToSpace": Statement("blocksize mode"),
     "SpaceToDepth": Statement("blocksize"),
     "Expand": Statement("", 2, constants=(1,)),

@@ -177,11 +177,7 @@ class Reader:
         value = codes.storage.force()
         if value is None:
             return self._enter(codes, want, dims, kind)
-        steps = steps_between(codes.view.memory, want)
-        if steps is None:
-            raise Unsupported("Its elements would have to change places in a way the machine has no operation for.",
-                              codes.mover)  # fmt: skip
-        for step in steps:
+        for step in steps_between(codes.view.memory, want):
             out = self.type_of(step.dims, codes.quant)
             if step.kind == "reshape":
                 op: cnn.CnnOp = cnn.ReshapeOp.build(operands=[value], result_types=[out])
@@ -190,8 +186,9 @@ class Reader:
                     operands=[value], result_types=[out], properties={"groups": cnn.integer(step.argument[0])}
                 )
             else:
+                order, factors = cnn.integers(step.argument), cnn.integers(step.factors)
                 op = cnn.TransposeOp.build(
-                    operands=[value], result_types=[out], properties={"permutation": cnn.integers(step.argument)}
+                    operands=[value], result_types=[out], properties={"permutation": order, "factors": factors}
                 )
             value = self.emit(op, step.kind, ())
             if codes.mover is not None:
@@ -262,7 +259,7 @@ class Reader:
         view = View.canonical(shape)
         quant = Quant(float(constant.scale.reshape(-1)[0]), int(constant.zero.reshape(-1)[0]))
         spread = np.broadcast_to(constant.codes, shape).astype(np.int8)
-        order = [axis for axes in _axes_of(len(shape)) for axis in axes]
+        order = [axis for axes in standard_spec(len(shape)) for axis in axes]
 
         def make() -> SSAValue:
             blob = to_blob(np.ascontiguousarray(spread.transpose(order)).reshape(view.dims))
@@ -282,7 +279,7 @@ class Reader:
         return Codes(Storage(value=value), view, quant)
 
 
-def _axes_of(rank: int) -> Spec:
+def standard_spec(rank: int) -> Spec:
     """ONNX axes by memory axis in the standard order."""
     if rank == 1:
         return (), (), (), (0,)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dialects.onnx import NodeOp, element_of, shape_of
-from passes.onnx_to_cnn import elementwise, moves, products, reductions, scalar
+from passes.onnx_to_cnn import choices, elementwise, moves, products, reductions, scalar
 from passes.onnx_to_cnn.context import Reader
 from passes.onnx_to_cnn.settle import settle
 from passes.onnx_to_cnn.tables import FULL
@@ -131,15 +131,15 @@ OPERATORS: dict[str, Read] = {
     "ReduceMean": reductions.read_reduce_mean,
     "LRN": reductions.read_lrn,
     "Concat": moves.read_concat,
-    "Split": moves.read_split,
-    "Slice": moves.read_slice,
-    "Gather": moves.read_gather,
-    "Pad": moves.read_pad,
-    "Resize": moves.read_resize,
+    "Split": choices.read_split,
+    "Slice": choices.read_slice,
+    "Gather": choices.read_gather,
+    "Pad": choices.read_pad,
+    "Resize": choices.read_resize,
     "DepthToSpace": moves.read_depth_to_space,
     "SpaceToDepth": moves.read_depth_to_space,
-    "Expand": moves.read_expand,
-    "Tile": moves.read_expand,
+    "Expand": choices.read_expand,
+    "Tile": choices.read_expand,
     "Cast": elementwise.read_cast,
     "Transpose": moves.read_transpose,
     "Reshape": moves.read_reshape,

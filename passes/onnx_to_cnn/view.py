@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 
 @dataclass(eq=False, frozen=True)
@@ -133,15 +132,17 @@ def standard(logical: Sequence[Axis]) -> Memory:
 
 @dataclass(frozen=True)
 class Step:
-    """One operation that brings memory into another order: ``reshape``, ``shuffle`` or ``transpose``."""
+    """One operation that brings memory into another order: ``reshape``, ``shuffle`` (``argument`` the groups) or
+    ``transpose`` (``argument`` the order of the ``factors``)."""
 
     kind: str
     dims: tuple[int, int, int, int]
     argument: tuple[int, ...] = ()
+    factors: tuple[int, ...] = ()
 
 
-def steps_between(have: Memory, want: Memory) -> list[Step] | None:
-    """The operations from one order in memory to another; None where more than four runs of atoms change places."""
+def steps_between(have: Memory, want: Memory) -> list[Step]:
+    """The operations from one order in memory to another: none, or the cheapest that does it."""
     wanted = (size_of(want[0]), size_of(want[1]), size_of(want[2]), size_of(want[3]))
     if have == want:
         return []
@@ -151,40 +152,6 @@ def steps_between(have: Memory, want: Memory) -> list[Step] | None:
         for cut in range(1, len(have[3])):
             if have[3][cut:] + have[3][:cut] == want[3]:
                 return [Step("shuffle", wanted, (size_of(have[3][:cut]),))]
-    order = _runs(flat(have), flat(want))
-    if order is None:
-        return None
-    runs, permutation = order
-    sizes = tuple(size_of(run) for run in runs)
-    current = tuple(size_of(axis) for axis in have)
-    steps: list[Step] = []
-    if sizes != current:
-        steps.append(Step("reshape", _four(sizes)))
-    moved = _four(tuple(sizes[i] for i in permutation))
-    steps.append(Step("transpose", moved, permutation))
-    if moved != wanted:
-        steps.append(Step("reshape", wanted))
-    return steps
-
-
-def _four(sizes: tuple[int, ...]) -> tuple[int, int, int, int]:
-    a, b, c, d = sizes
-    return a, b, c, d
-
-
-def _runs(have: Axis, want: Axis) -> tuple[list[Axis], tuple[int, ...]] | None:
-    """Maximal runs of atoms adjacent in both orders, at most four, filled up with empty ones; and their new order."""
-    after = dict(pairwise(want))
-    runs: list[list[Atom]] = []
-    for atom in have:
-        if runs and after.get(runs[-1][-1]) is atom:
-            runs[-1].append(atom)
-        else:
-            runs.append([atom])
-    if len(runs) > 4:
-        return None
-    place = {atom: at for at, atom in enumerate(want)}
-    filled: list[Axis] = [()] * (4 - len(runs)) + [tuple(run) for run in runs]
-    lead = 4 - len(runs)
-    order = sorted(range(lead, 4), key=lambda i: place[filled[i][0]])
-    return filled, (*range(lead), *order)
+    place = {atom: at for at, atom in enumerate(flat(have))}
+    order = tuple(place[atom] for atom in flat(want))
+    return [Step("transpose", wanted, order, tuple(atom.size for atom in flat(have)))]

@@ -15,7 +15,7 @@ import numpy as np
 
 from passes.planner.mapping import Block, ConvMapping, ConvShape
 from passes.planner.rooms import dram_shape
-from passes.planner.works import Fill, LoadImage, Pass, Store, Vector, Work
+from passes.planner.works import Fill, LoadImage, Move, Pass, Store, Vector, Work
 from sim.machine import laws
 from sim.machine.description import Configuration, Machine
 from sim.machine.laws import ceil_div
@@ -140,6 +140,9 @@ def busy_cycles(machine: Machine, works: Sequence[Work]) -> tuple[list[int], int
             cycles.append(next(busy))
         elif isinstance(work, Fill):
             cycles.append(fill_cycles(machine, math.prod(work.slice.sizes)))
+        elif isinstance(work, Move):
+            oy, ox, channels = work.sizes
+            cycles.append(int(laws.vector(machine, "copy", oy=oy, ox=ox, channels=channels)))
         elif isinstance(work, Vector):
             cycles.append(vector_cycles(machine, work))
         elif isinstance(work, Store):

@@ -11,12 +11,13 @@ import functools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from xdsl.ir import Operation, SSAValue
 
 from dialects import cnn
 from dialects.tile import ConfigurationAttr
+from passes.planner.movement import MOVES, Piece, of_channels, pieces, rows_taken
+from passes.planner.provenance import name_of, nodes_of
 from sim.machine.description import Configuration
 from sim.machine.errors import ReconError
 from sim.machine.operations import BY_NAME
@@ -176,8 +177,17 @@ class Layer:
             found.append((m, d, o, e, height))
         return tuple(found)
 
+    @functools.cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The copies of a movement."""
+        return pieces(self.op) if self.op is not None and self.kind == "move" else ()
+
     def input_rows(self, first: int, end: int, which: int = 0) -> tuple[int, int]:
-        """Rows [from, to) of input ``which`` that output rows [first, end) read, clipped to the tensor."""
+        """Rows [from, to) of input ``which`` that output rows [first, end) read, clipped to the tensor; (0, 0) if they
+        read none of it."""
+        if self.kind == "move":
+            same = [at for at, tensor in enumerate(self.inputs) if tensor is self.inputs[which]]
+            return rows_taken(self.pieces, first, end, same)
         m, d, o, e, height = self.reach[which]
         return max(0, first * m // d - o), max(1, min(height, (end - 1) * m // d - o + e))
 
@@ -187,8 +197,8 @@ class Layer:
         if self.is_conv:
             operands = self.inputs[1:]
         else:
-            # A copy is there because its tensor has to be in two places.
-            operands = self.inputs if self.vector.in_place and self.op is not None else []
+            # A copy is there because its tensor has to be in two places, a movement changes places.
+            operands = self.inputs if self.vector.name != "copy" and self.vector.in_place else []
         for tensor in operands:
             if (
                 tensor.type.dims == self.output.type.dims
@@ -227,6 +237,7 @@ OPERATION_OF = {
     "sub": "add",
     "pad": "average_pool",
     "channel_shuffle": "shuffle",
+    "move": "copy",
 }
 """Operations of the cnn dialect whose vector operation has another name."""
 
@@ -300,22 +311,22 @@ class _Builder:
         return layer
 
     def add(self, op: Operation) -> None:
-        name = _name(op)
+        name = name_of(op)
         inputs = [self.tensors[operand] for operand in op.operands]
         output = self.tensors[op.results[0]] = self.tensor(_type(op.results[0]), name)
         if isinstance(op, cnn.ConstantOp):
             output.constant = op
             self.constants.append((output, op))
-        elif isinstance(op, cnn.ConcatOp):
+        elif isinstance(op, cnn.ConcatOp) and op.axis.value.data == 3:
             self.joins.append((output, inputs))
         elif isinstance(op, cnn.ReshapeOp):
             self.views.append((output, inputs[0]))
-        elif isinstance(op, cnn.SliceOp):
-            if op.steps.get_values() != (1, 1, 1, 1) or output.type.dims[:3] != inputs[0].type.dims[:3]:
-                raise ReconError(f"Layer {name}: only slices of channels have a place in the plan yet.")
+        elif isinstance(op, cnn.SliceOp) and of_channels(op):
             self.parents[output] = (inputs[0], op.offsets.get_values()[3])
+        elif isinstance(op, MOVES):
+            self.layer("move", op, name, inputs, output, nodes_of(op))
         else:
-            layer = self.layer(op.name.removeprefix("cnn."), op, name, inputs, output, _nodes(op))
+            layer = self.layer(op.name.removeprefix("cnn."), op, name, inputs, output, nodes_of(op))
             if not layer.is_conv:
                 _ = layer.vector  # refuses what the machine has nothing for
 
@@ -408,16 +419,6 @@ class _Builder:
         if tensor in self.parents and not sources:
             sources = [[self.parents[tensor][0]]]
         return [maker for parts in sources for part in parts for maker in self.made_by(part)]
-
-
-def _name(op: Operation) -> str:
-    layer: Any = op.properties.get("layer")
-    return layer.data if layer is not None else op.name.removeprefix("cnn.")
-
-
-def _nodes(op: Operation) -> tuple[str, ...]:
-    nodes: Any = op.properties.get("nodes")
-    return tuple(node.data for node in nodes.data) if nodes is not None else ()
 
 
 def network(ops: Sequence[Operation], inputs: Sequence[SSAValue], outputs: Sequence[SSAValue]) -> Network:

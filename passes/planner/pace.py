@@ -15,7 +15,7 @@ import numpy as np
 from passes.planner.cost import busy_cycles, strided_cycles
 from passes.planner.mapping import Span
 from passes.planner.rooms import Load, Room, dram_shape
-from passes.planner.works import EVERYTHING, Fill, LoadImage, Pass, Store, Use, Vector, Work
+from passes.planner.works import EVERYTHING, Fill, LoadImage, Move, Pass, Store, Use, Vector, Work
 from sim.machine.description import Machine
 
 
@@ -59,7 +59,7 @@ class Pace:
                 start = max(self.array, self.filled[work.half], self._reads(work, "array"))
                 end = self.array = self.halves[work.half.half] = start + busy
                 self._wrote(work, end, "array")
-            case Vector():
+            case Vector() | Move():
                 start = max(self.vector, self._reads(work, "vector"))
                 end = self.vector = start + busy
                 self._wrote(work, end, "vector")
@@ -78,11 +78,11 @@ class Pace:
         self.finished_at[position] = end
         self.finished = max(self.finished, end)
 
-    def _reads(self, work: Fill | Pass | Vector | Store, engine: str) -> int:
+    def _reads(self, work: Fill | Pass | Vector | Move | Store, engine: str) -> int:
         """When all that a work reads is there."""
         return max(self._ready(room, rows, engine) for room, rows in work.reads)
 
-    def _wrote(self, work: Pass | Vector, end: int, engine: str) -> None:
+    def _wrote(self, work: Pass | Vector | Move, end: int, engine: str) -> None:
         self.made.setdefault(work.output.root, []).append((*work.rows, end, engine))
 
     def _ready(self, room: Room, rows: Span, engine: str) -> int:

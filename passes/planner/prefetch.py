@@ -17,7 +17,7 @@ from passes.planner.pace import Pace
 from passes.planner.rooms import Load, Room
 from passes.planner.schedule import Schedule
 from passes.planner.space import Space, Stay, Tally
-from passes.planner.works import Vector, Work
+from passes.planner.works import Move, Vector, Work
 from sim.machine.description import Machine
 from sim.machine.errors import ReconError
 
@@ -171,6 +171,6 @@ def _clearances(works: Sequence[Work], lives: Mapping[Room, Life]) -> dict[Room,
     for position, work in enumerate(works):
         if position and work.layer != works[position - 1].layer:
             previous, begins = begins, position
-            if isinstance(work, Vector) and lives[work.output.root][0] == position:
+            if isinstance(work, Vector | Move) and lives[work.output.root][0] == position:
                 clear[work.output.root] = position - previous
     return clear

@@ -16,12 +16,13 @@ from passes.planner.images import with_images
 from passes.planner.layer_constants import constants_of
 from passes.planner.lives import Arrival, Life, lives_of, settled
 from passes.planner.mapping import ConvMapping, Span, cuts
+from passes.planner.move_works import move_works
 from passes.planner.network import Buffer, Layer, Network, Tensor, makers, parts
 from passes.planner.partition import Partition
 from passes.planner.rooms import ActivationRooms, Constant, Load, Room
 from passes.planner.stripes import Group, Step, progress, read_outside, rings
 from passes.planner.vector_works import VectorWorks
-from passes.planner.works import Pass, Store, Vector, Work
+from passes.planner.works import Move, Pass, Store, Vector, Work
 from sim.machine.description import Machine
 
 FIRST_ROWS = 16 * 1024
@@ -56,7 +57,9 @@ def finished_rows(work: Sequence[Work]) -> list[Span | None]:
     low, high = 0, 0
     for one in reversed(work):
         rows: Span | None = None
-        if isinstance(one, Pass | Vector):
+        if isinstance(one, Move):
+            rows = one.completes
+        elif isinstance(one, Pass | Vector):
             first, end = one.rows
             if low == high:
                 low = high = end
@@ -134,6 +137,8 @@ class _Builder:
             work: list[Work] = list(self.conv_works.works(layer, rows, constants))
             self.arrivals += [Arrival(load) for load in self.conv_works.loads]
             self.conv_works.loads.clear()
+        elif layer.kind == "move":
+            work = list(move_works(layer, rows, self.rooms))
         else:
             work = list(self.vector_works.works(layer, rows, constants))
         for one, finished in zip(work, finished_rows(work), strict=True):

@@ -13,7 +13,7 @@ from passes.planner.network import Buffer, Network, Tensor
 from passes.planner.prefetch import Layout
 from passes.planner.rooms import Load, Room, Source
 from passes.planner.schedule import Schedule
-from passes.planner.works import Fill, LoadImage, Pass, Store, Use, Vector, Work
+from passes.planner.works import Fill, LoadImage, Move, Pass, Store, Use, Vector, Work
 
 
 class Speller:
@@ -85,6 +85,9 @@ class Speller:
                 self.body.append(self.conv(work))
             case Vector():
                 self.body.append(self.vector(work))
+            case Move():
+                target, source = self.room(work.output), self.room(work.input)
+                self.body.append(tile.MoveOp(target, work.write, source, work.read, work.sizes, layer))
             case Store():
                 target, source = work.target, self.room(work.source)
                 value = self.outputs[target] if target in self.outputs else self.source(target)

@@ -114,6 +114,8 @@ def rings(group: Group, steps: list[Step], spilled: frozenset[Buffer]) -> dict[B
             if layer.output.buffer in local:
                 rows_of.append((layer.output.buffer, first, end))
             for buffer, low, high in rows_of:
+                if low == high:
+                    continue
                 a, b = touched.get(buffer, (low, high))
                 touched[buffer] = (a if a < low else low, b if b > high else high)
         for buffer, span in touched.items():

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dialects.cnn import WindowAttr
-from dialects.tile import Requantize, Slice, Sum, VectorLaw
+from dialects.tile import Requantize, Slice, Sum, VectorLaw, Walk
 from passes.planner.mapping import Span
 from passes.planner.network import Buffer, Tensor
 from passes.planner.rooms import Room
@@ -169,6 +169,37 @@ class Vector:
 
 
 @dataclass(frozen=True, eq=False)
+class Move:
+    """One copy of a movement; ``completes`` are the output rows that all copies up to this one have made."""
+
+    layer: str
+    output: Room
+    write: Walk
+    input: Room
+    read: Walk
+    sizes: tuple[int, int, int]
+    completes: Span | None = None
+
+    @property
+    def rows(self) -> Span:
+        """The output rows it writes, and those between them."""
+        return _walked(self.write, self.sizes)
+
+    @property
+    def rooms(self) -> tuple[Room, ...]:
+        return self.output, self.input
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        return ((self.input, _walked(self.read, self.sizes)),)
+
+
+def _walked(walk: Walk, sizes: tuple[int, int, int]) -> Span:
+    first = walk.origin[0].constant
+    return first, first + walk.extent(sizes)[0]
+
+
+@dataclass(frozen=True, eq=False)
 class Store:
     """A box of a room to DRAM: to a result of the network or to where a spilled buffer waits."""
 
@@ -212,7 +243,7 @@ class Use:
     reads: tuple[Read, ...] = ()
 
 
-Work = Fill | Pass | Vector | Store | LoadImage | Use
+Work = Fill | Pass | Vector | Move | Store | LoadImage | Use
 
 
 def roots_of(works: Iterator[Work] | tuple[Work, ...] | list[Work]) -> list[Room]:

@@ -16,6 +16,7 @@ from dialects import accel, tile
 from dialects.tile_attributes import POSITIONS
 from passes.common.geometry import Span, clip, copy, flat, span
 from passes.common.problems import ModelError, Problems, place_in_text
+from passes.tile_to_accel.moves import places, walked
 from passes.tile_to_accel.plan_state import Buffer, Half, PlanState
 from passes.tile_to_accel.written import Written
 from sim.machine import description as machines
@@ -593,6 +594,28 @@ class _Lowering:
         self.operand("out", op.output, (y, x, channel), (oy, ox, channels), fields, memory, "its outputs")
         self.emit("vector", fields, memory, op.layer)
 
+    def walk(self, op: tile.MoveOp, indices: Sequence[int]) -> None:
+        target, source = self.state.buffer(op.output), self.state.buffer(op.input)
+        if target is None or source is None:
+            return
+        oy, ox, channels = sizes = op.extent
+        fields: Fields = {"op": VECTOR_OPS.index("copy"), "oy": oy, "ox": ox, "channels": channels, "ra": 1.0}
+        fields.update(lo=-128, hi=127)
+        memory: Memory = []
+        for name, buffer, walk in (("a", source, op.read.data), ("out", target, op.write.data)):
+            origin = walk.at(indices)
+            found = walked(name, buffer, origin, walk, sizes, self.complain)
+            if found is None:
+                return
+            elements = places(origin, walk, sizes)
+            if name == "out":
+                buffer.written.scatter(*elements)
+            else:
+                self.reads(buffer, buffer.written.gathered(*elements))
+            fields.update(found[0])
+            memory += found[1]
+        self.emit("vector", fields, memory, op.layer)
+
 
 def _said(value: SSAValue) -> str:
     return f"%{value.name_hint}" if value.name_hint else "a region"
@@ -629,4 +652,5 @@ HANDLERS: Mapping[type[Operation], Handler] = {
     tile.FillOp: _Lowering.fill,
     tile.ConvOp: _Lowering.conv,
     tile.VectorOp: _Lowering.vector,
+    tile.MoveOp: _Lowering.walk,
 }

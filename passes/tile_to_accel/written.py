@@ -15,6 +15,9 @@ import numpy.typing as npt
 
 _NEVER = -1
 
+Places = npt.NDArray[np.int64]
+"""Logical rows, columns or channels; the three of a walk broadcast to its sizes."""
+
 
 class Written:
     """The contents of one tensor: of a buffer in SRAM (``ring`` rows are stored, 0: all) or of a region of DRAM."""
@@ -73,6 +76,28 @@ class Written:
         self._apart()
         wrong = np.flatnonzero(self.rows.reshape(-1)[start : start + size] == _NEVER)
         return ((start + int(wrong[0])) // stride, None) if len(wrong) else None
+
+    def scatter(self, rows: Places, columns: Places, channels: Places) -> None:
+        """Single elements, the combinations of these logical places, get contents."""
+        if not self.ring and not self.missing[0]:
+            return
+        self._apart()
+        index = (rows % self.ring if self.ring else rows, columns, channels)
+        self.missing[0] -= int((self.rows[index] == _NEVER).sum())
+        self.rows[index] = rows if self.ring else 0
+
+    def gathered(self, rows: Places, columns: Places, channels: Places) -> tuple[int, int | None] | None:
+        """As ``problem``, for single elements."""
+        if not self.ring and not self.missing[0]:
+            return None
+        self._apart()
+        held = self.rows[(rows % self.ring if self.ring else rows, columns, channels)]
+        wrong = held != (rows if self.ring else 0)
+        if not wrong.any():
+            return None
+        at = tuple(np.argwhere(wrong)[0])
+        holds = int(held[at])
+        return int(np.broadcast_to(rows, held.shape)[at]), None if holds == _NEVER else holds
 
     def _apart(self) -> None:
         """From now on element by element."""

@@ -172,6 +172,9 @@ def nearest_indices(size: int, out_size: int, scale: np.float32, coordinate: str
         source = (position + half) / scale - half
     elif coordinate == "pytorch_half_pixel" or (coordinate == "align_corners" and out_size == 1):
         source = np.zeros_like(position)
+    elif coordinate == "half_pixel_symmetric":
+        adjusted = np.float32(out_size) / (scale * np.float32(size))
+        source = np.float32(size) / np.float32(2) * (one - adjusted) + (position + half) / scale - half
     elif coordinate == "align_corners":
         source = position * np.float32(size - 1) / (np.float32(out_size) - one)
     else:

@@ -208,8 +208,24 @@ def _chosen(op: cnn.MaxOp | cnn.MinOp, run: Round, x: Sequence[Labels]) -> Label
 
 
 @law(cnn.ConcatOp)
-def _concat(_op: cnn.ConcatOp, _run: Round, x: Sequence[Labels]) -> Labels:
-    return np.concatenate(x, axis=3)
+def _concat(op: cnn.ConcatOp, _run: Round, x: Sequence[Labels]) -> Labels:
+    return np.concatenate(x, axis=op.axis.value.data)
+
+
+@law(cnn.SelectOp)
+def _select(op: cnn.SelectOp, _run: Round, x: Sequence[Labels]) -> Labels:
+    (source,) = x
+    for axis, chosen in enumerate(op.indices, start=1):
+        source = np.take(source, list(chosen), axis=axis)
+    return source
+
+
+@law(cnn.InterleaveOp)
+def _interleave(op: cnn.InterleaveOp, _run: Round, x: Sequence[Labels]) -> Labels:
+    fy, fx = op.factors.get_values()
+    _, height, width, _ = op.result_tensor.dims
+    rows = [np.stack([x[y % fy * fx + c % fx][:, y // fy, c // fx] for c in range(width)], 1) for y in range(height)]
+    return np.stack(rows, 1)
 
 
 @law(cnn.SliceOp)
@@ -232,7 +248,7 @@ def _resize(op: cnn.ResizeOp, _run: Round, x: Sequence[Labels]) -> Labels:
 
 @law(cnn.TransposeOp)
 def _transpose(op: cnn.TransposeOp, _run: Round, x: Sequence[Labels]) -> Labels:
-    return x[0].transpose(op.permutation.get_values())
+    return x[0].reshape(op.sizes).transpose(op.permutation.get_values()).reshape(op.result_tensor.dims)
 
 
 @law(cnn.ChannelShuffleOp)

@@ -87,7 +87,7 @@ def _tile(module: ModuleOp, inputs: Mapping[str, Array]) -> Observation:
     seen = Observation("tile")
     homes: dict[str, set[SSAValue]] = {}
 
-    def watch(op: tile.ConvOp | tile.VectorOp, place: tuple[int, int, int], codes: Array) -> None:
+    def watch(op: tile.ConvOp | tile.VectorOp | tile.MoveOp, place: tuple[int, int, int] | None, codes: Array) -> None:
         layer = seen.layers.setdefault(op.layer_name, Layer(op.name))
         layer.tiles.append(Tile(op.name, place, codes))
         homes.setdefault(op.layer_name, set()).add(op.output)
@@ -99,7 +99,10 @@ def _tile(module: ModuleOp, inputs: Mapping[str, Array]) -> Observation:
 
 
 def assembled(tiles: list[Tile]) -> Array | None:
-    """The box that the tiles fill together, int8 [1, rows, columns, channels]; None if they leave a gap in it."""
+    """The box that the tiles fill together, int8 [1, rows, columns, channels]; None if they leave a gap in it, or if
+    one of them is no box."""
+    if any(t.place is None for t in tiles):
+        return None
     boxes = [(np.array(t.place), np.array(t.place) + t.codes.shape) for t in tiles if t.place is not None]
     low = np.min([start for start, _ in boxes], axis=0)
     size = np.max([stop for _, stop in boxes], axis=0) - low

@@ -35,6 +35,14 @@
 %r = cnn.resize %x factors [2, 3] : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x16x24x4, scale 0.5, zero 3>
 // CHECK: cnn.transpose %l permutation [0, 2, 1, 3]
 %t = cnn.transpose %l permutation [0, 2, 1, 3] : (!cnn.tensor<1x4x8x2, scale 0.5, zero 3>) -> !cnn.tensor<1x8x4x2, scale 0.5, zero 3>
+// CHECK: cnn.transpose %x factors [8, 4, 2, 2, 2] permutation [0, 3, 1, 4, 2]
+%t2 = cnn.transpose %x factors [8, 4, 2, 2, 2] permutation [0, 3, 1, 4, 2] : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x16x4x4, scale 0.5, zero 3>
+// CHECK: cnn.select %x rows [7, 0, 0] channels [3, 1]
+%c2 = cnn.select %x rows [7, 0, 0] channels [3, 1] : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x3x8x2, scale 0.5, zero 3>
+// CHECK: cnn.interleave %x, %x factors [1, 2]
+%w2 = cnn.interleave %x, %x factors [1, 2] : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x16x4, scale 0.5, zero 3>
+// CHECK: cnn.concat %x, %x axis 1
+%j2 = cnn.concat %x, %x axis 1 : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x16x8x4, scale 0.5, zero 3>
 // CHECK: cnn.channel_shuffle %x groups 2
 %h = cnn.channel_shuffle %x groups 2 : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
 // CHECK: cnn.reshape %x :

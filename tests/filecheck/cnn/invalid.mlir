@@ -99,3 +99,39 @@
 // CHECK: max moves codes: its result !cnn.tensor<1x4x4x4, scale 0.5, zero 0> has another scale or zero point than its operand
 %x = "test.op"() : () -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
 %y = cnn.max %x, %x : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>, !cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x4, scale 0.5, zero 0>
+
+// -----
+// CHECK: the operands' shapes do not concatenate to the result's
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.concat %x, %x axis 2 : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>, !cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x8x4x2, scale 0.5, zero 3>
+
+// -----
+// CHECK: a tensor has the axes 0 to 3, not 4
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.concat %x axis 4 : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+
+// -----
+// CHECK: an index is outside its operand !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.select %x columns [0, 4] : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x4x2x2, scale 0.5, zero 3>
+
+// -----
+// CHECK: the result !cnn.tensor<1x4x3x2, scale 0.5, zero 3> does not hold as many rows, columns and channels
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.select %x columns [0, 3] : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x4x3x2, scale 0.5, zero 3>
+
+// -----
+// CHECK: operand 1 must be 1x4x3x2, got !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.interleave %x, %x factors [1, 2] : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>, !cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x4x7x2, scale 0.5, zero 3>
+
+// -----
+// CHECK: factors 2, 2 take 4 operands, not 1
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.interleave %x factors [2, 2] : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x2, scale 0.5, zero 3>
+
+// -----
+// A factor of 8 belongs to a row and a column.
+// CHECK: permutation [0, 1] does not make
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.transpose %x factors [8, 4] permutation [0, 1] : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x8x2x2, scale 0.5, zero 3>

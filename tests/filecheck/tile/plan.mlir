@@ -26,6 +26,7 @@
 // CHECK-NEXT: tile.vector add %x[%j, 0, 0] [4, 8, 16] = %r[0], %x[0] law <floats 0.5 0.25 1.0 0.0 0.0 0.0 zeros 1 2 3 clamp 0 127 size 0> layer @c
 // CHECK-NEXT: tile.vector affine %x[%j, 0, 0] [4, 8, 16] = %r[0] params %p[0]
 // CHECK-NEXT: tile.vector table %x[%j, 0, 0] [4, 8, 16] = %r[0] table %t
+// CHECK-NEXT: tile.move %x[%j, 0, 8] by row 2, column 2 = %r[0, 1, 0] by column 1, row 0 sizes [2, 4, 8] layer @c
 // CHECK-NEXT: tile.store %out[%j, 0, 0] [4, 8, 16] from %x[%j, 0, 0]
 // CHECK-NEXT: }
 // CHECK-NEXT: tile.free %x, %r : !tile.sram<8x8x16xi8>, !tile.sram<8x8x16xi8, ring 6>
@@ -54,6 +55,7 @@ tile.schedule @main machine "edge4k" (%in: !tile.dram<8x8x16xi8>) -> (%out: !til
     tile.vector add %x[%j, 0, 0] [4, 8, 16] = %r[0], %x[0] law <floats 0.5 0.25 1.0 0.0 0.0 0.0 zeros 1 2 3 clamp 0 127 size 0> layer @c
     tile.vector affine %x[%j, 0, 0] [4, 8, 16] = %r[0] params %p[0]
     tile.vector table %x[%j, 0, 0] [4, 8, 16] = %r[0] table %t
+    tile.move %x[%j, 0, 8] by row 2, column 2 = %r[0, 1, 0] by column 1, row 0 sizes [2, 4, 8] layer @c
     tile.store %out[%j, 0, 0] [4, 8, 16] from %x[%j, 0, 0]
   }
   tile.free %x, %r : !tile.sram<8x8x16xi8>, !tile.sram<8x8x16xi8, ring 6>

@@ -120,12 +120,14 @@ def same(expected: Mapping[str, Array], found: Mapping[str, Array], where: str) 
         np.testing.assert_array_equal(found[name], values, err_msg=f"{name} of {where}")
 
 
-def check_everywhere(module: ModuleOp, plan: ModuleOp, seed: int = 0) -> Program:
+def check_everywhere(
+    module: ModuleOp, plan: ModuleOp, seed: int = 0, inputs: Mapping[str, Array] | None = None
+) -> Program:
     """Run a plan as text and on the machine: the answers are the network's, byte for byte, and the clock is right.
 
     Lowering must succeed: the planner only makes plans that fit.
     """
-    inputs = random_inputs(module, seed)
+    inputs = random_inputs(module, seed) if inputs is None else inputs
     expected = cnn_meaning.evaluate(module, inputs)
     same(expected, tile_meaning.evaluate(plan, inputs), "the plan")
     program = emit(lower(plan.clone()))

@@ -106,6 +106,19 @@ REFUSALS = {
         "tile.load %r[0, 0, 0] [4, 8, 16] from %in[0, 0, 0]",
         "tile.load %r: it moves 4 rows of %r, whose ring stores 3.",
     ),
+    "a walk that leaves its buffer": (
+        "tile.move %y[%i * 3, 0, 0] by row 1, column 1 = %x[0, 0, 0] by row 1, column 1 sizes [2, 8, 16]",
+        "tile.move %y in turn 3: it walks rows 9 to 10 of %y, which has 8.",
+    ),
+    "a walk by steps through a ring": (
+        "tile.move %y[0, 0, 0] by row 1, column 1 = %r[0, 0, 0] by row 2, column 1 sizes [2, 8, 16]",
+        "tile.move %y: it walks rows of %r, a ring, and there the outer dimension can go from each row to the next "
+        "only; move row by row.",
+    ),
+    "a walk of more rows than a ring stores": (
+        "tile.move %r[0, 0, 0] by row 1, column 1 = %x[0, 0, 0] by row 1, column 1 sizes [4, 8, 16]",
+        "tile.move %r: it walks 4 rows of %r, whose ring stores 3.",
+    ),
     "channels that are not there": (
         "%l = tile.alloc : !tile.sram<8x8x16xi8>\n" + USE
         + f"tile.for %c = 8 to 9 step 1 {{\n tile.conv %y[0, 0, 0] [8, 8, 16] = %x[%c] [16], %h {WINDOW} {LAST}\n}}",
