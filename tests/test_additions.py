@@ -1,4 +1,4 @@
-"""What an addition costs: an instruction's field is stated once and read by its handler, and everything else follows.
+"""What an addition costs: an instruction's field or a planner's option is stated once, read once, and the rest follows.
 
 Each test adds something in a process of its own, before anything else is imported, and looks at everybody who has to
 know of it.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.conftest import ROOT
 
@@ -45,11 +46,62 @@ print("handler", *seen)
 print("manual", [line for line in page().splitlines() if "`probe`" in line])
 """
 
+OPTION = """
+import pathlib
+import sys
+import types
 
-def run(script: str) -> list[str]:
+import passes.planner
+
+path = pathlib.Path("passes/planner/options.py")
+trials = "    trials: int = 0\\n"
+before, after = path.read_text().split(trials)
+added = '    probe: int = option(0, "A probe.", "N", kind=int)\\n    wings: bool = freedom("wings")\\n'
+module = types.ModuleType("passes.planner.options")
+sys.modules[module.__name__] = passes.planner.options = module
+exec(compile(before + trials + added + after, path, "exec"), module.__dict__)
+
+from xdsl.utils.arg_spec import ArgSpec
+
+from passes.cnn_to_tile.convert_cnn_to_tile import ConvertCnnToTilePass
+from tools import opt
+from tools.main import app
+import recon
+
+
+class Seen(Exception):
+    pass
+
+
+def use(self, ctx, op):
+    raise Seen(f"{self.probe} {self.wings}")
+
+
+ConvertCnnToTilePass.apply = use
+
+
+def seen(what, call):
+    try:
+        call()
+    except Seen as error:
+        print(what, error)
+
+
+model = "tests/data/models/dscnn_kws_int8.onnx"
+seen("compile", lambda: app(["compile", model, "-o", sys.argv[1], "--probe", "3", "--without", "wings"],
+                            standalone_mode=False))
+seen("opt", lambda: opt.ReconOpt(args=[model, "--to", "tile", "--probe", "4"]).run())
+seen("python", lambda: recon.compile(model, planning=recon.Planning(probe=5, wings=False)))
+spec = ArgSpec("convert-cnn-to-tile", {"probe": (6,)})
+seen("pass", lambda: ConvertCnnToTilePass.from_pass_spec(spec).apply(None, None))
+app(["compile", "--help"], standalone_mode=False)
+"""
+
+
+def run(script: str, *arguments: str) -> list[str]:
     """The lines that a script prints."""
     ended = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", script, *arguments], cwd=ROOT, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
@@ -66,3 +118,11 @@ def test_an_instruction_field_is_stated_once() -> None:
         "handler 3",
         "manual ['| `probe` | u8 | 0…9 | a probe |']",
     ]
+
+
+def test_a_planner_option_is_stated_once(tmp_path: Path) -> None:
+    """As a field of the options; the place that reads it finds it, however it was asked for, and help texts show it."""
+    seen = run(OPTION, str(tmp_path / "x.rbin"))
+    assert seen[:4] == ["compile 3 False", "opt 4 True", "python 5 False", "pass 6 True"]
+    assert [line.split() for line in seen if "--probe" in line] == [["--probe", "N", "A", "probe."]]
+    assert any(line.split()[:1] == ["--without"] and "wings" in line for line in seen)

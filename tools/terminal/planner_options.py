@@ -47,7 +47,9 @@ def _named(parameter: inspect.Parameter) -> inspect.Parameter:
 def _parameter(name: str, offer: Offer) -> inspect.Parameter:
     normally = f"  [default: {offer.normally}]" if offer.normally else ""
     flags = [offer.flag] if offer.flag else []
-    bounds: dict[str, Any] = {"min": min(offer.choices), "max": max(offer.choices)} if offer.kind is int else {}
+    bounds: dict[str, Any] = (
+        {"min": min(offer.choices), "max": max(offer.choices)} if offer.kind is int and offer.choices else {}
+    )
     said = typer.Option(*flags, metavar=offer.metavar, help=offer.help + normally, **bounds)
     return _keyword(name, Annotated[_KINDS[offer.kind], said])
 
