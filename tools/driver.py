@@ -186,9 +186,9 @@ def compile_model(
 
     program = emit(module, machine or DEFAULT_MACHINE)
     if start == "accel":  # no pass ran, so nothing has proven it yet
-        from passes.accel.check_hazards import check_program
+        from passes.accel.check_hazards import CheckHazardsPass
 
-        check_program(program)
+        CheckHazardsPass().apply(context, module)
     if validator is not None:
         validator.program("emit", lambda inputs: run_program(program, inputs).outputs)
         validator.prove(program)

@@ -27,6 +27,7 @@ from tools.commands.quantize import quantize_command
 from tools.commands.report import report_command
 from tools.commands.roofline import roofline_command
 from tools.commands.run import run_command
+from tools.terminal.errors import as_error
 
 COMMANDS = (
     check_command,
@@ -104,7 +105,7 @@ def main(args: Sequence[str] | None = None, *, exits: bool = True) -> None:
 def _fail(arguments: Sequence[str], text: str) -> None:
     if "--debug" in arguments:
         traceback.print_exc()
-    typer.echo(f"error: {text}", err=True)
+    typer.echo(as_error(text), err=True)
     sys.exit(1)
 
 

@@ -32,6 +32,7 @@ from sim.machine.errors import ReconError
 from tools import CONSTANTS, DEFAULT_MACHINE, VERSION
 from tools.options import check_planned_machine, for_passes, input_shapes
 from tools.terminal import diagnostics
+from tools.terminal.errors import as_error
 from tools.terminal.text_target import TextTarget
 
 if TYPE_CHECKING:
@@ -313,7 +314,7 @@ def main(args: Sequence[str] | None = None) -> None:
             sys.exit(1)
         if "--debug" in arguments:
             traceback.print_exc()
-        sys.exit(f"error: {diagnostics.describe(error)}")
+        sys.exit(as_error(diagnostics.describe(error)))
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:

@@ -6,6 +6,8 @@ only the encoded instructions, so they serve for any program file.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xdsl.context import Context
@@ -13,7 +15,8 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from dialects import accel
-from passes.proof.hazards import Memory, prove
+from passes.common.problems import place_in_text
+from passes.proof.hazards import HazardError, Memory, prove
 from passes.proof.limits import images_in, obeys
 from sim.machine import description as machines
 from sim.machine.description import Configuration
@@ -70,5 +73,32 @@ def check(program: accel.ProgramOp, dram_bytes: int) -> None:
     stream = decode(encode(op.record() for op in instructions))
     memory = Memory(dram_bytes, [(0, constants), *written], outputs)
     machine = machines.load(program.machine.data)
-    sequence = prove(stream, machine, memory, lambda index: layers[index])
-    obeys(stream, machine, images, sequence, lambda index: layers[index])
+    try:
+        sequence = prove(stream, machine, memory, lambda index: layers[index])
+        obeys(stream, machine, images, sequence, lambda index: layers[index])
+    except HazardError as error:
+        raise HazardError(_in_the_text(str(error), program, instructions)) from None
+
+
+def _in_the_text(sentence: str, program: accel.ProgramOp, instructions: Sequence[accel.InstructionOp]) -> str:
+    """A hazard in the words of the text: begins with its first instruction's line, names other lines and buffers."""
+    indices = [int(number) for number in re.findall(r"instruction (\d+)", sentence)]
+    places = {index: place_in_text(instructions[index]) for index in indices if index < len(instructions)}
+    lives = program.lifetimes()
+
+    def buffer(found: re.Match[str]) -> str:
+        byte = int(found[1], 16)
+        at = indices[0] if indices else 0
+        owners = [op for op, (born, dead) in lives.items() if born <= at <= dead] if found[2] == "SRAM" else []
+        owners = owners or [*(lives if found[2] == "SRAM" else program.regions_in_dram)]
+        owner = next((op for op in owners if op.at <= byte < op.at + op.nbytes), None)
+        return f"{found[0]} ({owner.label} + {byte - owner.at})" if owner is not None else found[0]
+
+    def line(found: re.Match[str]) -> str:
+        place = places.get(int(found[1]), "")
+        return f"{found[0]}, at {place}" if place and int(found[1]) != indices[0] else found[0]
+
+    sentence = re.sub(r"byte 0x([0-9a-f]+) of (SRAM|DRAM)", buffer, sentence)
+    sentence = re.sub(r"instruction (\d+) \([^()]*", line, sentence)
+    first = places.get(indices[0], "") if indices else ""
+    return f"{first}: {sentence}" if first else sentence

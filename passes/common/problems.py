@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import FileLineColLoc
@@ -33,19 +34,34 @@ class Problems:
         return bool(self.found)
 
     def message(self) -> str:
-        """One problem as a sentence; several as a headed list, equal sentences grouped with their places."""
-        groups: dict[str, list[str]] = {}
+        """One problem as a sentence; several as a headed list, equal sentences grouped with their places.
+
+        What has a place in a text begins with it, in the form that editors know: ``plan.mlir:3:5: …``.
+        """
+        groups: dict[tuple[str, str], list[str]] = {}
         for where, sentence in self.found:
-            groups.setdefault(sentence, []).append(where)
-        lines = [f"{_places(places)}{sentence}" for sentence, places in groups.items()]
+            line, rest = split_place(where)
+            groups.setdefault((line, sentence), []).append(rest)
+        lines = [(line, f"{_places(places)}{sentence}") for (line, sentence), places in groups.items()]
         if len(lines) == 1:
-            return f"{self.subject}: {lines[0]}"
-        return f"{self.subject} has {len(lines)} problems:\n" + "\n".join(f"  - {line}" for line in lines)
+            ((line, text),) = lines
+            return f"{line}: {self.subject}: {text}" if line else f"{self.subject}: {text}"
+        listed = (f"{line}: error: {text}" if line else f"  - {text}" for line, text in lines)
+        return f"{self.subject} has {len(lines)} problems:\n" + "\n".join(listed)
 
     def raise_if_any(self) -> None:
         """Raises ModelError with the whole list, if there is any."""
         if self.found:
             raise ModelError(self.message())
+
+
+_PLACE = re.compile(r"(.+?:\d+:\d+)(?:, (.*))?", re.DOTALL)
+
+
+def split_place(where: str) -> tuple[str, str]:
+    """``plan.mlir:3:5, layer c`` as (``plan.mlir:3:5``, ``layer c``); the first is empty if there is no such place."""
+    found = _PLACE.fullmatch(where)
+    return (found[1], found[2] or "") if found else ("", where)
 
 
 def place_in_text(op: Operation) -> str:

@@ -213,7 +213,7 @@ class _Lowering:
         kind = op.output.type
         address = op.address.value.data if op.address is not None else None
         buffer = accel.BufferOp(kind.nbytes, address=address)
-        buffer.output.name_hint = op.output.name_hint
+        buffer.output.name_hint, buffer.location = op.output.name_hint, op.location
         name, written = op.output.name_hint or "", Written(kind.dims, kind.ring.data)
         state = Buffer(buffer.output, kind.dims, kind.ring.data, name, len(self.instructions), written)
         self.state.alloc(op.output, state)
@@ -262,7 +262,9 @@ class _Lowering:
                     f"not {value:,}{lever}."
                 )
                 return
-        self.instructions.append(accel.INSTRUCTION_OPS[name].make(fields, memory, layer=layer))
+        instruction = accel.INSTRUCTION_OPS[name].make(fields, memory, layer=layer)
+        instruction.location = self.where.op.location
+        self.instructions.append(instruction)
 
     def operand(
         self,

@@ -27,7 +27,11 @@ def program(adder: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def refused(outcome: Outcome, message: str) -> None:
     """The tool ended with this message and nothing else."""
-    assert (outcome.code, outcome.out, outcome.err) == (1, "", f"error: {message}\n")
+    assert (outcome.code, outcome.out, outcome.err) == (
+        1,
+        "",
+        f"{message if ': error: ' in message.splitlines()[0] else f'error: {message}'}\n",
+    )
 
 
 def write_model(path: str, graph: str) -> None:
@@ -149,7 +153,7 @@ class TestCompile:
         Path("plan.mlir").write_text("tile.schedule @main\ntile.free")
         refused(
             recon("compile", "plan.mlir", "-o", "x.rbin"),
-            "plan.mlir:2:1: Expected 'machine'\n  tile.free\n  ^^^^^^^^^",
+            "plan.mlir:2:1: error: Expected 'machine'\n  tile.free\n  ^^^^^^^^^",
         )
 
     def test_text_with_an_impossible_attribute(self, recon: Tool) -> None:
@@ -157,7 +161,7 @@ class TestCompile:
         Path("plan.mlir").write_text(line + "\n")
         refused(
             recon("compile", "plan.mlir", "-o", "x.rbin"),
-            "plan.mlir:1:61: zero point 200 is outside [-128, 127]\n  " + line + "\n  " + 60 * " " + "^",
+            "plan.mlir:1:61: error: zero point 200 is outside [-128, 127]\n  " + line + "\n  " + 60 * " " + "^",
         )
 
     def test_text_that_uses_a_value_before_it_is_there(self, recon: Tool) -> None:
@@ -167,8 +171,8 @@ class TestCompile:
         )
         refused(
             recon("compile", "plan.mlir", "-o", "x.rbin"),
-            "The module: plan.mlir:1:1, cnn.add %y: it uses %x before its definition, or from a region that does not "
-            "see it.",
+            "plan.mlir:1:1: error: The module: cnn.add %y: it uses %x before its definition, or from a region that "
+            "does not see it.",
         )
 
 

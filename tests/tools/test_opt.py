@@ -104,11 +104,15 @@ def test_a_pipeline_that_does_not_parse(recon_opt: Tool) -> None:
         (
             "cnn.max_pool2d %x",
             "cnn.max_pool %x",
-            "pool.mlir:2:19: Operation cnn.max_pool is not registered",
+            "pool.mlir:2:19: error: Operation cnn.max_pool is not registered",
         ),
-        ("%y = cnn.max_pool2d %x", "%y = cnn.max_pool2d %z", "pool.mlir:3:1: values used but not defined: [%z]"),
-        ("scale 0.5", "scale -1.0", "pool.mlir:1:65: scale -1.0 is not a positive float32"),
-        ("1x4x4x3", "1x5x4x3", "the window <2x2 stride 2 2> makes 1x4x4x3 of 1x8x8x3, and the result is 1x5x4x3"),
+        ("%y = cnn.max_pool2d %x", "%y = cnn.max_pool2d %z", "pool.mlir:3:1: error: values used but not defined: [%z]"),
+        ("scale 0.5", "scale -1.0", "pool.mlir:1:65: error: scale -1.0 is not a positive float32"),
+        (
+            "1x4x4x3",
+            "1x5x4x3",
+            "pool.mlir:2:1: error: the window <2x2 stride 2 2> makes 1x4x4x3 of 1x8x8x3, and the result is 1x5x4x3",
+        ),
     ],
 )
 def test_wrong_text_leaves_the_output_file_alone(recon_opt: Tool, old: str, new: str, message: str) -> None:
@@ -116,7 +120,7 @@ def test_wrong_text_leaves_the_output_file_alone(recon_opt: Tool, old: str, new:
     Path("out.mlir").write_text("builtin.module {}")
     outcome = recon_opt("pool.mlir", "-p", "cse", "-o", "out.mlir")
     assert outcome.code == 1
-    assert outcome.err.splitlines()[0] == f"error: {message}"
+    assert outcome.err.splitlines()[0] == message
     assert "builtin.module" not in outcome.err
     assert Path("out.mlir").read_text() == "builtin.module {}"
 

@@ -93,10 +93,12 @@ def test_recorded_scale_and_mean(recon: Tool, tmp_path: Path) -> None:
 def test_instructions_written_by_hand_are_proven(recon: Tool, tmp_path: Path) -> None:
     """Text of the accel level passes no pass, and is proven all the same; nothing is written."""
     output = tmp_path / "race.rbin"
-    result = recon("compile", ROOT / "tests" / "filecheck" / "accel" / "race.mlir", "-o", output)
+    race = ROOT / "tests" / "filecheck" / "accel" / "race.mlir"
+    result = recon("compile", race, "-o", output)
     assert result.code == 1
     assert result.err == (
-        "error: The program has a race: instruction 0 (load, layer in) writes and instruction 1 (store, layer out) "
-        "reads byte 0x10 of SRAM (they meet between 0x10 and 0x3f), and no chain of waits orders the two.\n"
+        f"{race}:10:3: error: The program has a race: instruction 0 (load, layer in) writes and instruction 1 (store, "
+        f"layer out, at {race}:11:3) reads byte 0x10 of SRAM (%a + 16) (they meet between 0x10 and 0x3f), and no chain "
+        "of waits orders the two.\n"
     )
     assert not output.exists()

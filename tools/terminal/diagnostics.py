@@ -6,6 +6,7 @@ operation it is about, cut short, and the layer it belongs to.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -200,7 +201,12 @@ def describe(error: BaseException) -> str:
         return str(error).replace("Error parsing pass pipeline specification:\n", "the pass pipeline: ", 1).rstrip()
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
-    return "\n".join([str(error), *getattr(error, "__notes__", ())])
+    notes: list[str] = list(getattr(error, "__notes__", ()))
+    found = re.search(r"\n  at (.+?:\d+:\d+)( in layer .*)?$", notes[0]) if notes else None
+    if found is None:
+        return "\n".join([str(error), *notes])
+    notes[0] = notes[0][: found.start()] + (f"\n  {found[2].strip()}" if found[2] else "")
+    return "\n".join([f"{found[1]}: {error}", *notes])
 
 
 def describe_unexpected(error: BaseException, tool: str) -> str:

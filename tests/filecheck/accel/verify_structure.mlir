@@ -2,9 +2,9 @@
 // RUN: not recon-opt %s --disable-verify -p 'verify-structure{level=accel}' 2>&1 | filecheck %s
 
 // CHECK: error: The module has 3 problems:
-// CHECK-NEXT: - {{.*}}verify_structure.mlir:8:1, tile.schedule: tile.schedule is left at level accel; its lowering has not run.
-// CHECK-NEXT: - {{.*}}verify_structure.mlir:13:3, accel.store: it uses %e before its definition, or from a region that does not see it.
-// CHECK-NEXT: - {{.*}}verify_structure.mlir:14:3, accel.load %e: its layer @nowhere is not defined.
+// CHECK-NEXT: {{.*}}verify_structure.mlir:8:1: error: tile.schedule: tile.schedule is left at level accel; its lowering has not run.
+// CHECK-NEXT: {{.*}}verify_structure.mlir:13:3: error: accel.store: it uses %e before its definition, or from a region that does not see it.
+// CHECK-NEXT: {{.*}}verify_structure.mlir:14:3: error: accel.load %e: its layer @nowhere is not defined.
 tile.schedule @plan machine "edge4k" () -> () {
 }
 "accel.program"() <{sym_name = "main", machine = "edge4k"}> ({

@@ -23,7 +23,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refused(outcome: Outcome, message: str) -> None:
-    assert (outcome.code, outcome.out, outcome.err) == (1, "", f"error: {message}\n")
+    assert (outcome.code, outcome.out, outcome.err) == (
+        1,
+        "",
+        f"{message if ': error: ' in message.splitlines()[0] else f'error: {message}'}\n",
+    )
 
 
 def test_places_of_several_problems(recon_opt: Tool) -> None:
@@ -34,8 +38,8 @@ def test_places_of_several_problems(recon_opt: Tool) -> None:
     refused(
         recon_opt("x.mlir"),
         "The module has 2 problems:\n"
-        "  - x.mlir:2:3, cnn.add %a: it uses %b before its definition, or from a region that does not see it.\n"
-        "  - x.mlir:6:5, recon.call: its segment @gone is not defined.",
+        "x.mlir:2:3: error: cnn.add %a: it uses %b before its definition, or from a region that does not see it.\n"
+        "x.mlir:6:5: error: recon.call: its segment @gone is not defined.",
     )
 
 
@@ -45,8 +49,11 @@ def test_place_in_a_later_part_of_a_file(recon_opt: Tool) -> None:
     Path("x.mlir").write_text(f"{text}// -----\n\n{text}  {bad}")
     outcome = recon_opt("x.mlir", "--split-input-file")
     lines = outcome.err.splitlines()
-    assert lines[0] == f"error: {KIND} and !cnn.tensor<1x2x2x7, scale 1.0, zero 0> do not hold as many elements"
-    assert lines[1:] == [f"  {bad.rstrip()}", "  at x.mlir:5:3"]
+    assert (
+        lines[0]
+        == f"x.mlir:5:3: error: {KIND} and !cnn.tensor<1x2x2x7, scale 1.0, zero 0> do not hold as many elements"
+    )
+    assert lines[1:] == [f"  {bad.rstrip()}"]
 
 
 PLAN = """\
@@ -66,8 +73,8 @@ def test_plans_that_the_machine_cannot_carry_out(recon_opt: Tool, arguments: lis
     refused(
         recon_opt("plan.mlir", *arguments),
         "The plan @plan for edge4k has 2 problems:\n"
-        "  - plan.mlir:5:3, tile.store %out: it uses %x after its free; free it later.\n"
-        "  - plan.mlir:6:3, tile.use: the shadow slot is empty, not direct g1 k64 r64 p1; a load_config of it must "
+        "plan.mlir:5:3: error: tile.store %out: it uses %x after its free; free it later.\n"
+        "plan.mlir:6:3: error: tile.use: the shadow slot is empty, not direct g1 k64 r64 p1; a load_config of it must "
         "come before.",
     )
 
@@ -84,5 +91,5 @@ def test_a_conversion_that_leaves_something(recon_opt: Tool) -> None:
         diagnostics.verify(module, ConvertOnnxToCnnPass())
     line = text[: text.index("    func.return")].count("\n") + 1
     assert str(caught.value) == (
-        f"The module: x.mlir:{line}:5, onnx.none %none: onnx.none is left at level cnn; its lowering has not run."
+        f"x.mlir:{line}:5: The module: onnx.none %none: onnx.none is left at level cnn; its lowering has not run."
     )
