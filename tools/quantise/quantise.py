@@ -22,6 +22,7 @@ from onnxruntime.quantization import (
 )
 
 from sim.machine.errors import ReconError
+from tools.quantise.biases import leave_room
 from tools.quantise.prepare import quiet_logging
 from tools.quantise.samples import Samples
 
@@ -128,6 +129,7 @@ class Quantiser:
                 made = onnx.load(path)
             except Exception as error:  # the quantiser raises ValueError, KeyError, RuntimeError and others
                 raise ReconError(f"ONNX Runtime's quantiser failed: {_line(error)}.") from None
+        leave_room(made)
         made.producer_name = PRODUCER
         made.producer_version = ""
         return made

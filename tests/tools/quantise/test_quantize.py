@@ -14,6 +14,7 @@ import recon as door
 from tests.conftest import Outcome, Tool
 from tests.tools.quantise.nets import small
 from tools.files.pictures import read_picture
+from tools.quantise.biases import ROOM, leave_room
 from tools.quantise.losses import BEST, Difference, decibels, session
 from tools.quantise.prepare import prepare
 from tools.quantise.samples import from_arrays, from_random
@@ -141,6 +142,29 @@ def test_noise() -> None:
     difference.add(np.array([[0.0, 3.0], [4.0, 0.0]]), np.array([[0.0, 2.5], [4.0, 4.5]]))
     assert (difference.largest, difference.rows, difference.agreement) == (4.5, 2, 0.5)
     assert difference.ratio == pytest.approx((0.25 + 4.5**2) / 25)
+
+
+def test_a_bias_leaves_room_for_the_sum(recon: Tool) -> None:
+    model = small()
+    for item in model.graph.initializer:
+        if item.name in ("d_w", "d_b"):  # weights that are tiny beside their bias, in some channels
+            array = onnx.numpy_helper.to_array(item).copy()
+            array[:8] *= 1e-7 if item.name == "d_w" else 1
+            item.CopyFrom(onnx.numpy_helper.from_array(array, item.name))
+    onnx.save(model, "small.onnx")
+    assert recon("quantize", "small.onnx", *PICTURES, "-o", "q.onnx", "-q").code == 0
+    made = onnx.load("q.onnx")
+    codes = {item.name: onnx.numpy_helper.to_array(item) for item in made.graph.initializer}
+    biases = [array for name, array in codes.items() if array.dtype == np.int32 and name.startswith("d_b")]
+    assert max(int(np.abs(bias).max()) for bias in biases) == ROOM
+    assert leave_room(made) == 0
+    found = door.check("q.onnx")
+    assert (found.compiles, found.host_macs) == (True, 0)
+    sample = {"image": np.random.default_rng(1).uniform(-1, 1, (1, 3, 16, 16)).astype(np.float32)}
+    lost = Difference("scores")
+    exact, other = (session(each).run(None, sample)[0] for each in (prepare("small.onnx", {}).model, made))
+    lost.add(exact, other)
+    assert lost.decibels > 20
 
 
 def test_from_python() -> None:
