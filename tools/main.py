@@ -19,7 +19,9 @@ from tools.commands.check import check_command
 from tools.commands.compare import compare_command
 from tools.commands.compile import compile_command
 from tools.commands.disassemble import disassemble_command
+from tools.commands.dump import dump_command
 from tools.commands.evaluate import evaluate_command
+from tools.commands.gui import gui_command
 from tools.commands.machines import machines_command
 from tools.commands.operators import operators_command
 from tools.commands.prove import prove_command
@@ -35,6 +37,8 @@ COMMANDS = (
     compile_command,
     run_command,
     report_command,
+    dump_command,
+    gui_command,
     roofline_command,
     evaluate_command,
     compare_command,
