@@ -35,7 +35,7 @@ def parse_i8_shape(parser: AttrParser) -> tuple[int, ...]:
     return shape
 
 
-class Buffer(ParametrizedAttribute, TypeAttribute):
+class ShapedMemory(ParametrizedAttribute, TypeAttribute):
     shape: ArrayAttr[IntAttr] = param_def()
 
     @property
@@ -48,7 +48,7 @@ class Buffer(ParametrizedAttribute, TypeAttribute):
 
 
 @irdl_attr_definition
-class DramType(Buffer):
+class DramType(ShapedMemory):
     """A tensor in DRAM, dense in row-major order."""
 
     name = "tile.dram"
@@ -67,7 +67,7 @@ class DramType(Buffer):
 
 
 @irdl_attr_definition
-class SramType(Buffer):
+class SramType(ShapedMemory):
     """A buffer in SRAM, dense in row-major order; ``ring`` rows are stored (0: all)."""
 
     name = "tile.sram"

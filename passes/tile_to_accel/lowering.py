@@ -17,7 +17,7 @@ from dialects.tile_attributes import POSITIONS
 from passes.common.geometry import Span, clip, copy, flat, span
 from passes.common.problems import ModelError, Problems, place_in_text
 from passes.tile_to_accel.moves import places, walked
-from passes.tile_to_accel.plan_state import Buffer, Half, PlanState
+from passes.tile_to_accel.plan_state import HalfContents, PlanBuffer, PlanState
 from passes.tile_to_accel.written import Written
 from sim.machine import description as machines
 from sim.machine.description import ALGORITHMS, Configuration, Machine
@@ -110,7 +110,7 @@ class _Lowering:
         self.dram: dict[SSAValue, accel.DramOp] = {}
         self.shared: dict[object, accel.DramOp] = {}
         self.instructions: list[accel.InstructionOp] = []
-        self.buffers: list[tuple[accel.BufferOp, Buffer]] = []
+        self.buffers: list[tuple[accel.BufferOp, PlanBuffer]] = []
         self.where = Where(schedule, ())
         self.state = PlanState(machine, self.complain)
         self.parts: dict[Operation, _ConvParts] = {}
@@ -215,7 +215,7 @@ class _Lowering:
         buffer = accel.BufferOp(kind.nbytes, address=address)
         buffer.output.name_hint, buffer.location = op.output.name_hint, op.location
         name, written = op.output.name_hint or "", Written(kind.dims, kind.ring.data)
-        state = Buffer(buffer.output, kind.dims, kind.ring.data, name, len(self.instructions), written)
+        state = PlanBuffer(buffer.output, kind.dims, kind.ring.data, name, len(self.instructions), written)
         self.state.alloc(op.output, state)
         self.buffers.append((buffer, state))
 
@@ -224,7 +224,7 @@ class _Lowering:
         if source is not None:
             dims = tile.buffer_type(op.output).dims
             name, written = op.output.name_hint or source.name, source.written.view(dims)
-            self.state.buffers[op.output] = Buffer(
+            self.state.buffers[op.output] = PlanBuffer(
                 source.value, dims, 0, name, source.born, written, source.root or source
             )
 
@@ -232,7 +232,7 @@ class _Lowering:
         for value in op.buffers:
             self.state.free(value, len(self.instructions))
 
-    def reads(self, buffer: Buffer, found: tuple[int, int | None] | None) -> None:
+    def reads(self, buffer: PlanBuffer, found: tuple[int, int | None] | None) -> None:
         """Complain, once per op and buffer, of the row that is ``found`` not to be there."""
         if found is None or (self.where.op, buffer.name) in self.said:
             return
@@ -382,7 +382,7 @@ class _Lowering:
     def moves(
         self,
         name: str,
-        buffer: Buffer,
+        buffer: PlanBuffer,
         inner: Sequence[int],
         dram_side: SSAValue,
         outer: Sequence[int],
@@ -420,7 +420,7 @@ class _Lowering:
         box, configuration = op.slice.data, op.configuration.data
         groups, zero, half = op.groups.value.data, op.zero.value.data, op.half.value.data
         outputs, fy, fx, inputs = box.sizes
-        contents = Half(op.output, configuration, groups, outputs // groups, inputs, fy, fx, self.where)
+        contents = HalfContents(op.output, configuration, groups, outputs // groups, inputs, fy, fx, self.where)
         self.state.fill(half, contents, zero)
         if buffer is None:
             return

@@ -9,7 +9,7 @@ from xdsl.ir import SSAValue
 
 from dialects import tile
 from dialects.tile_move import AXES
-from passes.tile_to_accel.plan_state import Buffer
+from passes.tile_to_accel.plan_state import PlanBuffer
 from passes.tile_to_accel.written import Places
 
 Fields = dict[str, int | float]
@@ -27,7 +27,7 @@ def places(origin: tuple[int, int, int], walk: tile.Walk, sizes: tuple[int, int,
 
 def walked(
     name: str,
-    buffer: Buffer,
+    buffer: PlanBuffer,
     origin: tuple[int, int, int],
     walk: tile.Walk,
     sizes: tuple[int, int, int],

@@ -25,7 +25,7 @@ class Life:
 
 
 @dataclass
-class Buffer:
+class PlanBuffer:
     """A buffer of the plan: its value in the program, logical shape and ring (0: none)."""
 
     value: SSAValue
@@ -34,7 +34,7 @@ class Buffer:
     name: str
     born: int
     written: Written
-    root: Buffer | None = None
+    root: PlanBuffer | None = None
     life: Life = field(default_factory=Life)
     freed: int | None = None
 
@@ -51,7 +51,7 @@ class Buffer:
 
 
 @dataclass(frozen=True)
-class Half:
+class HalfContents:
     """What a fill put into a half: the value that stands for it, the layout and the extents."""
 
     value: SSAValue
@@ -93,14 +93,14 @@ class PlanState:
     def __init__(self, machine: Machine, complain: Callable[[str], None]):
         self.machine = machine
         self.complain = complain
-        self.buffers: dict[SSAValue, Buffer] = {}
-        self.halves: list[Half | None] = [None, None]
+        self.buffers: dict[SSAValue, PlanBuffer] = {}
+        self.halves: list[HalfContents | None] = [None, None]
         self.half_of: dict[SSAValue, int] = {}
         self.active: Configuration | None = None
         self.shadow: Configuration | None = None
         self.unfinished: Pass | None = None
 
-    def buffer(self, value: SSAValue) -> Buffer | None:
+    def buffer(self, value: SSAValue) -> PlanBuffer | None:
         """The buffer of a value, after a complaint if it is not alive."""
         buffer = self.buffers.get(value)
         if buffer is None:
@@ -109,7 +109,7 @@ class PlanState:
             self.complain(f"it uses {buffer} after its free; free it later.")
         return buffer
 
-    def alloc(self, value: SSAValue, buffer: Buffer) -> None:
+    def alloc(self, value: SSAValue, buffer: PlanBuffer) -> None:
         """A buffer begins to live."""
         before = self.buffers.get(value)
         if before is not None and before.alive:
@@ -145,7 +145,7 @@ class PlanState:
         self.active, self.shadow = configuration, self.active
         self.unfinished = None
 
-    def fill(self, half: int, contents: Half, zero: int) -> None:
+    def fill(self, half: int, contents: HalfContents, zero: int) -> None:
         """A half is replaced."""
         machine, configuration = self.machine, contents.configuration
         if (refusal := machine.refusal(configuration)) is not None:

@@ -42,7 +42,7 @@ def evaluate_command(
     from sim.machine.program import load
     from tools.files.pictures import Picture
     from tools.quantise.samples import from_arrays, from_pictures
-    from tools.reports.evaluate import evaluate
+    from tools.reports.evaluate import measure
 
     talk = Talk(quiet, verbose)
     if (images is None) == (data is None):
@@ -54,7 +54,7 @@ def evaluate_command(
         assert data is not None
         samples = from_arrays(loaded.inputs, data, limit)
     with talk.progress("evaluating") as progress:
-        found = evaluate(loaded, against, samples, progress.counter("evaluating"))
+        found = measure(loaded, against, samples, progress.counter("evaluating"))
     if form != "text":
         talk.answer(rendered(found.to_json(), *found.as_data(), form))
         return

@@ -86,7 +86,7 @@ def _written(labels: Labels, box: Box, memory: str) -> Labels:
 
 
 @dataclass(frozen=True)
-class Half:
+class HalfLabels:
     """Weights in one half of L1: integers [groups, outputs, fy, fx, inputs], the zero point subtracted."""
 
     weights: Integers
@@ -110,14 +110,14 @@ Watcher = Callable[[int, str, Fields, Labels], None]
 """Told of every instruction that writes labels: its index, its name, its fields and the labels."""
 
 
-class Machine:
+class LabelMachine:
     """SRAM, DRAM and L1 of labels, and the instructions upon them."""
 
     def __init__(self, program: Program, run: Round) -> None:
         self.run = run
         self.sram: Labels = np.full(program.machine.sram.bytes, UNWRITTEN, np.uint32)
         self.dram = Dram(program)
-        self.halves: dict[int, Half] = {}
+        self.halves: dict[int, HalfLabels] = {}
         self.sums: Sums | None = None
         self.image_bytes = program.machine.configuration.image_bytes
 
@@ -171,7 +171,7 @@ def _rows(fields: Fields, name: str, rows: int, columns: int, channels: int) -> 
     return [(first, Box(address, count, stride, columns, pixel, channels)) for first, address, count in stretches]
 
 
-Handler = Callable[[Machine, Fields], Labels | None]
+Handler = Callable[[LabelMachine, Fields], Labels | None]
 
 
 def _copies(f: Fields) -> list[tuple[Box, Box]]:
@@ -192,7 +192,7 @@ def _copies(f: Fields) -> list[tuple[Box, Box]]:
     ]
 
 
-def _load(machine: Machine, fields: Fields) -> Labels | None:
+def _load(machine: LabelMachine, fields: Fields) -> Labels | None:
     labels: Labels | None = None
     for dram, sram in _copies(fields):
         labels = machine.dram.read(dram)
@@ -200,7 +200,7 @@ def _load(machine: Machine, fields: Fields) -> Labels | None:
     return labels
 
 
-def _store(machine: Machine, fields: Fields) -> Labels | None:
+def _store(machine: LabelMachine, fields: Fields) -> Labels | None:
     labels: Labels | None = None
     for dram, sram in _copies(fields):
         labels = machine.read(sram)
@@ -208,16 +208,16 @@ def _store(machine: Machine, fields: Fields) -> Labels | None:
     return labels
 
 
-def _load_config(machine: Machine, fields: Fields) -> None:
+def _load_config(machine: LabelMachine, fields: Fields) -> None:
     box = Box(fields["address"], 1, 0, 1, 0, machine.image_bytes)
     machine.read(box) if fields["space"] else machine.dram.read(box)
 
 
-def _configure(machine: Machine, _fields: Fields) -> None:
+def _configure(machine: LabelMachine, _fields: Fields) -> None:
     machine.sums = None
 
 
-def _fill(machine: Machine, f: Fields) -> None:
+def _fill(machine: LabelMachine, f: Fields) -> None:
     groups, outputs, inputs, fy, fx = (f[name] for name in ("groups", "outputs", "inputs", "fy", "fx"))
     box = Box(f["address"], groups * outputs, f["output_stride"], fy * fx, f["tap_stride"], inputs)
     labels = machine.read(box)
@@ -228,10 +228,10 @@ def _fill(machine: Machine, f: Fields) -> None:
     positive = np.maximum(flat, 0).sum(axis=1)
     negative = flat.sum(axis=1) - positive
     least, most = 127 * negative - 128 * positive, 127 * positive - 128 * negative
-    machine.halves[f["half"]] = Half(weights, bool(f["algorithm"]), least, most)
+    machine.halves[f["half"]] = HalfLabels(weights, bool(f["algorithm"]), least, most)
 
 
-def _conv(machine: Machine, f: Fields) -> Labels | None:
+def _conv(machine: LabelMachine, f: Fields) -> Labels | None:
     half = machine.halves.get(f["half"])
     groups, outputs, inputs, fy, fx = (f[name] for name in ("groups", "outputs", "inputs", "fy", "fx"))
     if half is None or half.weights.shape != (groups, outputs, fy, fx, inputs):
@@ -257,7 +257,7 @@ def _fits(least: Integers, most: Integers, factor: int) -> None:
         raise NotProven("a sum of it can leave int32 for some input.")
 
 
-def _chain(machine: Machine, f: Fields, sums: Labels, least: Integers, most: Integers) -> Labels:
+def _chain(machine: LabelMachine, f: Fields, sums: Labels, least: Integers, most: Integers) -> Labels:
     channels = sums.shape[2]
     raw = machine.known(f["params"], 8 * channels, "bias and scale").tobytes()
     params = np.frombuffer(raw, np.dtype([("bias", "<i4"), ("scale", "<f4")]))
@@ -277,7 +277,7 @@ def _chain(machine: Machine, f: Fields, sums: Labels, least: Integers, most: Int
     return machine.give(f, y)
 
 
-def _vector(machine: Machine, fields: Fields) -> Labels:
+def _vector(machine: LabelMachine, fields: Fields) -> Labels:
     return machine.give(fields, OPERATIONS[VECTOR_OPS[fields["op"]]](machine, fields))
 
 
@@ -296,7 +296,7 @@ def _shape(f: Fields) -> tuple[int, int, int]:
     return f["oy"], f["ox"], f["channels"]
 
 
-def _b(machine: Machine, f: Fields) -> Labels:
+def _b(machine: LabelMachine, f: Fields) -> Labels:
     return machine.operand(f, "b", (1, 1, f["channels"]) if f["b_broadcast"] else _shape(f))
 
 
@@ -304,20 +304,20 @@ def _clamp(f: Fields) -> tuple[int, int, int]:
     return f["zero_point"], f["lo"], f["hi"]
 
 
-def _copy(machine: Machine, f: Fields) -> Labels:
+def _copy(machine: LabelMachine, f: Fields) -> Labels:
     lo, hi = (f["lo"], f["hi"]) if (f["lo"], f["hi"]) != (0, 0) else (-128, 127)
     table = laws.move_table(f["ra"], f["za"], f["rb"] or 1.0, f["zero_point"], lo, hi)
     return functions.looked_up(machine.run, machine.operand(f, "a", _shape(f)), table)
 
 
-def _pair(machine: Machine, f: Fields) -> Labels:
+def _pair(machine: LabelMachine, f: Fields) -> Labels:
     a, b = machine.operand(f, "a", _shape(f)), _b(machine, f)
     if (kind := VECTOR_OPS[f["op"]]) != "add":
         return functions.chosen(machine.run, kind, a, b, f["lo"], f["hi"])
     return functions.added(machine.run, a, b, (f["ra"], f["rb"], f["fix"]), f["lo"], f["hi"])
 
 
-def _mul(machine: Machine, f: Fields) -> Labels:
+def _mul(machine: LabelMachine, f: Fields) -> Labels:
     a, b = (machine.operand(f, "a", _shape(f)), f["za"]), (_b(machine, f), f["zb"])
     return functions.multiplied(machine.run, a, b, f["ra"], _clamp(f))
 
@@ -327,7 +327,7 @@ def _pool(f: Fields) -> tuple[Window, tuple[int, ...]]:
     return window, (f["top"], f["bottom"], f["left"], f["right"])
 
 
-def _max_pool(machine: Machine, f: Fields) -> Labels:
+def _max_pool(machine: LabelMachine, f: Fields) -> Labels:
     window, (top, bottom, left, right) = _pool(f)
     rows, columns = window.extent
     image = machine.operand(f, "a", (rows, columns, f["channels"]), (top, bottom, left, right))
@@ -336,7 +336,7 @@ def _max_pool(machine: Machine, f: Fields) -> Labels:
     return functions.greatest(machine.run, image, inside, window)
 
 
-def _average_pool(machine: Machine, f: Fields) -> Labels:
+def _average_pool(machine: LabelMachine, f: Fields) -> Labels:
     window, pads = _pool(f)
     (rows, columns), (oy, ox), (fy, fx) = window.extent, window.outputs, window.kernel
     image = machine.operand(f, "a", (rows, columns, f["channels"]), pads, f["za"])
@@ -349,42 +349,42 @@ def _average_pool(machine: Machine, f: Fields) -> Labels:
     return _averaged(machine, f, image, window, counts)
 
 
-def _averaged(machine: Machine, f: Fields, image: Labels, window: Window, counts: Integers) -> Labels:
+def _averaged(machine: LabelMachine, f: Fields, image: Labels, window: Window, counts: Integers) -> Labels:
     scales, zeros = (f["ra"], f["rb"] or 1.0), (f["za"], f["zero_point"])
     return functions.averaged(machine.run, image, window, counts, scales, zeros, (f["lo"], f["hi"]))
 
 
-def _global_average_pool(machine: Machine, f: Fields) -> Labels:
+def _global_average_pool(machine: LabelMachine, f: Fields) -> Labels:
     iy, ix = f["iy"], f["ix"]
     image = machine.operand(f, "a", (iy, ix, f["channels"]))
     return _averaged(machine, f, image, Window((1, 1), (iy, ix)), np.full((1, 1), iy * ix, np.int64))
 
 
-def _affine(machine: Machine, f: Fields) -> Labels:
+def _affine(machine: LabelMachine, f: Fields) -> Labels:
     raw = machine.known(f["params"], 8 * f["channels"], "factor and offset").tobytes()
     pairs = np.frombuffer(raw, "<f4").reshape(-1, 2)
     x = machine.operand(f, "a", _shape(f))
     return functions.scaled(machine.run, x, pairs[:, 0].copy(), pairs[:, 1].copy(), *_clamp(f))
 
 
-def _table(machine: Machine, f: Fields) -> Labels:
+def _table(machine: LabelMachine, f: Fields) -> Labels:
     x = machine.operand(f, "a", _shape(f))
     return functions.looked_up(machine.run, x, machine.known(f["table"], 256, "a table"))
 
 
-def _resize(machine: Machine, f: Fields) -> Labels:
+def _resize(machine: LabelMachine, f: Fields) -> Labels:
     oy, ox, channels = _shape(f)
     image = machine.operand(f, "a", (-(-oy // f["sy"]), -(-ox // f["sx"]), channels))
     return image.repeat(f["sy"], axis=0).repeat(f["sx"], axis=1)[:oy, :ox]
 
 
-def _lrn(machine: Machine, f: Fields) -> Labels:
+def _lrn(machine: LabelMachine, f: Fields) -> Labels:
     bits = np.array([f["alpha"], f["beta"], f["bias"], f["ra"], f["rb"] or 1.0], np.float32).tobytes()
     x = machine.operand(f, "a", _shape(f))
     return functions.normalised(machine.run, x, f["size"], (bits, f["za"], *_clamp(f)))
 
 
-def _shuffle(machine: Machine, f: Fields) -> Labels:
+def _shuffle(machine: LabelMachine, f: Fields) -> Labels:
     oy, ox, channels = _shape(f)
     size = f["size"]
     if size == 0 or channels % size:
@@ -393,7 +393,7 @@ def _shuffle(machine: Machine, f: Fields) -> Labels:
     return x.reshape(oy, ox, size, channels // size).swapaxes(2, 3).reshape(oy, ox, channels)
 
 
-OPERATIONS: dict[str, Callable[[Machine, Fields], Labels]] = {
+OPERATIONS: dict[str, Callable[[LabelMachine, Fields], Labels]] = {
     "copy": _copy,
     "add": _pair,
     "mul": _mul,
@@ -417,7 +417,7 @@ def run_segment(
     watcher: Watcher | None = None,
 ) -> dict[str, Labels]:
     """Labels of a segment's outputs, flat, for those of its inputs; NotProven names the instruction at fault."""
-    machine = Machine(program, run)
+    machine = LabelMachine(program, run)
     for region in segment.inputs:
         machine.dram.write(Box(region.address, 1, 0, 1, 0, region.bytes), tensors[region.name].reshape(1, 1, -1))
     stream: Stream = decode(segment.code)

@@ -56,7 +56,7 @@ class Evaluation:
         ]
 
 
-def evaluate(
+def measure(
     program: Program, models: Sequence[str], samples: Samples, progress: Callable[[int, int], None]
 ) -> Evaluation:
     """Run the program and every model on all samples; ReconError where a model does not fit the program."""

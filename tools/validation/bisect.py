@@ -25,7 +25,7 @@ from sim.machine.program import MachineSegment, Program
 from sim.memory import Fields, Memory, read_operand
 from tools.driver import DEFAULT_MACHINE, lower, make_context, read_module
 from tools.runtime import run_program
-from tools.validation.observe import Layer, Observation, assembled, observe
+from tools.validation.observe import Observation, SeenLayer, assembled, observe
 from tools.validation.onnx_reference import Match, OnnxReference
 from tools.validation.probes import Inputs
 from tools.validation.validate import Difference, first_difference, near
@@ -159,7 +159,7 @@ class _Run:
         layer = self.program.layers[int(segment.layer_of[index])].name
         self.tiles.setdefault(layer, []).append((index, segment.name, codes))
 
-    def _layer(self, name: str, layer: Layer) -> Array | None:
+    def _layer(self, name: str, layer: SeenLayer) -> Array | None:
         """The whole layer as the program computed it; None where it stopped before, or where nothing shows it whole."""
         made = sorted(self.tiles.get(name, []), key=lambda entry: (self._segment(entry[1]), entry[0]))
         self.tiles[name] = made

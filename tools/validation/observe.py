@@ -32,7 +32,7 @@ class Tile:
 
 
 @dataclass
-class Layer:
+class SeenLayer:
     """A layer's value, as far as the level shows it.
 
     ``value`` is int8 NHWC and whole; ``tiles`` are in the order of the text; ``mark`` tells whether two levels mean the
@@ -51,7 +51,7 @@ class Observation:
 
     level: str
     outputs: dict[str, Array] = field(default_factory=dict[str, Array])
-    layers: dict[str, Layer] = field(default_factory=dict[str, Layer])
+    layers: dict[str, SeenLayer] = field(default_factory=dict[str, SeenLayer])
 
 
 def runs(module: ModuleOp) -> bool:
@@ -77,7 +77,7 @@ def _cnn(module: ModuleOp, inputs: Mapping[str, Array]) -> Observation:
             kind = op.results[0].type
             if isinstance(kind, cnn.TensorType):
                 mark = f"{strings_of(op.nodes)} {kind}"
-                seen.layers[op.layer.data] = Layer(op.name, run.values[op.results[0]], mark=mark)
+                seen.layers[op.layer.data] = SeenLayer(op.name, run.values[op.results[0]], mark=mark)
     return seen
 
 
@@ -88,7 +88,7 @@ def _tile(module: ModuleOp, inputs: Mapping[str, Array]) -> Observation:
     homes: dict[str, set[SSAValue]] = {}
 
     def watch(op: tile.ConvOp | tile.VectorOp | tile.MoveOp, place: tuple[int, int, int] | None, codes: Array) -> None:
-        layer = seen.layers.setdefault(op.layer_name, Layer(op.name))
+        layer = seen.layers.setdefault(op.layer_name, SeenLayer(op.name))
         layer.tiles.append(Tile(op.name, place, codes))
         homes.setdefault(op.layer_name, set()).add(op.output)
 
@@ -122,7 +122,7 @@ def _accel(module: ModuleOp, inputs: Mapping[str, Array]) -> Observation:
     }
 
     def watch(op: accel.InstructionOp, codes: Array) -> None:
-        layer = seen.layers.setdefault(op.layer_name, Layer(op.name))
+        layer = seen.layers.setdefault(op.layer_name, SeenLayer(op.name))
         layer.tiles.append(Tile(f"{op.name}, instruction {numbers[op]}", None, codes))
 
     seen.outputs = evaluate(module, inputs, watch)

@@ -24,7 +24,7 @@ from sim.machine.errors import ReconError
 from sim.machine.program import Program
 from tools.proof.machine import NotProven
 from tools.proof.prover import Proof, prove
-from tools.validation.observe import Layer, Observation, observe, runs
+from tools.validation.observe import Observation, SeenLayer, observe, runs
 from tools.validation.onnx_reference import OnnxReference
 from tools.validation.probes import Inputs, entrances, probes
 
@@ -261,7 +261,7 @@ def _unplaced(module: ModuleOp) -> ModuleOp:
 # --------------------------------------------------------------------------------------------------- comparing
 
 
-def comparable(old: Layer, new: Layer) -> bool:
+def comparable(old: SeenLayer, new: SeenLayer) -> bool:
     """Whether two levels show the same thing under a layer's name, whole or in the same tiles."""
     if old.mark and new.mark and old.mark != new.mark:
         return False  # something joined the layer
@@ -270,7 +270,7 @@ def comparable(old: Layer, new: Layer) -> bool:
     return bool(old.tiles) and [part.codes.shape for part in old.tiles] == [part.codes.shape for part in new.tiles]
 
 
-def _layers(name: str, old: Layer, new: Layer) -> Difference | None:
+def _layers(name: str, old: SeenLayer, new: SeenLayer) -> Difference | None:
     if old.value is not None and new.value is not None:
         ops = old.op if old.op == new.op else f"{old.op} → {new.op}"
         return first_difference(f"layer '{name}' ({ops})", old.value, new.value.reshape(old.value.shape))

@@ -24,7 +24,7 @@ DRAM; activations that were computed; a configuration image."""
 
 
 @dataclass(frozen=True)
-class Buffer:
+class HeldBytes:
     """Bytes [address, address + bytes) of SRAM, which hold ``content`` of ``layer`` (a number of the layer table).
 
     They do from cycle ``start``, when the first instruction that touches them starts, to ``end``, when the last
@@ -59,7 +59,7 @@ class Memory:
     The ends of an edge are numbers of the layer table, or its length plus i for the i-th host segment.
     """
 
-    buffers: tuple[Buffer, ...]
+    buffers: tuple[HeldBytes, ...]
     occupancy: Occupancy
     edges: tuple[tuple[int, int], ...]
 
@@ -119,12 +119,12 @@ class _Contents:
         self.end = int(steps.end[self.step].max(initial=int(steps.end[last])))
         self.first = first
 
-    def buffer(self) -> Buffer:
+    def buffer(self) -> HeldBytes:
         writers = self.step[self.write]
         writer = int(writers[0]) if len(writers) else self.first
         readers = np.unique(self.layer[~self.write])
         layer = int(self.steps.layer[writer])
-        return Buffer(self.address, self.size, self.start, self.end, layer, self._content(writer), _ints(readers))
+        return HeldBytes(self.address, self.size, self.start, self.end, layer, self._content(writer), _ints(readers))
 
     def _content(self, writer: int) -> str:
         kind = int(self.steps.kind[writer])
@@ -176,7 +176,7 @@ def _meet(a: tuple[int, int], b: tuple[int, int]) -> bool:
     return a[0] < b[1] and b[0] < a[1]
 
 
-def _occupancy(buffers: tuple[Buffer, ...], cycles: int) -> Occupancy:
+def _occupancy(buffers: tuple[HeldBytes, ...], cycles: int) -> Occupancy:
     """Bytes under live buffers over time.
 
     A buffer may begin where the last rows of another are still read elsewhere in it, so bytes are counted once.
