@@ -56,13 +56,18 @@ MOST_WORKS = 1500
 tenth of the time that a network takes to compile."""
 
 
-MOST_WEIGHED = 4
+MOST_WEIGHED = 8
 """Plans whose programs are written out to compare them, while they have no more works than this in all."""
 
 WEIGHED_WORKS = 600
 
 CLOSE = 15
 """Thousandths by which a plan may seem slower and still be the faster one: see ``pace``."""
+
+TINY = 60
+"""A plan of so many works costs next to nothing to make and to weigh: all are, if they seem slower by FAR at most."""
+
+FAR = 150
 
 
 @dataclass(frozen=True)
@@ -99,16 +104,18 @@ def configured(
     for mappings in found:
         try:
             trials.append(plan(machine, network, mappings, quick))
+            if len(trials[-1].schedule.works) <= TINY:
+                trials[-1] = plan(machine, network, mappings, options, weigh)
         except ReconError:
             continue
         if sum(len(one.schedule.works) for one in trials) > MOST_WORKS:
             break
-    ranking = _Ranking(usable, options.objective)
+    ranking = Ranking(usable, options.objective)
     return dict(ranking.best(trials, weigh).mappings) if trials else found[0]
 
 
 @dataclass(frozen=True)
-class _Ranking:
+class Ranking:
     """Which of several plans is best by an objective."""
 
     machine: Machine
@@ -124,24 +131,26 @@ class _Ranking:
             return energy, cost.cycles, cost.dram_bytes
         return cost.cycles, cost.dram_bytes, energy
 
-    def best(self, plans: Sequence[Plan], weigh: Weigh | None) -> Plan:
+    def best(self, plans: Sequence[Plan], weigh: Weigh | None, trusted: Plan | None = None) -> Plan:
         """The best of several plans, the earliest of equal ones.
 
         The plan's own clock sees waits through buffers; among plans that it finds close, and that are small enough to
-        be spelled out, the clock of their programs decides.
+        be spelled out, the clock of their programs decides. Where they are not, the ``trusted`` one stays, if there is
+        one and it is a matter of cycles: bytes are exact.
         """
         order = sorted(plans, key=lambda one: self.key(one.layout.cost))
         least = order[0].layout.cost
-        close = [one for one in order if self._is_close(one.layout.cost, least)]
-        close = close[: min(MOST_WEIGHED, WEIGHED_WORKS // max(1, len(order[0].schedule.works)))]
+        works = max(len(one.schedule.works) for one in order)
+        close = [one for one in order if self._is_close(one.layout.cost, least, FAR if works <= TINY else CLOSE)]
+        close = close[: min(MOST_WEIGHED, WEIGHED_WORKS // max(1, works))]
         if weigh is None or len(close) < 2:
-            return order[0]
+            return trusted if trusted is not None and self.objective == "cycles" else order[0]
         weighed = {id(one): dataclasses.replace(one.layout.cost, cycles=weigh(one)) for one in close}
         return min(close, key=lambda one: self.key(weighed[id(one)]))
 
-    def _is_close(self, cost: Cost, least: Cost) -> bool:
+    def _is_close(self, cost: Cost, least: Cost, thousandths: int) -> bool:
         first, best = self.key(cost)[0], self.key(least)[0]
-        return first <= best if self.objective != "cycles" else first * 1000 <= best * (1000 + CLOSE)
+        return first <= best if self.objective != "cycles" else first * 1000 <= best * (1000 + thousandths)
 
 
 class _Search:
@@ -152,7 +161,7 @@ class _Search:
         self.network = network
         self.mappings = mappings
         self.options = options
-        self.ranking = _Ranking(machine, options.objective)
+        self.ranking = Ranking(machine, options.objective)
         self.best: tuple[tuple[int, ...], Plan] | None = None
         self.plans: list[Plan] = []
         self.failure: ReconError | None = None
@@ -182,6 +191,8 @@ class _Search:
         if found is None:
             return False
         self.plans.append(Plan(self.mappings, partition, ordered, found[1]))
+        if self.options.objective != "cycles":
+            doubt = 0  # bytes are exact
         if self.best is not None and found[0][0] * 1000 >= self.best[0][0] * (1000 - doubt):
             return False
         self.best = found[0], self.plans[-1]
@@ -247,7 +258,9 @@ def plan(
     best = search.best[1]
     if weigh is None or options.level < 2:
         return best
-    return search.ranking.best([best, *search.late(best), *(one for one in search.plans if one is not best)], weigh)
+    plans = [best, *(one for one in search.plans if one is not best)]
+    late = plans if len(best.schedule.works) <= TINY else plans[:1]
+    return search.ranking.best([*plans, *(twin for one in late for twin in search.late(one))], weigh, trusted=best)
 
 
 def _try_partitions(search: _Search, partitioner: Partitioner, capacity: int) -> None:
