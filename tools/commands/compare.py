@@ -49,6 +49,7 @@ def compare_command(
     from tools.options import input_shapes
     from tools.reports.compare import compare
     from tools.reports.compare_report import report
+    from tools.reports.report import terminal_width
 
     talk = Talk(quiet, verbose)
     names = [name.strip() for name in machines.split(",") if name.strip()]
@@ -66,4 +67,6 @@ def compare_command(
     if as_json is not None:
         write_whole(as_json, (json.dumps(found.to_json(), indent=1) + "\n").encode())
         talk.detail(f"wrote {as_json}")
-    talk.answer(report(found) if form == "text" else rendered(found.to_json(), *found.as_data(), form))
+    talk.answer(
+        report(found, terminal_width()) if form == "text" else rendered(found.to_json(), *found.as_data(), form)
+    )

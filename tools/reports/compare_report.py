@@ -39,12 +39,12 @@ STRAW_MAN = (
 )
 
 
-def report(comparison: Comparison) -> str:
-    """The whole report, at most 100 columns wide."""
-    parts = [_machines(comparison)]
+def report(comparison: Comparison, width: int | None = WIDTH) -> str:
+    """The whole report, at most so many columns wide; None cuts nothing."""
+    parts = [_machines(comparison, width)]
     if len(comparison.machines) > 1:
-        parts += [_terms(comparison), _layers(comparison)]
-    parts.append(_ablations(comparison))
+        parts += [_terms(comparison, width), _layers(comparison, width)]
+    parts.append(_ablations(comparison, width))
     if remark := _straw_man(comparison):
         parts.append(remark)
     for plan in (*comparison.machines, *comparison.ablations):
@@ -53,13 +53,13 @@ def report(comparison: Comparison) -> str:
     return "\n\n".join(parts)
 
 
-def _machines(comparison: Comparison) -> str:
+def _machines(comparison: Comparison, width: int | None) -> str:
     rows = [[plan.machine, *_costs(plan, comparison.first)] for plan in comparison.machines]
     options = comparison.options
     title = f"{comparison.model} at -O{options.level}"
     title += f" for {options.objective}" if options.objective != OBJECTIVES[0] else ""
     title += f" within {options.sram_limit:,} bytes of SRAM" if options.sram_limit else ""
-    return grid(title, ("machine", *_COSTS), rows)
+    return grid(title, ("machine", *_COSTS), rows, width=width)
 
 
 _COSTS = ("cycles", "ratio", "÷ bound", "÷ bound2", "used", "DRAM MB", "reconfig")
@@ -80,7 +80,7 @@ def _costs(plan: Plan, first: Statistics) -> list[str]:
     ]
 
 
-def _terms(comparison: Comparison) -> str:
+def _terms(comparison: Comparison, width: int | None) -> str:
     """Critical cycles by what binds them: of the first machine, and of each other one the difference."""
     base = _by_term(comparison.first)
     rows = [[comparison.machines[0].machine, *(f"{base[term]:,}" for term in TERMS)]]
@@ -89,14 +89,14 @@ def _terms(comparison: Comparison) -> str:
             terms = _by_term(plan.statistics)
             rows.append([plan.machine, *(f"{terms[term] - base[term]:+,}" for term in TERMS)])
     header = ("cycles bound by", *(SHORT.get(term, term) for term in TERMS))
-    return grid("Where the critical path goes, and how the others differ", header, rows)
+    return grid("Where the critical path goes, and how the others differ", header, rows, width=width)
 
 
 def _by_term(statistics: Statistics) -> dict[str, int]:
     return {term: sum(layer.terms[term] for layer in statistics.layers) for term in TERMS}
 
 
-def _layers(comparison: Comparison) -> str:
+def _layers(comparison: Comparison, width: int | None) -> str:
     """The layers whose shares of the critical path differ most from those on the first machine."""
     others = [plan for plan in comparison.machines[1:] if plan.statistics is not None][: SIDE_BY_SIDE - 1]
     cycles = [{layer.name: layer.cycles for layer in plan.cost.layers} for plan in others]
@@ -111,13 +111,13 @@ def _layers(comparison: Comparison) -> str:
         for layer in layers[:LAYERS]
     ]
     header = ("layer", "operator and shape", comparison.machines[0].machine, *(plan.machine for plan in others))
-    return grid("Largest differences by layer, in cycles of the critical path", header, rows, texts=2)
+    return grid("Largest differences by layer, in cycles of the critical path", header, rows, texts=2, width=width)
 
 
-def _ablations(comparison: Comparison) -> str:
+def _ablations(comparison: Comparison, width: int | None) -> str:
     full = Plan(comparison.machines[0].machine, "", comparison.first)
     rows = [[_name(plan), *_costs(plan, comparison.first)] for plan in (full, *comparison.ablations)]
-    return grid(f"What each freedom is worth on {full.machine}", ("plan", *_COSTS), rows)
+    return grid(f"What each freedom is worth on {full.machine}", ("plan", *_COSTS), rows, width=width)
 
 
 def _name(plan: Plan) -> str:
@@ -144,21 +144,25 @@ def _ratio(part: int, whole: int, digits: int = 2) -> str:
     return f"{part / whole:.{digits}f}" if whole else "-"
 
 
-def grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
-    """A titled table at most WIDTH wide; only the first ``texts`` columns, which are text, are cut to fit."""
+def grid(
+    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1, width: int | None = WIDTH
+) -> str:
+    """A titled table at most so wide; only the first ``texts`` columns, which are text, are cut to fit (None: none)."""
     widths = [max(len(row[number]) for row in (header, *rows)) for number in range(len(header))]
-    room = WIDTH - sum(widths[texts:]) - 3 * (len(header) - 1)
+    whole = sum(widths) + 3 * (len(header) - 1)
+    limit = whole if width is None else width
+    room = limit - sum(widths[texts:]) - 3 * (len(header) - 1)
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for number, (name, width) in enumerate(zip(header, widths, strict=True)):
+    for number, (name, wide) in enumerate(zip(header, widths, strict=True)):
         if number < texts:
-            width = min(width, max(8, room - sum(min(other, room // texts) for other in widths[number + 1 : texts])))
-            room -= width
+            wide = min(wide, max(8, room - sum(min(other, room // texts) for other in widths[number + 1 : texts])))
+            room -= wide
         drawn.add_column(
-            Text(name), no_wrap=True, overflow="ellipsis", width=width, justify="left" if number < texts else "right"
+            Text(name), no_wrap=True, overflow="ellipsis", width=wide, justify="left" if number < texts else "right"
         )
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
-    console = Console(file=StringIO(), width=WIDTH, color_system=None)
+    console = Console(file=StringIO(), width=max(limit, whole), color_system=None)
     with console.capture() as capture:
         console.print(drawn)
     return "\n".join([title, *(line.rstrip() for line in capture.get().rstrip().splitlines())])

@@ -61,6 +61,13 @@ def test_report(resnet8: Comparison) -> None:
         assert total(row) == plan.cost.cycles - resnet8.first.cycles
 
 
+def test_a_terminal_is_never_too_narrow_and_a_pipe_gets_names_whole(resnet8: Comparison) -> None:
+    for width in (80, 120):
+        assert max(map(len, report(resnet8, width).splitlines())) <= width
+    assert "…" not in report(resnet8, None)
+    assert grid("t", ("layer", "cycles"), [["a" * 150, "1"]], width=None).splitlines()[-1].startswith("a" * 150)
+
+
 def test_depthwise_networks_are_no_fair_match(resnet8: Comparison) -> None:
     assert resnet8.depthwise == 0
     found = compare(MODELS / "dscnn_kws_int8.onnx", ["edge4k", "edge4k-fixed"])
