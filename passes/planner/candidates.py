@@ -92,7 +92,7 @@ class Table:
 
 
 @functools.lru_cache(maxsize=4096)
-def evaluate(machine: Machine, shape: ConvShape, choices: tuple[Configuration, ...]) -> Table:
+def cost_table(machine: Machine, shape: ConvShape, choices: tuple[Configuration, ...]) -> Table:
     """Cycles of a convolution in each of the given configurations, NEVER where it does not fit."""
     lanes = Lanes.columns(choices)
     cut = _cut(machine, shape, lanes)
@@ -148,13 +148,13 @@ def _cut(machine: Machine, s: ConvShape, lanes: Lanes) -> _Cut:
 @functools.lru_cache(maxsize=4096)
 def mapping_of(machine: Machine, shape: ConvShape, configuration: Configuration) -> ConvMapping:
     """How a convolution runs in a configuration."""
-    return evaluate(machine, shape, (configuration,)).mapping(0)
+    return cost_table(machine, shape, (configuration,)).mapping(0)
 
 
 def mapped_cycles(machine: Machine, mapping: ConvMapping, stripes: int) -> float:
     """Cycles of the array for a convolution in so many stripes, each of which fills L1 again."""
     if stripes == 1:
-        return float(evaluate(machine, mapping.shape, (mapping.configuration,)).cycles[0])
+        return float(cost_table(machine, mapping.shape, (mapping.configuration,)).cycles[0])
     block = mapping.largest
     busy = block_cycles(machine, mapping, block, ceil_div(mapping.shape.oy, stripes))
     filled = fill_cycles(machine, block.channels * block.inputs * mapping.shape.taps)

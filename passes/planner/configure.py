@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passes.planner.candidates import NEVER, Ints, configurations, evaluate, mapping_of
+from passes.planner.candidates import NEVER, Ints, configurations, cost_table, mapping_of
 from passes.planner.cost import image_cycles, swap_cycles
 from passes.planner.mapping import ConvMapping, ConvShape
 from sim.machine.description import Configuration, Machine
@@ -73,7 +73,7 @@ def choices(
 
 def _costs(machine: Machine, convolutions: Sequence[Convolution], every: Sequence[Configuration]) -> Ints:
     """Cycles of each convolution in each configuration, NEVER where it cannot or must not have it."""
-    costs = np.stack([evaluate(machine, one.shape, tuple(every)).cycles for one in convolutions])
+    costs = np.stack([cost_table(machine, one.shape, tuple(every)).cycles for one in convolutions])
     for row, one in zip(costs, convolutions, strict=True):
         if one.pin is not None:
             row[np.arange(len(every)) != every.index(one.pin)] = NEVER
@@ -138,7 +138,7 @@ class _Measure:
 
 def _check(machine: Machine, name: str, shape: ConvShape, configuration: Configuration) -> None:
     """ReconError if a layer cannot run in a configuration."""
-    if evaluate(machine, shape, (configuration,)).cycles[0] >= NEVER:
+    if cost_table(machine, shape, (configuration,)).cycles[0] >= NEVER:
         raise ReconError(
             f"Layer {name} cannot run in {configuration} on {machine.name}: {_why_never(shape, configuration)}."
         )

@@ -14,7 +14,7 @@ from dialects import cnn
 from dialects.tile import Slice
 from passes.cnn_to_tile.segments import segments
 from passes.common import placement
-from passes.planner.candidates import NEVER, configurations, evaluate
+from passes.planner.candidates import NEVER, configurations, cost_table
 from passes.planner.configure import Convolution, choices
 from passes.planner.mapping import Axis, Block, ConvMapping, ConvShape, Loop
 from passes.planner.network import Layer, Network, network
@@ -59,7 +59,7 @@ def test_blocks_cover_a_convolution_once_and_cost_what_is_said(seed: int) -> Non
     machine = load("edge4k") if seed % 4 == 0 else random_machine(seed)
     shape = random_shape(dice)
     every = configurations(machine)
-    table = evaluate(machine, shape, every)
+    table = cost_table(machine, shape, every)
     for index in dice.sample(range(len(every)), min(len(every), 12)):
         c = every[index]
         winograd = c.algorithm == "winograd"
@@ -116,7 +116,7 @@ def test_the_chosen_path_is_the_best_there_is(seed: int) -> None:
     machine = altered(array={"lanes": 16, "winograd": "none"})
     layers = [Convolution(f"l{i}", random_shape(dice)) for i in range(3)]
     every = configurations(machine)
-    costs = np.stack([evaluate(machine, layer.shape, every).cycles for layer in layers])
+    costs = np.stack([cost_table(machine, layer.shape, every).cycles for layer in layers])
     moved = dice.choice([0, 1000, 1_000_000])
     found = choices(machine, layers, dram_bytes=moved)[0]
     own = swaps_and_images(machine, costs, tuple(every.index(m.configuration) for m in found), moved)
