@@ -11,6 +11,9 @@ NOTES = "recon.notes"
 PLANNED_WITHIN = "Planned within {:,} bytes of SRAM."
 """What a program says that was made for less SRAM than its machine has."""
 
+PUT_IN = "Quantisers were put in where the model has none (--exact puts none in): "
+"""How a program begins to say where."""
+
 
 def add_note(module: ModuleOp, note: str) -> None:
     """A remark for the user, once."""

@@ -69,6 +69,8 @@ class Reader:
 
     block: Block
     opsets: Mapping[str, int]
+    exact: bool = False
+    put_in: list[str] = field(default_factory=list[str])
     names: Names = field(default_factory=Names)
     env: dict[SSAValue, Meaning] = field(default_factory=dict[SSAValue, Meaning])
     ports: list[Port] = field(default_factory=list[Port])

@@ -21,22 +21,30 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from dialects.onnx_export import main_function, opsets_of
+from passes.common.notes import PUT_IN, add_note
 from passes.onnx_to_cnn.read import discard, read, refuse_float
 from passes.onnx_to_cnn.regions import Regions
 
 
 @dataclass(frozen=True)
 class ConvertOnnxToCnnPass(ModulePass):
-    """Quantised ONNX operators to cnn operations; raises ModelError for a model that is not quantised at all."""
+    """Quantised ONNX operators to cnn operations; raises ModelError for a model that is not quantised at all.
+
+    ``exact`` puts no quantiser in where the model has none.
+    """
 
     name = "convert-onnx-to-cnn"
+    exact: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         refuse_float(op)
         function = main_function(op)
         old = function.body.block
-        reader = read(old, opsets_of(op))
+        reader = read(old, opsets_of(op), self.exact)
         function.body.add_block(reader.block)
         Regions(reader, old).write()
         function.body.detach_block(old)
         discard(old)
+        if reader.put_in:
+            places = "; ".join(dict.fromkeys(reader.put_in))
+            add_note(op, f"{PUT_IN}{places}.")

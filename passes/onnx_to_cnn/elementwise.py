@@ -8,6 +8,7 @@ two int8 tensors meet in add or mul.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,10 +16,11 @@ from dialects import cnn
 from dialects.onnx import NodeOp, element_of
 from passes.onnx_to_cnn import scalar
 from passes.onnx_to_cnn.context import Reader, float32_vector
+from passes.onnx_to_cnn.functions import one_more
 from passes.onnx_to_cnn.moves import moved
 from passes.onnx_to_cnn.pairs import LAWS, paired
 from passes.onnx_to_cnn.products import Composition, channel_vector, composed, is_bias, with_bias
-from passes.onnx_to_cnn.settle import settle
+from passes.onnx_to_cnn.settle import codes_of, settle
 from passes.onnx_to_cnn.tables import FULL
 from passes.onnx_to_cnn.values import (
     Affine,
@@ -82,6 +84,8 @@ def read_unary(r: Reader, node: NodeOp) -> Meaning:
 
 def _function(r: Reader, node: NodeOp, value: Meaning, function: scalar.Function) -> Meaning:
     inner = as_scalar(value)
+    if inner is None and (made := one_more(node, value, function)) is not None:
+        return made
     if inner is None:
         r.codes(value, node)  # says what is in the way
         raise Unsupported(f"{node.kind} is not supported on this operand.")
@@ -190,12 +194,14 @@ def _two_tensors(r: Reader, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
             values = scalar.rounded(scalar.BINARY[kind], first.values, second.values)
             trail = tuple(dict.fromkeys((*first.trail, *second.trail, node)))
             return Scalar(first.shape, trail, first.codes, values, None, kind)
+    if (made := one_more(node, a, scalar.BINARY[kind], b)) is not None:
+        return made
     if kind in CHOICES:
         return _chosen(r, node, a, b)
     for sums, other in ((a, b), (b, a)):
-        if kind == "Add" and isinstance(sums, Sums) and isinstance(other, Dequantised) and sums.shape == other.shape:
-            return Wide(sums.shape, (*sums.trail, node), sums, other.codes)
-    lhs, rhs = r.codes(a, node), r.codes(b, node)
+        if kind == "Add" and isinstance(sums, Sums) and isinstance(other, Real) and sums.shape == other.shape:
+            return Wide(sums.shape, (*sums.trail, node), sums, codes_of(r, other, node))
+    lhs, rhs = codes_of(r, a, node), codes_of(r, b, node)
     if kind not in LAWS:
         raise Unsupported(f"{kind} of two computed tensors is not supported; {', '.join((*LAWS, *CHOICES))} are.")
     shape = tuple(np.broadcast_shapes(lhs.shape, rhs.shape))
@@ -223,10 +229,10 @@ def _with_constant(r: Reader, node: NodeOp, value: Meaning, constant: Known | Kn
     if isinstance(value, Real) and (shape := tuple(np.broadcast_shapes(value.shape, array.shape))) != value.shape:
         raise Unsupported(f"Its constant repeats its other operand, {list(value.shape)}, to {list(shape)}; the machine "
                           "combines tensors of one shape.")  # fmt: skip
-    if isinstance(value, Clip) and not as_scalar(value):
-        r.codes(value, node)
     if isinstance(value, Sums):
         return _behind_sums(node, value, constant, array, swapped)
+    if array.size == 1 and (made := one_more(node, value, _with_number(kind, array, swapped))) is not None:
+        return made
     if isinstance(value, Affine):
         compose = _composition(kind, array, swapped)
         if compose is None or not channel_vector(array.shape, value.shape, value.axis):
@@ -245,13 +251,15 @@ def _with_constant(r: Reader, node: NodeOp, value: Meaning, constant: Known | Kn
     return _affine(node, inner, array, swapped)
 
 
+def _with_number(kind: str, array: Array, swapped: bool) -> scalar.Function:
+    """An operator whose other operand is one number."""
+    function, number = scalar.BINARY[kind], float(array.reshape(-1)[0])
+    return (lambda u: function(number, u)) if swapped else (lambda u: function(u, number))
+
+
 def _table(node: NodeOp, inner: Scalar, number: float, swapped: bool) -> Scalar:
     kind = node.op_type.data
-    function = scalar.BINARY[kind]
-
-    def apply(u: float) -> float:
-        return function(number, u) if swapped else function(u, number)
-
+    apply = _with_number(kind, np.asarray([number]), swapped)
     compose = _composition(kind, np.asarray([number]), swapped)
     linear = None
     if inner.linear is not None and compose is not None:
@@ -300,13 +308,17 @@ def _behind_sums(node: NodeOp, sums: Sums, constant: Known | KnownCodes, array: 
     if not is_bias(sums, constant):
         raise Unsupported("Its constant varies within a channel; behind a convolution the machine adds or multiplies "
                           "one number per channel. Put a QuantizeLinear and a DequantizeLinear before it.")  # fmt: skip
+    function = one_more(node, sums, _with_number(kind, array, swapped)) if array.size == 1 else None
+    origin = (function.child, function.apply) if function is not None else None
     if kind == "Add" and sums.factor is None:
-        return with_trail(with_bias(sums, constant), node)
+        return replace(with_trail(with_bias(sums, constant), node), origin=origin)
     compose = _composition(kind, array, swapped)
+    if compose is None and function is not None:
+        return function
     if compose is None:
         raise Unsupported(f"{kind} stands between a convolution and its QuantizeLinear; there it has no int8 tensor to "
                           "work on. Put a QuantizeLinear and a DequantizeLinear before it.")  # fmt: skip
-    return with_trail(composed(sums, compose), node)
+    return replace(with_trail(composed(sums, compose), node), origin=origin)
 
 
 def read_batch_norm(r: Reader, node: NodeOp) -> Meaning:

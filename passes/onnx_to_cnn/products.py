@@ -190,14 +190,15 @@ def with_bias(sums: Sums, meaning: Meaning) -> Sums:
         given = np.broadcast_to(meaning.scale.astype(np.float64), (k,))
         if (np.abs(given - exact) <= 1e-4 * exact).all():
             bias = np.broadcast_to(meaning.codes.astype(np.int64).reshape(-1), (k,))
-            return replace(sums, bias=sums.bias + bias)
+            return replace(sums, bias=sums.bias + bias, origin=None)
     if isinstance(meaning, KnownCodes):
         real = meaning.real
     elif isinstance(meaning, Known):
         real = float32_vector(meaning.array)
     else:
         raise Unsupported("Its bias is computed at run time; the machine needs a constant bias.")
-    return replace(sums, bias=sums.bias + bias_codes(np.broadcast_to(real.reshape(-1), (k,)), unit))
+    codes = bias_codes(np.broadcast_to(real.reshape(-1), (k,)), unit)
+    return replace(sums, bias=sums.bias + codes, origin=None)
 
 
 def bias_codes(real: Array, unit: F32) -> Int64:
@@ -249,4 +250,5 @@ def composed(value: Sums | Affine, compose: Composition) -> Sums | Affine:
     a = np.ones(k) if value.factor is None else value.factor
     d = np.zeros(k) if value.offset is None else value.offset
     factor, offset = compose(a, d)
-    return replace(value, factor=np.broadcast_to(factor, (k,)), offset=np.broadcast_to(offset, (k,)))
+    made = {"factor": np.broadcast_to(factor, (k,)), "offset": np.broadcast_to(offset, (k,))}
+    return replace(value, **made, origin=None) if isinstance(value, Sums) else replace(value, **made)

@@ -37,12 +37,12 @@ def refuse_float(module: ModuleOp) -> None:
     )
 
 
-def read(old: Block, opsets: Mapping[str, int]) -> Reader:
+def read(old: Block, opsets: Mapping[str, int], exact: bool = False) -> Reader:
     """What every value of a graph is, and in a new block the cnn operations that this made; ``old`` stays as it is."""
     new = Block(arg_types=[argument.type for argument in old.args])
     for argument, before in zip(new.args, old.args, strict=True):
         argument.name_hint = before.name_hint
-    reader = Reader(new, opsets)
+    reader = Reader(new, opsets, exact)
     for value in old.args:
         reader.env[value] = held_by_host(value)
     for op in old.ops:

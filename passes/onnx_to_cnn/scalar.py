@@ -140,11 +140,11 @@ def function_of(op_type: str, attributes: Mapping[str, Value]) -> Function | Non
 
 
 def rounded(function: Callable[..., float], *arguments: np.ndarray) -> np.ndarray:
-    """One ONNX operator on float32 vectors: F in float64 per element, then one rounding to float32.
+    """One ONNX operator on float32 vectors of one length: F in float64 per element, then one rounding to float32.
 
     Overflow is infinite; outside its domain the function is not a number, which a later quantisation counts as 0.
     """
-    result = np.empty(256, np.float32)
+    result = np.empty(arguments[0].shape, np.float32)
     with np.errstate(over="ignore"):
         for at, values in enumerate(zip(*(a.tolist() for a in arguments), strict=True)):
             try:

@@ -13,8 +13,10 @@ from xdsl.ir import Attribute
 from dialects import cnn
 from dialects.blobs import to_blob
 from dialects.meaning import kernels
-from passes.onnx_to_cnn import pairs, products
+from dialects.onnx import NodeOp
+from passes.onnx_to_cnn import functions, pairs, products
 from passes.onnx_to_cnn.context import Reader, last_compute
+from passes.onnx_to_cnn.functions import Function
 from passes.onnx_to_cnn.tables import FULL, Bounds, clamp_of, looked_up
 from passes.onnx_to_cnn.values import (
     Affine,
@@ -22,6 +24,7 @@ from passes.onnx_to_cnn.values import (
     Clip,
     Codes,
     Dequantised,
+    Meaning,
     Moved,
     Normalised,
     Padded,
@@ -72,6 +75,8 @@ def settle(r: Reader, real: Real, quant: Quant, bounds: Bounds, trail: Trail) ->
             return real.fill(settle(r, real.children[0], quant, bounds, trail), code)
         case Moved():
             return real.move([settle(r, child, quant, bounds, trail) for child in real.children], quant)
+        case Function():
+            return _function(r, real, quant, bounds, trail)
         case _:
             raise Unsupported("It has no form on the machine.")
 
@@ -85,6 +90,31 @@ def _copied(r: Reader, codes: Codes, quant: Quant, bounds: Bounds, trail: Trail)
     if codes.quant.same(quant):  # rounding twice is the identity, whatever the scale's last bit
         table = np.clip(np.arange(-128, 128), *bounds).astype(np.int8)
     return looked_up(r, codes, table, quant, "requantise" if bounds == FULL else "clamp", trail[-2:])
+
+
+def codes_of(r: Reader, value: Meaning, node: NodeOp) -> Codes:
+    """An operand as codes, which a quantiser put in makes where the file has none but says how far its values go."""
+    if isinstance(value, Clip) and isinstance(value.child, Dequantised) and (value.low, value.high) == (0.0, np.inf):
+        return settle(r, value, value.child.codes.quant, FULL, value.trail)  # loses nothing: 0 is a code
+    if isinstance(value, Scalar | Function) and not r.exact:
+        quant = functions.values_of(value.values) if isinstance(value, Scalar) else functions.result_of(value)
+        key = (value, quant.scale, quant.zero)
+        if key not in r.settled:
+            r.settled[key] = settle(r, value, quant, FULL, value.trail)
+            r.put_in.append(f"behind {value.trail[-1].label}, step {quant.scale:.3g}")
+        return r.settled[key]
+    return r.codes(value, node)
+
+
+def _function(r: Reader, real: Function, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+    """A function of a value that no QuantizeLinear has rounded: behind a quantiser put in, a table."""
+    if r.exact:
+        r.codes(real, real.trail[-1])  # says what is in the way
+    made = functions.before(real, quant, bounds)
+    codes = settle(r, real.child, made.quant, FULL, real.child.trail)
+    r.put_in.append(f"behind {real.child.trail[-1].label}, {made.low:.3g} to {made.high:.3g}, step "
+                    f"{made.quant.scale:.3g}, off by at most {made.worst} of {trail[-1].label}'s steps")  # fmt: skip
+    return looked_up(r, codes, made.table, quant, trail[-2].op_type.data if len(trail) > 1 else "function", trail)
 
 
 def _sums(r: Reader, sums: Sums, quant: Quant, bounds: Bounds, trail: Trail, residual: Codes | None = None) -> Codes:

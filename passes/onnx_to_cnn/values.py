@@ -166,6 +166,7 @@ class Sums(Real):
 
     ``weights`` KRSC codes, ``weight_zero`` and ``weight_scale`` per output channel; ``bias`` integers already in units
     of sx·sw, or None; ``factor``/``offset`` the real A, D of section 3. ``place`` brings the operand into memory order.
+    ``origin``: the sums that these are a function of, where constant numbers alone lie between.
     """
 
     codes: Codes
@@ -181,6 +182,7 @@ class Sums(Real):
     input_scale: float = 0.0
     factor: npt.NDArray[np.float64] | None = None
     offset: npt.NDArray[np.float64] | None = None
+    origin: tuple[Real, Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]] | None = None
 
 
 @dataclass(eq=False)

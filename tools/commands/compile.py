@@ -12,6 +12,7 @@ from tools.options import Planning
 from tools.terminal.console import (
     AssumeInt8,
     Debug,
+    Exact,
     Force,
     InputShape,
     MachineName,
@@ -33,6 +34,7 @@ def compile_command(
     input_shape: InputShape = None,
     assume_int8: AssumeInt8 = False,
     planning: Options | None = None,
+    exact: Exact = False,
     no_host: Annotated[
         bool, typer.Option("--no-host", help="Refuse what would run on the host, with the whole list.")
     ] = False,
@@ -82,7 +84,7 @@ def compile_command(
     check_writable("-o", output, PROGRAM, [model, machine], force)
     machine = talk.machine(machine, settings)
     shapes = input_shapes(input_shape or [])
-    options = Planning.of(planning, no_host=no_host)
+    options = Planning.of(planning, no_host=no_host, exact=exact)
     image = Picture.parse(scale, mean).to_json()
     with talk.progress("compiling") as progress:
 

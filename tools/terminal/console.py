@@ -65,6 +65,10 @@ AssumeInt8 = Annotated[
     bool,
     typer.Option("--assume-int8", help="Quantise a float model with made-up scales, to learn what it would cost."),
 ]
+Exact = Annotated[
+    bool,
+    typer.Option("--exact", help="Put in no quantiser where the model has none; the host computes there instead."),
+]
 
 
 class Talk:

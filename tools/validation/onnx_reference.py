@@ -274,8 +274,12 @@ def slack_of(op: cnn.CnnOp) -> float:
     """Steps by which a layer may be off although it is right.
 
     The int32 bias is rounded where the model's is float. A sum or a table fused behind a convolution works on codes,
-    and so carries a tie of the convolution's own rounding on.
+    and so carries a tie of the convolution's own rounding on; as does a table that stands for its operand's nodes too,
+    behind a quantiser put in.
     """
+    if isinstance(op, cnn.TableOp) and isinstance(op.input.owner, cnn.CnnOp) and op.nodes and op.input.owner.nodes:
+        if {node.data for node in op.input.owner.nodes} <= {node.data for node in op.nodes}:
+            return float(np.abs(np.diff(to_array(op.table).astype(np.int64))).max())
     if not isinstance(op, cnn.Conv2dOp | cnn.FullyConnectedOp) or not isinstance(op.input.type, cnn.TensorType):
         return 0.0
     step = op.quant.scale.data

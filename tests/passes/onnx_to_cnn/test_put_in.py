@@ -1,0 +1,122 @@
+"""Quantisers put in before functions of float results: where they stand, how near the answer is, and `exact`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+
+from dialects.meaning.cnn import evaluate
+from dialects.onnx_export import strings_of
+from passes.onnx.import_onnx import import_model
+from passes.onnx_to_cnn.convert_onnx_to_cnn import ConvertOnnxToCnnPass
+from passes.pipeline import PIPELINE
+from tests.oracle.cases import run_reference
+from tests.passes.onnx_to_cnn.graphs import Graph, compile_to_cnn
+
+Array = npt.NDArray[Any]
+
+
+def _conv(g: Graph, x: str) -> str:
+    return g.node("Conv", x, g.weights(8, 8, 1, 1), g.vector(8))
+
+
+def _number(g: Graph, value: float) -> str:
+    return g.constant(np.float32(value))
+
+
+def _silu(g: Graph, y: str) -> str:
+    return g.node("Mul", y, g.node("Sigmoid", y))
+
+
+def _hard_swish(g: Graph, y: str) -> str:
+    inner = g.node("Clip", g.node("Add", y, _number(g, 3)), _number(g, 0), _number(g, 6))
+    return g.node("Div", g.node("Mul", y, inner), _number(g, 6))
+
+
+def _gelu(g: Graph, y: str) -> str:
+    inner = g.node("Add", g.node("Erf", g.node("Div", y, _number(g, 2**0.5))), _number(g, 1))
+    return g.node("Mul", g.node("Mul", y, inner), _number(g, 0.5))
+
+
+def _gate(g: Graph, y: str) -> str:
+    return g.node("Mul", g.node("HardSigmoid", y), g.input(1, 8, 6, 5, scale=0.02, zero=0))
+
+
+def _two_tables(g: Graph, y: str) -> str:
+    x = g.input(1, 8, 6, 5, scale=0.03, zero=0)
+    return g.node("Mul", g.node("HardSwish", x), g.node("Sigmoid", g.requantised(y, 0.05, 0)))
+
+
+def _behind_sum(g: Graph, y: str) -> str:
+    return _silu(g, g.node("Add", y, g.input(1, 8, 6, 5, scale=0.02, zero=0)))
+
+
+FUNCTIONS: dict[str, Callable[[Graph, str], str]] = {
+    "sigmoid": lambda g, y: g.node("Sigmoid", y),
+    "silu": _silu,
+    "hard_swish": _hard_swish,
+    "gelu": _gelu,
+    "leaky": lambda g, y: g.node("LeakyRelu", y, alpha=0.1),
+    "gate": _gate,
+    "two_tables": _two_tables,
+    "behind_sum": _behind_sum,
+}
+
+
+def _model(name: str) -> tuple[onnx.ModelProto, dict[str, Array]]:
+    g = Graph(7)
+    x = g.input(1, 8, 6, 5, scale=0.02, zero=0)
+    y = g.requantised(FUNCTIONS[name](g, _conv(g, x)), 0.02, -50)
+    g.output(g.node("Conv", y, g.weights(4, 8, 1, 1)), scale=0.05, zero=0)
+    return g.model(21), g.feeds
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_whole_network_runs_on_the_machine(name: str) -> None:
+    model, feeds = _model(name)
+    module = compile_to_cnn(model)
+    products = [op for op in module.walk() if op.name == "cnn.conv2d"]
+    assert len(products) == 2
+    assert not [op for op in module.walk() if op.name == "onnx.node" and "Conv" in str(op.properties["op_type"])]
+    (note,) = strings_of(module.attributes["recon.notes"])
+    assert note.startswith("Quantisers were put in where the model has none (--exact puts none in): behind ")
+    (found,), (wanted, _) = evaluate(module, feeds).values(), run_reference(model, feeds)
+    (exact,) = wanted.values()
+    off = np.abs(found.astype(np.int64) - exact)
+    noise = np.sqrt(np.mean(off**2.0) / np.mean(exact.astype(np.float64) ** 2))
+    assert noise < 10 ** (-28 / 20), f"{-20 * np.log10(noise):.1f} dB, {off.max()} steps"
+
+
+def _exact(model: onnx.ModelProto) -> ModuleOp:
+    module = import_model(model.SerializeToString(), None, "case.onnx")
+    for entry in PIPELINE:
+        if entry.level == "cnn" and not entry.when:
+            kind = entry.load()
+            (kind(exact=True) if kind is ConvertOnnxToCnnPass else kind()).apply(Context(), module)
+    return module
+
+
+def test_exact_puts_nothing_in() -> None:
+    model, feeds = _model("silu")
+    module = _exact(model)
+    assert strings_of(module.attributes["recon.notes"]) == []
+    kinds = [str(op.properties["op_type"]) for op in module.walk() if op.name == "onnx.node"]
+    assert '"Sigmoid"' in kinds
+    (found,), (wanted, _) = evaluate(module, feeds).values(), run_reference(model, feeds)
+    (exact,) = wanted.values()
+    assert np.abs(found.astype(np.int64) - exact).max() <= 1
+
+
+def test_the_note_says_what_was_put_in() -> None:
+    module = compile_to_cnn(_model("sigmoid")[0])
+    assert strings_of(module.attributes["recon.notes"]) == [
+        "Quantisers were put in where the model has none (--exact puts none in): behind conv_2, -4.6 to 4.6, step "
+        "0.036, off by at most 1 of quantizelinear_4's steps."
+    ]
