@@ -39,6 +39,9 @@ Apply = Callable[[F32], F32]
 _FARTHEST = 40
 """Arguments up to 2 to this power are tried."""
 
+_MOST = 8
+"""Steps of the result by which a quantiser that is put in may be off: beyond, the function jumps or is too steep."""
+
 _FINE = 2048
 """Steps in which the ends of a range are looked for, and in which an error is measured."""
 
@@ -113,6 +116,9 @@ def before(function: Function, quant: Quant, bounds: tuple[int, int]) -> PutIn:
     fine = np.linspace(low, high, _FINE).astype(np.float32)
     seen = kernels.table_lookup(kernels.quantise(fine, scale, zero), table)
     worst = int(np.abs(seen.astype(np.int16) - codes(fine)).max())
+    if worst > _MOST:
+        raise Unsupported(f"A quantiser put in before it could be off by {worst} steps of its result; put a "
+                          "QuantizeLinear and a DequantizeLinear before it.")  # fmt: skip
     return PutIn(Quant(scale, zero), table, worst, low, high)
 
 

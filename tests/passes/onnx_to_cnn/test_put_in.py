@@ -120,3 +120,17 @@ def test_the_note_says_what_was_put_in() -> None:
         "Quantisers were put in where the model has none (--exact puts none in): behind conv_2, -4.6 to 4.6, step "
         "0.036, off by at most 1 of quantizelinear_4's steps."
     ]
+
+
+def test_nothing_is_put_in_before_a_function_that_jumps() -> None:
+    """float16 ends at 65,504; behind that it is infinite, which no step between two codes can say."""
+    g = Graph(5)
+    x = g.input(1, 8, 6, 5, scale=90.0, zero=0)
+    narrow = g.node("Cast", g.node("Cast", _conv(g, x), to=10), to=1)
+    g.output(narrow, scale=700.0, zero=0)
+    model = g.model(21)
+    module = compile_to_cnn(model)
+    assert not [note for note in strings_of(module.attributes["recon.notes"]) if "put in" in note]
+    (found,), (wanted, _) = evaluate(module, g.feeds).values(), run_reference(model, g.feeds)
+    (exact,) = wanted.values()
+    assert np.abs(found.astype(np.int64) - exact).max() <= 1
