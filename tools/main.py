@@ -21,6 +21,7 @@ from tools.commands.compile import compile_command
 from tools.commands.disassemble import disassemble_command
 from tools.commands.dump import dump_command
 from tools.commands.evaluate import evaluate_command
+from tools.commands.explain import explain_command
 from tools.commands.gui import gui_command
 from tools.commands.machines import machines_command
 from tools.commands.operators import operators_command
@@ -39,6 +40,7 @@ COMMANDS = (
     report_command,
     dump_command,
     gui_command,
+    explain_command,
     roofline_command,
     evaluate_command,
     compare_command,

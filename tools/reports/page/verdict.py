@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tools.reports.profile.records import Profile
 
-_BINDS = {
+BINDS = {
     "compute": "the array's multiplications",
     "input": "inputs on their way into the array",
     "output": "outputs on their way out of the array",
@@ -59,11 +59,11 @@ def verdict(profile: Profile) -> list[str]:
 
 def _binding(profile: Profile) -> str:
     s = profile.statistics
-    terms = {name: sum(layer.statistics.terms[name] for layer in profile.layers) for name in _BINDS}
+    terms = {name: sum(layer.statistics.terms[name] for layer in profile.layers) for name in BINDS}
     first, second = sorted(terms, key=lambda name: -terms[name])[:2]
-    text = f"The critical path is {_share(terms[first], s.cycles)} {_BINDS[first]}"
+    text = f"The critical path is {_share(terms[first], s.cycles)} {BINDS[first]}"
     more = 100 * terms[second] >= s.cycles
-    return text + (f" and {_share(terms[second], s.cycles)} {_BINDS[second]}." if more else ".")
+    return text + (f" and {_share(terms[second], s.cycles)} {BINDS[second]}." if more else ".")
 
 
 def _heaviest(profile: Profile) -> str:

@@ -1,0 +1,77 @@
+"""recon explain: its counterfactuals are what their options give, and its answers are those of the program."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from sim.machine.program import load
+from tests.conftest import ROOT, Tool
+from tools.driver import compile_model
+from tools.options import Planning
+from tools.reports.profile.records import profile
+
+RESNET8 = ROOT / "tests" / "data" / "models" / "resnet8_cifar10_int8.onnx"
+
+
+def rows(text: str) -> dict[str, tuple[int, str]]:
+    """Measured cycles and options of the tables of trials, by what was tried."""
+    found = re.findall(r"^(without \w+|twice the \w+) +.*?([\d,]+) +[-+][\d.]+ % +[\d.]+[kMG]? +(--.*)$", text, re.M)
+    return {what: (int(cycles.replace(",", "")), options) for what, cycles, options in found}
+
+
+def test_the_run(recon: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = recon("explain", RESNET8)
+    assert ended.code == 0
+    text = ended.out
+    assert max(map(len, text.splitlines())) <= 120
+    assert text.startswith("resnet8_cifar10_int8 on edge4k\n  No program for this machine can take fewer than ")
+    assert "\nThe layers that take most of the time\nlayer" in text
+    assert "conv2d_7" in text
+    trials = rows(text)
+    assert list(trials) == [
+        *(f"without {name}" for name in ("prefetch", "fusion", "residency", "winograd")),
+        *(f"twice the {name}" for name in ("SRAM", "bandwidth", "lanes")),
+    ]
+    # each row is what its command gives
+    again = shlex.split(text.splitlines()[-1])
+    assert again == ["recon", "compile", str(RESNET8), "-o", "again.rbin"]
+    for cycles, options in trials.values():
+        assert recon(*again[1:], *shlex.split(options), "--force").code == 0
+        assert load("again.rbin").predicted_cycles == cycles
+
+
+def test_a_layer(recon: Tool) -> None:
+    program = compile_model(RESNET8)
+    chosen = next(layer for layer in program.layers if layer.name == "conv2d_7")
+    text = recon("explain", RESNET8, "conv2d_7", "-q").out
+    assert text.startswith("conv2d_7: conv ")
+    assert f"\nWhy {chosen.configuration}\n" in text
+    table = re.findall(r"^([* ]) ((?:direct|winograd) \S+ \S+ \S+ \S+) +([\d,]+) +([\d,]+) ", text, re.M)
+    assert [mark for mark, *_ in table] == ["*", " ", " ", " "]
+    assert table[0][1] == chosen.configuration
+    alone = [int(cycles.replace(",", "")) for _, _, cycles, _ in table]
+    assert alone[1:] == sorted(set(alone[1:]))  # one runner-up for each cost
+    for question in ("weights not on chip when it begins", "not fused with its neighbours"):
+        assert f"Why {'are its ' if 'weights' in question else 'is it '}{question}?\n  " in text
+    assert recon("explain", RESNET8, chosen.onnx[0], "-q").out == text  # by a node of the model
+
+
+def test_activations_in_dram(recon: Tool) -> None:
+    made = profile(compile_model(RESNET8, options=Planning(sram_limit=32 * 1024)))
+    name, spilled = max(
+        ((layer.statistics.name, layer.traffic["spill"]) for layer in made.layers), key=lambda row: row[1]
+    )
+    assert spilled
+    text = recon("explain", RESNET8, name, "-q", "--sram-limit", "32KiB").out
+    assert f"Why do activations of it wait in DRAM?\n  {spilled:,} bytes of activations cross the channel" in text
+
+
+def test_no_such_layer(recon: Tool) -> None:
+    ended = recon("explain", RESNET8, "conv2d_77", "-q")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("error: There is no layer or node 'conv2d_77'; did you mean conv2d_7, ")

@@ -1,0 +1,151 @@
+"""Other ways to plan a model, each planned to the end and timed: nothing is estimated but what is called a promise.
+
+A *promise* is what the numbers of the run let one hope for; the trial beside it is the program's own clock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from xdsl.dialects import func
+
+from passes.cnn_to_tile.segments import boundary, segments
+from passes.planner.candidates import NEVER, configurations, cost_table
+from passes.planner.mapping import ConvShape, conv_shape
+from passes.planner.network import network
+from passes.planner.options import FREEDOMS
+from sim.machine.description import Machine, load, with_settings
+from sim.machine.errors import ReconError
+from tools.options import Planning
+from tools.reports.compare import Study
+from tools.reports.profile.records import Profile
+from tools.runtime import run_program
+
+Step = Callable[[str], None]
+
+RUNNERS_UP = 3
+"""Configurations that are tried beside the one chosen."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A whole run planned otherwise: ``cycles`` measured, None where there is no such plan (``problem`` says why).
+
+    ``options`` reproduce it on the command line; ``promised`` is None where nothing was promised.
+    """
+
+    what: str
+    options: str
+    promised: int | None
+    cycles: int | None
+    dram_bytes: int | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A configuration of one layer: ``array_cycles`` of the layer alone, and the whole run with it pinned."""
+
+    configuration: str
+    array_cycles: int
+    chosen: bool
+    run: Trial
+
+
+class Laboratory:
+    """One model on one machine, to be planned again and again; ``again`` is the command that a trial's options end."""
+
+    def __init__(self, study: Study, machine: str, options: Planning, again: str, step: Step):
+        self.study, self.machine, self.options, self.again, self.step = study, machine, options, again, step
+
+    def trial(
+        self,
+        what: str,
+        options: str,
+        *,
+        planning: Planning | None = None,
+        settings: Sequence[str] = (),
+        promised: int | None = None,
+    ) -> Trial:
+        """Plan with other options or on a changed machine."""
+        self.step(f"trying {what}")
+        try:
+            program = self.study.program(with_settings(self.machine, settings), planning or self.options)
+        except ReconError as error:
+            return Trial(what, options, promised, None, None, str(error))
+        cost = run_program(program, timing_only=True).statistics
+        return Trial(what, options, promised, cost.cycles, cost.dram_read_bytes + cost.dram_write_bytes)
+
+    def choices(self, layer: str, chosen: str) -> tuple[Choice, ...]:
+        """A layer's configuration and its runners-up, by the layer's own cycles on the array, one for each cost."""
+        shape = self.shapes().get(layer)
+        if shape is None:
+            return ()
+        table = cost_table(load(self.machine), shape, configurations(load(self.machine)))
+        order = [index for index in np.argsort(table.cycles, kind="stable").tolist() if table.cycles[index] < NEVER]
+        names = {str(table.choices[index]): int(table.cycles[index]) for index in order}
+        others = list({names[name]: name for name in reversed(names) if name != chosen}.values())[::-1][:RUNNERS_UP]
+        found: list[Choice] = []
+        for name in ([chosen] if chosen in names else []) + others:
+            pin = f"{layer}={name}"
+            planning = dataclasses.replace(self.options, pin=(*self.options.pin, pin))
+            run = self.trial(name, f'--pin "{pin}"', planning=planning)
+            found.append(Choice(name, names[name], name == chosen, run))
+        return tuple(found)
+
+    def without(self, names: Iterable[str]) -> tuple[Trial, ...]:
+        """The run without freedoms of the planner, one at a time."""
+        return tuple(
+            self.trial(
+                f"without {name}", f"--without {name}", planning=dataclasses.replace(self.options, **FREEDOMS[name])
+            )
+            for name in names
+        )
+
+    def levers(self, profile: Profile) -> tuple[Trial, ...]:
+        """The run on machines with twice the SRAM, twice the bandwidth and twice the lanes."""
+        machine, s = profile.machine, profile.statistics
+        terms = {term: sum(layer.statistics.terms[term] for layer in profile.layers) for term in ("dram", "compute")}
+        spilled = sum(layer.traffic["spill"] for layer in profile.layers)
+        saved = min(terms["dram"], round(spilled / float(machine.dram_rate)))
+        given = (
+            ("twice the SRAM", f"sram.bytes={2 * machine.sram.bytes}", s.cycles - saved),
+            (
+                "twice the bandwidth",
+                f"dram.bytes_per_second={2 * machine.dram.bytes_per_second}",
+                s.cycles - terms["dram"] // 2,
+            ),
+            ("twice the lanes", f"array.lanes={2 * machine.array.lanes}", s.cycles - terms["compute"] // 2),
+        )
+        return tuple(
+            self.trial(what, f"--set {setting}", settings=[setting], promised=promised)
+            for what, setting, promised in given
+        )
+
+    def shapes(self) -> dict[str, ConvShape]:
+        """The shape of every convolution by its layer's name."""
+        return {
+            layer.name: conv_shape(layer)
+            for function in self.study.module.body.block.ops
+            if isinstance(function, func.FuncOp)
+            for ops in segments(function)
+            for layer in network(ops, *boundary(ops)).layers
+            if layer.is_conv
+        }
+
+
+def roomier(machine: Machine, shape: ConvShape, chosen: str) -> tuple[int, int] | None:
+    """Input and output channels that a layer could have in the same array cycles and configuration, if it has fewer."""
+    mine = [each for each in configurations(machine) if str(each) == chosen]
+    if not mine:
+        return None
+    cycles = int(cost_table(machine, shape, (mine[0],)).cycles[0])
+    best = shape.inputs, shape.outputs
+    for name, unit in (("inputs", mine[0].r), ("outputs", mine[0].k)):
+        wider = dataclasses.replace(shape, **{name: -(-getattr(shape, name) // unit) * unit})
+        if int(cost_table(machine, wider, (mine[0],)).cycles[0]) <= cycles:
+            best = (wider.inputs, best[1]) if name == "inputs" else (best[0], wider.outputs)
+    return None if best == (shape.inputs, shape.outputs) else best
