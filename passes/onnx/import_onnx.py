@@ -306,6 +306,7 @@ class _Builder:
         self.builder = Builder(InsertPoint.at_end(function.body.block))
         self.values.update(zip(inputs, function.body.block.args, strict=True))
         self.constants = {item.name: item for item in graph.initializer}
+        self.used = {*outputs, *(name for node in graph.node for name in node.input)}
         for node in graph.node:
             self._node(node)
         self.builder.insert(ReturnOp(*(self._value(name) for name in outputs)))
@@ -341,8 +342,8 @@ class _Builder:
                 self.problems.add(_name(node), f"The attribute '{item.name}' of {node.op_type} has a type that is not "
                                   "supported.")  # fmt: skip
         outputs = [name for name in node.output if name]
-        while outputs and node.op_type == "Dropout" and len(outputs) > 1:
-            outputs.pop()  # the mask, which inference does not make
+        if node.op_type == "Dropout" and len(outputs) > 1 and outputs[1] not in self.used:
+            outputs.pop()  # the mask, which nobody reads
         inputs = [self._value(name) for name in node.input]
         types = [self.types[name] for name in outputs]
         if node.op_type == "Constant":

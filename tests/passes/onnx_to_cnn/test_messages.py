@@ -245,6 +245,17 @@ def test_all_problems_at_once() -> None:
     assert problems.message() == "net has 2 problems:\n  - a, b, c, d and 2 more: It is wrong.\n  - So is this."
 
 
+def test_a_mask_that_leaves_the_model() -> None:
+    """Of a Dropout in inference everything stays, and the mask says so."""
+    node = helper.make_node("Dropout", ["x"], ["y", "mask"])
+    model = float_model([1, 4], [node])
+    model.graph.output.append(helper.make_tensor_value_info("mask", TensorProto.BOOL, None))
+    feeds = {"x": np.ones((1, 4), np.float32)}
+    found = onnx_meaning.evaluate(import_model(model.SerializeToString(), None, "m"), feeds)
+    assert found["mask"].tolist() == [[True] * 4]
+    assert np.array_equal(found["y"], feeds["x"])
+
+
 def test_results_that_are_left_out_keep_their_place() -> None:
     """The second result alone is the second result, not the first."""
     node = helper.make_node("GRU", ["x", "w", "r"], ["", "y"], hidden_size=3)
