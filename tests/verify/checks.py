@@ -25,6 +25,7 @@ from tests.conftest import ROOT
 from tests.mutations.table import compare as compare_mutants
 from tests.oracle.integer_oracle import run_integer
 from tests.passes.onnx_to_cnn.graphs import CASES, case
+from tests.passes.partition.node_cases import REFUSED, RIGHT, UNKNOWN, cases, head, judge, tail
 from tests.passes.tile_to_accel.plans import random_plan
 from tests.second_clock.__main__ import random_comparison
 from tests.second_clock.compare import compare_program
@@ -51,6 +52,8 @@ class Tally:
     inputs: int = 0
     sanitized: int = 0
     refused: int = 0
+    hosted: int = 0
+    hosted_refused: int = 0
     oracle: int = 0
     mutants: int = 0
     harmful: int = 0
@@ -73,6 +76,7 @@ class Tally:
             ("answers equal to the integer oracle", f"{self.oracle:,}"),
             ("programs proven and sanitized", f"{self.sanitized:,}"),
             ("graphs of operators that the compiler refuses", f"{self.refused:,}"),
+            ("node cases of onnx on the host right / refused", f"{self.hosted:,} / {self.hosted_refused:,}"),
             ("mutations harmful / caught", f"{self.harmful:,} / {self.caught:,} of {self.mutants:,}"),
             ("random programs agreeing with the second clock", f"{self.agreeing:,} of {self.random:,}"),
             ("compiled programs agreeing with the second clock", f"{self.timed:,} of {self.compiled:,}"),
@@ -117,6 +121,20 @@ def operators(length: Length, tally: Tally, say: Say) -> None:
         program = _validated(where, read, length.machines[0], length, tally, [])
         if program is not None:
             _second_clock(where, program, tally)
+
+
+def hosts(length: Length, tally: Tally, say: Say) -> None:
+    """The node cases of the onnx package as float tails and heads: right or refused, judged by ONNX Runtime."""
+    with tempfile.TemporaryDirectory() as folder:
+        for each in cases(length.nodes):
+            for kind, make in (("tail", tail), ("head", head)):
+                say(f"{each.name} as a {kind}")
+                made = make(each)
+                verdict = judge(*made, Path(folder)) if made is not None else UNKNOWN
+                tally.hosted += verdict == RIGHT
+                tally.hosted_refused += verdict == REFUSED
+                if verdict not in (RIGHT, REFUSED, UNKNOWN):
+                    tally.failures.append(f"{each.name} as a {kind}: {verdict}")
 
 
 def plans(length: Length, tally: Tally, say: Say) -> None:
@@ -185,7 +203,15 @@ def determinism(length: Length, tally: Tally, say: Say) -> None:
         )
 
 
-PARTS: tuple[Callable[[Length, Tally, Say], None], ...] = (models, operators, plans, mutations, clocks, determinism)
+PARTS: tuple[Callable[[Length, Tally, Say], None], ...] = (
+    models,
+    operators,
+    hosts,
+    plans,
+    mutations,
+    clocks,
+    determinism,
+)
 
 
 # ------------------------------------------------------------------------------------------------- the pieces

@@ -12,7 +12,8 @@ MODELS = ROOT / "tests" / "data" / "models"
 
 @dataclass(frozen=True)
 class Length:
-    """``models`` on each of ``machines`` with ``inputs`` each; graphs of a few ``operators``; random ``plans``;
+    """``models`` on each of ``machines`` with ``inputs`` each; graphs of a few ``operators``; the ``nodes`` cases of
+    onnx's own modules of these names, all for none, around the machine; random ``plans``;
     ``mutants`` of small programs; random ``programs`` against the second clock; ``surroundings`` in which a compile
     must give the same bytes."""
 
@@ -24,6 +25,7 @@ class Length:
     mutants: int
     programs: int
     surroundings: int
+    nodes: tuple[str, ...] = ("lrn", "topk")
     seed: int = 1
 
     @property
@@ -38,7 +40,19 @@ _MACHINES = ("edge4k", "edge1k", "peer4k", "edge4k-fixed")
 
 LENGTHS: dict[str, Length] = {
     "short": Length(_SMALL, _MACHINES[:1], inputs=2, operators=12, plans=8, mutants=112, programs=40, surroundings=3),
-    "normal": Length(_ALL, _MACHINES[:2], inputs=8, operators=80, plans=60, mutants=1000, programs=500, surroundings=5),
-    "long": Length(_ALL, _MACHINES, inputs=24, operators=999, plans=400, mutants=10000, programs=5000, surroundings=99),
+    "normal": Length(
+        _ALL,
+        _MACHINES[:2],
+        inputs=8,
+        operators=80,
+        plans=60,
+        mutants=1000,
+        programs=500,
+        surroundings=5,
+        nodes=("gru", "lstm", "maxpool", "averagepool", "pad", "softmax", "gather", "lrn", "topk"),
+    ),
+    "long": Length(
+        _ALL, _MACHINES, inputs=24, operators=999, plans=400, mutants=10000, programs=5000, surroundings=99, nodes=()
+    ),
 }
 """Under a minute, a few minutes, an hour or so."""
