@@ -35,17 +35,21 @@ from passes.partition.idle import idle
 
 @dataclass(frozen=True)
 class AssignHostPass(ModulePass):
-    """Mark what the host has to run, with the reason; with ``no-host`` ModelError lists all of it instead."""
+    """Mark what the host has to run, with the reason; with ``no-host`` ModelError lists all of it instead.
+
+    ``exact`` puts no quantiser in, as in ``convert-onnx-to-cnn``.
+    """
 
     name = "assign-host"
     no_host: bool = False
+    exact: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         refuse_float(op)
         block = main_function(op).body.block
         one = all(shape_of(value)[0] == 1 for value in block.args if len(shape_of(value)) > 1)
         while True:
-            reader = read(block, opsets_of(op))
+            reader = read(block, opsets_of(op), self.exact)
             found = _failures(reader, one)
             regions = Regions(reader, block)
             hosted = regions.hosted() if not found else {}

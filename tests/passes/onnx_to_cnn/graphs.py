@@ -94,16 +94,17 @@ def compile_to_cnn(
     after: Callable[[Entry, ModuleOp], None] | None = None,
     stop: str = "",
     no_host: bool = False,
+    exact: bool = False,
 ) -> ModuleOp:
     """The module behind all passes down to ``stop`` (the last of the level by default), verified after each.
 
-    With ``no_host`` ModelError lists what the host would run.
+    With ``no_host`` ModelError lists what the host would run; with ``exact`` no quantiser is put in.
     """
     module = import_model(model.SerializeToString() if isinstance(model, onnx.ModelProto) else model, None, "case.onnx")
     for entry in FRONT:
         if entry.default and (assume or not entry.when):
-            options = {"no_host": no_host} if entry.name == "assign-host" else {}
-            entry.load()(**options).apply(Context(), module)
+            options = {"assign-host": {"no_host": no_host, "exact": exact}, "convert-onnx-to-cnn": {"exact": exact}}
+            entry.load()(**options.get(entry.name, {})).apply(Context(), module)
             module.verify()
             if after is not None:
                 after(entry, module)
