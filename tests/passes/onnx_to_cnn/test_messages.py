@@ -183,10 +183,9 @@ def _overflow(g: Graph) -> None:
 MESSAGES: list[tuple[Callable[[Graph], None], str]] = [
     (_prelu, "case: prelu_1: PRelu has one slope per channel; the machine's table holds one function for all channels. "
              "Train with LeakyRelu, or with one slope."),
-    (_no_quantiser, "case has 2 problems:\n  - conv_2: There is no QuantizeLinear behind it, and the machine's result "
-                    "is int8; quantise its output too, and the machine computes it.\n  - sigmoid_3: There is no "
-                    "QuantizeLinear between it and conv_2 (Conv), so there is no int8 tensor to hand over; quantise "
-                    "that node's output too."),
+    (_no_quantiser, "case has 2 problems:\n  - conv_2: There is no QuantizeLinear between it and sigmoid_3 "
+                    "(Sigmoid), so there is no int8 tensor to hand over; quantise that node's output too.\n  - "
+                    "sigmoid_3: It works on what conv_2 (Conv) leaves on the host."),
     (_float_weights, "case: conv_1: Its weights are float; quantise them to int8 as well."),
     (_two_matrices, "case: matmul_2: It multiplies two computed matrices; the machine multiplies by constant weights "
                     "only."),
