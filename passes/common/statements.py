@@ -49,6 +49,7 @@ STATEMENTS: dict[str, Statement] = {
     "QuantizeLinear": Statement("axis output_dtype saturate", 3, same=(("precision", 1),)),
     "DequantizeLinear": Statement("axis block_size", 3, same=(("output_dtype", 1),)),
     "Conv": Statement(f"{_WINDOW} group", 3),
+    "ConvTranspose": Statement(f"{_WINDOW} group output_padding output_shape", 3),
     "Gemm": Statement("alpha beta transA transB", 3),
     "MatMul": Statement("", 2),
     "Relu": Statement(),

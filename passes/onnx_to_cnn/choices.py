@@ -212,8 +212,8 @@ def read_expand(r: Reader, node: NodeOp) -> Meaning:
 def read_resize(r: Reader, node: NodeOp) -> Meaning:
     """Resize to the nearest neighbour, by any factors, whatever coordinates and rounding say so."""
     if node.get_str("mode", "nearest") != "nearest":
-        raise Unsupported(f"It resizes with mode '{node.get_str('mode', '')}'; the machine repeats pixels. Export the "
-                          "model with nearest-neighbour resizing.")  # fmt: skip
+        raise Unsupported(f"It resizes with mode '{node.get_str('mode', '')}'; the machine repeats pixels, or takes "
+                          "linear means of neighbours. Export the model with one of these.")  # fmt: skip
     return _of_operand(r, node, {axis: nearest(node, *each) for axis, each in resized_axes(r, node).items()})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dialects.onnx import NodeOp, element_of, shape_of
-from passes.onnx_to_cnn import choices, elementwise, moves, products, reductions, scalar
+from passes.onnx_to_cnn import blends, choices, elementwise, moves, products, reductions, scalar, transposed
 from passes.onnx_to_cnn.context import Reader
 from passes.onnx_to_cnn.settle import settle
 from passes.onnx_to_cnn.tables import FULL
@@ -119,6 +119,7 @@ OPERATORS: dict[str, Read] = {
     "QuantizeLinear": read_quantize,
     "DequantizeLinear": read_dequantize,
     "Conv": products.read_conv,
+    "ConvTranspose": transposed.read_conv_transpose,
     "Gemm": products.read_gemm,
     "MatMul": products.read_matmul,
     "Relu": elementwise.read_relu,
@@ -135,7 +136,9 @@ OPERATORS: dict[str, Read] = {
     "Slice": choices.read_slice,
     "Gather": choices.read_gather,
     "Pad": choices.read_pad,
-    "Resize": choices.read_resize,
+    "Resize": lambda r, node: (
+        blends.read_linear if node.get_str("mode", "nearest") == "linear" else choices.read_resize
+    )(r, node),
     "DepthToSpace": moves.read_depth_to_space,
     "SpaceToDepth": moves.read_depth_to_space,
     "Expand": choices.read_expand,

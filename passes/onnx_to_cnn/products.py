@@ -73,7 +73,7 @@ def read_conv(r: Reader, node: NodeOp) -> Meaning:
         result=View.canonical((shape[0], k, *window.outputs)),
         input_scale=codes.quant.scale,
     )
-    return _with_operand_bias(r, node, sums, 2, 1.0)
+    return with_operand_bias(r, node, sums, 2, 1.0)
 
 
 def read_gemm(r: Reader, node: NodeOp) -> Meaning:
@@ -86,7 +86,7 @@ def read_gemm(r: Reader, node: NodeOp) -> Meaning:
     alpha = np.float32(node.get_float("alpha", 1.0))
     if alpha != 1:
         sums = _scaled_by_alpha(sums, alpha)
-    return _with_operand_bias(r, node, sums, 2, node.get_float("beta", 1.0))
+    return with_operand_bias(r, node, sums, 2, node.get_float("beta", 1.0))
 
 
 def read_matmul(r: Reader, node: NodeOp) -> Meaning:
@@ -153,7 +153,7 @@ def _scaled_by_alpha(sums: Sums, alpha: np.float32) -> Sums:
     return replace(sums, weight_scale=found)
 
 
-def _with_operand_bias(r: Reader, node: NodeOp, sums: Sums, index: int, beta: float) -> Sums:
+def with_operand_bias(r: Reader, node: NodeOp, sums: Sums, index: int, beta: float) -> Sums:
     if node.operand(index) is None:
         return sums
     meaning = r.operand(node, index)

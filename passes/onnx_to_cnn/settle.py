@@ -14,13 +14,14 @@ from dialects import cnn
 from dialects.blobs import to_blob
 from dialects.meaning import kernels
 from dialects.onnx import NodeOp
-from passes.onnx_to_cnn import functions, pairs, products
+from passes.onnx_to_cnn import blends, functions, pairs, products, transposed
 from passes.onnx_to_cnn.context import Reader, last_compute
 from passes.onnx_to_cnn.functions import Function
 from passes.onnx_to_cnn.tables import FULL, Bounds, clamp_of, looked_up
 from passes.onnx_to_cnn.values import (
     Affine,
     Binary,
+    Blend,
     Clip,
     Codes,
     Dequantised,
@@ -68,6 +69,8 @@ def settle(r: Reader, real: Real, quant: Quant, bounds: Bounds, trail: Trail) ->
             return pairs.settle_stored(r, real, quant, bounds, trail)
         case Pool():
             return _pool(r, real, quant, bounds, trail)
+        case Blend():
+            return blends.settle_blend(r, real, quant, bounds, trail)
         case Normalised():
             return _lrn(r, real, quant, bounds, trail)
         case Padded():
@@ -139,6 +142,8 @@ def _sums(r: Reader, sums: Sums, quant: Quant, bounds: Bounds, trail: Trail, res
     if residual is not None:
         properties["sum"] = cnn.SumAttr(StringAttr("wide"), own, clamp_of(bounds))
     result = [r.type_of(view.dims, quant)]
+    if sums.spread is not None:
+        return r.made(transposed.woven(r, sums, sums.spread, properties, quant, trail), view, quant)
     if sums.window is None:
         op = cnn.FullyConnectedOp.build(operands=[value, other], result_types=result, properties=properties)
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,26 @@ class Dequantised(Real):
     codes: Codes
 
 
+@dataclass(frozen=True)
+class Phase:
+    """Along one axis, every s-th output of a transposed convolution: ``count`` of them, from ``taps`` (None: a weight
+    of zero) ``dilation`` input positions apart, padded ``before`` and ``after``."""
+
+    count: int
+    taps: tuple[int | None, ...]
+    dilation: int
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The convolutions that a transposed one is made of: phases of its rows and of its columns."""
+
+    rows: tuple[Phase, ...]
+    columns: tuple[Phase, ...]
+
+
 @dataclass(eq=False)
 class Sums(Real):
     """Sums of products (conv2d, or fully connected where ``window`` is None), channels on ONNX axis ``channel_axis``.
@@ -167,6 +188,7 @@ class Sums(Real):
     ``weights`` KRSC codes, ``weight_zero`` and ``weight_scale`` per output channel; ``bias`` integers already in units
     of sx·sw, or None; ``factor``/``offset`` the real A, D of section 3. ``place`` brings the operand into memory order.
     ``origin``: the sums that these are a function of, where constant numbers alone lie between.
+    ``spread`` is set for a transposed convolution, which has strides in its result instead of a window.
     """
 
     codes: Codes
@@ -183,6 +205,7 @@ class Sums(Real):
     factor: npt.NDArray[np.float64] | None = None
     offset: npt.NDArray[np.float64] | None = None
     origin: tuple[Real, Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]] | None = None
+    spread: Spread | None = None
 
 
 @dataclass(eq=False)
@@ -250,6 +273,30 @@ class Pool(Real):
     window: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None
     count_pads: bool
     result: View
+
+
+@dataclass(frozen=True)
+class Tap:
+    """Where an output lies: ``beyond`` the index of its lower neighbour, as a fraction of the distance to the next."""
+
+    low: int
+    beyond: Fraction
+
+    @property
+    def weights(self) -> tuple[int, int]:
+        """What the lower and the higher neighbour count, in units of the fraction's denominator."""
+        return self.beyond.denominator - self.beyond.numerator, self.beyond.numerator
+
+
+@dataclass(eq=False)
+class Blend(Real):
+    """Rows and columns between neighbours; the fractions repeat after so many outputs."""
+
+    codes: Codes
+    rows: tuple[Tap, ...]
+    row_period: int
+    columns: tuple[Tap, ...]
+    column_period: int
 
 
 @dataclass(eq=False)

@@ -147,7 +147,7 @@ class _Rewrite:
 
     def run(self) -> None:
         for node in self.places.nodes:
-            if node in self.places.machine and node.op_type.data in ("Conv", "Gemm", "MatMul"):
+            if node in self.places.machine and node.op_type.data in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
                 self._weights(node)
         for value in self.quantised:
             self._around(value)
@@ -162,7 +162,7 @@ class _Rewrite:
         blob = constant_of(node.inputs[1])
         if blob is None or blob.data.element != "f32":
             return
-        axis = 0
+        axis = 1 if node.op_type.data == "ConvTranspose" else 0
         if node.op_type.data == "MatMul" or (node.op_type.data == "Gemm" and not node.get_int("transB", 0)):
             axis = len(blob.shape) - 1
         bias_blob = constant_of(node.operand(2))

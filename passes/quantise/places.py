@@ -16,7 +16,7 @@ MOVES = ("Concat", "MaxPool", "Resize", "Reshape", "Flatten", "Squeeze", "Unsque
 """Operators that move codes."""
 
 _CLIPS = ("Relu", "Clip")
-_PRODUCTS = ("Conv", "Gemm", "MatMul")
+_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _BINARY = ("Add", "Sub", "Mul", "Div", "Pow", "Min", "Max")
 
 

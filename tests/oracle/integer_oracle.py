@@ -16,6 +16,7 @@ import onnx
 from onnx import numpy_helper
 
 from . import laws
+from .blends import Blends
 from .core import CODE_TYPES
 from .functions import BINARY, unary_function
 from .heard import Heard
@@ -46,7 +47,7 @@ def run_integer_all(model: str | Path | onnx.ModelProto, inputs: Mapping[str, Ar
     return tensors | interpreter.results()
 
 
-class Interpreter(OperatorForm):
+class Interpreter(OperatorForm, Blends):
     """One evaluation of one graph; `values` maps ONNX tensor names to what is known of them."""
 
     def __init__(self, model: str | Path | onnx.ModelProto, inputs: Mapping[str, Array]) -> None:
@@ -83,6 +84,8 @@ class Interpreter(OperatorForm):
     def evaluate(self) -> list[Value]:
         """Values of all outputs of the current node."""
         op_type = self.node.op_type
+        if op_type == "Resize" and self.attributes.get("mode", b"nearest") == b"linear":
+            return [self.blended()]
         if op_type in SINGLE_INPUT:
             return self.movement()
         handler: Callable[[], Value] | None = getattr(self, "op_" + op_type, None)

@@ -145,13 +145,12 @@ class Products(Core):
         x, w, bias = self.needed(0), self.needed(1), self.value(2)
         groups = int(self.attributes.get("group", 1))
         count = as_float(w).shape[1] * groups
-        prepared = self.weights(w, 1, as_float(w).shape[1])
+        depthwise = groups > 1 and as_float(w).shape[0] == groups and self.scaled_along_inputs(w)
+        prepared = self.weights(w, 0, groups) if depthwise else self.weights(w, 1, as_float(w).shape[1])
         if not isinstance(x, Table) or not x.plain or prepared is None:
             raise self.unsupported("needs int8 operands behind DequantizeLinear")
         weights, scale = prepared
-        if groups > 1 and scale.size > 1 and bool((scale != scale[0]).any()):
-            raise self.unsupported("grouped, with one scale per channel, is not defined by ONNX")
-        scale = np.broadcast_to(scale, (count,)) if groups == 1 else np.repeat(scale[:1], count)
+        scale = np.repeat(scale, count // groups) if depthwise else np.tile(scale, groups)
         rank = weights.ndim - 2
         strides = self.attributes.get("strides") or [1] * rank
         dilations = self.attributes.get("dilations") or [1] * rank
@@ -170,6 +169,12 @@ class Products(Core):
         codes = x.codes - quantised.zero0
         sums = convolve_transposed(codes, weights, strides, dilations, pads, extra, groups).astype(np.int64)
         return self.with_bias(self.sums(sums, quantised, scale, 1, np.zeros(count, np.int64)), bias)
+
+    @staticmethod
+    def scaled_along_inputs(w: Value) -> bool:
+        """Whether transposed weights have one scale per index of axis 0."""
+        quantised = w.quantised if isinstance(w, Known) else None
+        return quantised is not None and quantised.scale.size > 1 and quantised.axis == 0
 
     def product(self, a: Value, b: Value, transpose_b: bool, alpha: float = 1.0) -> Value:
         """`a @ b`, output channels last."""

@@ -75,7 +75,7 @@ func.func @main(%x: tensor<1x4x3x3xi8>) -> tensor<1x8x2x2xi8> attributes {inputs
 // CHECK: cnn.table {{.*}} function "Sigmoid"
 // CHECK-NEXT: cnn.host {{%.*}} {
 // CHECK: onnx.node "DequantizeLinear"
-// CHECK: onnx.node "Resize"({{.*}}) name "resize" host "It resizes with mode 'linear'; the machine repeats pixels. Export the model with nearest-neighbour resizing." attributes {mode = "linear"}
+// CHECK: onnx.node "Resize"({{.*}}) name "resize" host "It resizes with mode 'cubic'; the machine repeats pixels, or takes linear means of neighbours. Export the model with one of these." attributes {mode = "cubic"}
 // CHECK: onnx.node "QuantizeLinear"
 // CHECK: layer "middle" nodes ["resize"] : (!cnn.tensor<1x2x2x1, scale 0.5, zero 0>) -> !cnn.tensor<1x4x4x1, scale 0.5, zero 0>
 // CHECK-NEXT: cnn.table {{.*}} function "Tanh"
@@ -89,7 +89,7 @@ func.func @main(%x: tensor<1x1x2x2xi8>) -> tensor<1x1x4x4xi8> attributes {inputs
   %pr = onnx.node "DequantizeLinear"(%p, %s, %z) : (tensor<1x1x2x2xi8>, tensor<f32>, tensor<i8>) -> tensor<1x1x2x2xf32>
   %none = onnx.none
   %scales = onnx.constant <4xf32, [1.0, 1.0, 2.0, 2.0]> : tensor<4xf32>
-  %big = onnx.node "Resize"(%pr, %none, %scales) name "resize" attributes {mode = "linear"} : (tensor<1x1x2x2xf32>, !onnx.none, tensor<4xf32>) -> tensor<1x1x4x4xf32>
+  %big = onnx.node "Resize"(%pr, %none, %scales) name "resize" attributes {mode = "cubic"} : (tensor<1x1x2x2xf32>, !onnx.none, tensor<4xf32>) -> tensor<1x1x4x4xf32>
   %q = onnx.node "QuantizeLinear"(%big, %s, %z) : (tensor<1x1x4x4xf32>, tensor<f32>, tensor<i8>) -> tensor<1x1x4x4xi8>
   %qr = onnx.node "DequantizeLinear"(%q, %s, %z) : (tensor<1x1x4x4xi8>, tensor<f32>, tensor<i8>) -> tensor<1x1x4x4xf32>
   %t = onnx.node "Tanh"(%qr) : (tensor<1x1x4x4xf32>) -> tensor<1x1x4x4xf32>

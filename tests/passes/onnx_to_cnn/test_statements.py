@@ -49,6 +49,7 @@ def _i(*values: int) -> Array:
 
 BASE: dict[str, Callable[[], Node]] = {
     "Conv": lambda: Node(["weights 6 8 3 3"]),
+    "ConvTranspose": lambda: Node(["columns 8 6 3 3"]),
     "Gemm": lambda: Node(["columns 8 8", _f(*range(8))], shape=(1, 8)),
     "MatMul": lambda: Node(["columns 8 5"], shape=(1, 8)),
     "PRelu": lambda: Node([np.float32(0.3)]),
@@ -82,6 +83,8 @@ ATTRIBUTES: dict[str, Sequence[Any]] = {
     "auto_pad": ("SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET"),
     "kernel_shape": ([3, 3], [2, 2]),
     "strides": ([2, 1], [3, 3]),
+    "output_padding": ([1, 0],),
+    "output_shape": ([8, 7],),
     "dilations": ([2, 1], [1, 2]),
     "pads": ([1, 0, 1, 1], [0, 0, 2, 1]),
     "group": (2, 8),
@@ -128,6 +131,7 @@ ATTRIBUTES: dict[str, Sequence[Any]] = {
 
 OPERANDS: dict[tuple[str, str], Sequence[Array | str]] = {
     ("Conv", "B"): (_f(*range(6)), "float 6"),
+    ("ConvTranspose", "B"): (_f(*range(6)), "float 6"),
     ("Gemm", "C"): (_f(2.0), _f(*range(8)), "float 8", "computed"),
     ("Clip", "min"): (np.float32(-1.5), "float", "quantised"),
     ("Clip", "max"): (np.float32(2.5), np.float32(-np.inf), "float", "quantised"),
