@@ -14,6 +14,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from xdsl.utils.arg_spec import parse_pipeline
 from xdsl.utils.exceptions import PassFailedException
 from xdsl.xdsl_opt_main import xDSLOptMain
 
+from dialects.text import TextPrinter
 from passes.common.levels import LEVELS, level_of
 from passes.every_level.verify_structure import verify_plans
 from passes.pipeline import PIPELINE, passes_between
@@ -68,6 +70,10 @@ class ReconOpt(xDSLOptMain):
         self.output: _Output | None = None
         self.first_line = 1
         super().__init__("", args)
+        if self.args.input_file == "-":  # standard input and output, as everywhere
+            self.args.input_file = None
+        if self.args.output_file == "-":
+            self.args.output_file = None
 
     def register_all_arguments(self, arg_parser: argparse.ArgumentParser) -> None:
         super().register_all_arguments(arg_parser)
@@ -123,6 +129,7 @@ class ReconOpt(xDSLOptMain):
         group.add_argument(
             "--force", action="store_true", help="write even over a file that is read, or is no text of ours"
         )
+        _add_listings(group)
         group.add_argument("--debug", action="store_true", help="show the traceback of a failure")
 
     def parse_chunk(self, chunk: IO[bytes], file_extension: str, start_offset: int = 0) -> ModuleOp | None:
@@ -196,13 +203,28 @@ class ReconOpt(xDSLOptMain):
         validator = self._validator()
 
         def verified(before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
+            self._show(before, module, after)
             if not self.args.disable_verify:
                 diagnostics.verify(module, before)
             if validator is not None:
                 validator.between(before, module)
-            callback(before, module, after)
+            with redirect_stdout(sys.stderr):  # the result alone goes to standard output
+                callback(before, module, after)
 
         return verified
+
+    def _show(self, before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
+        """The IR that ``--print-ir-before`` and ``--print-ir-after`` ask for, on standard error."""
+        args = self.args
+        wanted: list[str] = []
+        if before is not None and (args.print_ir_after_all or before.name in args.print_ir_after):
+            wanted.append(f"after {before.name}")
+        if after is not None and (args.print_ir_before_all or after.name in args.print_ir_before):
+            wanted.append(f"before {after.name}")
+        if wanted:
+            print(f"// ----- IR {' and '.join(wanted)}", file=sys.stderr)
+            TextPrinter(sys.stderr).print_op(module)
+            print(file=sys.stderr)
 
     def _validator(self) -> Validator | None:
         if self.args.validate_inputs is not None and self.args.validate_inputs < 1:
@@ -239,6 +261,8 @@ class ReconOpt(xDSLOptMain):
                 )
             road = passes_between(start, self.args.to, self.shared_options)
             pipeline = PassPipeline((*road, *pipeline.passes), pipeline.callback)
+        if self.args.dump_pass_pipeline:
+            print(",".join(map(str, pipeline.passes)), file=sys.stderr)
         with diagnostics.lean_diagnostics():
             try:
                 pipeline.apply(self.ctx, prog)
@@ -275,6 +299,18 @@ class ReconOpt(xDSLOptMain):
 
             constants.write(self.constants, self.args.output_file)
             write_whole(self.args.output_file, self.output.content.encode())
+
+
+def _add_listings(group: Any) -> None:
+    """The options that show what happens between passes."""
+    for when in ("before", "after"):
+        group.add_argument(
+            f"--print-ir-{when}", action="append", default=[], metavar="PASS", help=f"print the IR {when} this pass"
+        )
+        group.add_argument(f"--print-ir-{when}-all", action="store_true", help=f"print the IR {when} every pass")
+    group.add_argument(
+        "--dump-pass-pipeline", action="store_true", help="print the passes with their options as -p takes them"
+    )
 
 
 def _with_options(one: ModulePass, options: dict[str, Any]) -> ModulePass:

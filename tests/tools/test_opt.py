@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -137,8 +138,9 @@ def test_an_error_never_prints_weights(recon_opt: Tool) -> None:
 def test_print_between_passes_and_time_passes(recon_opt: Tool) -> None:
     outcome = recon_opt("pool.mlir", "-p", "cse,canonicalize", "--print-between-passes", "--time-passes")
     assert outcome.code == 0
-    assert "IR after cse:" in outcome.out
-    assert "Pass cse took" in outcome.out
+    assert "IR after cse:" in outcome.err
+    assert "Pass cse took" in outcome.err
+    assert outcome.out == recon_opt("pool.mlir", "-p", "cse,canonicalize").out
 
 
 def test_help_starts_quickly() -> None:
@@ -151,3 +153,23 @@ def test_help_starts_quickly() -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_ir_around_passes_goes_to_standard_error(recon_opt: Tool) -> None:
+    plain = recon_opt("pool.mlir", "-p", "cse,canonicalize")
+    shown = recon_opt("pool.mlir", "-p", "cse,canonicalize", "--print-ir-before", "cse", "--print-ir-after-all")
+    assert (shown.code, shown.out) == (0, plain.out)
+    assert [line for line in shown.err.splitlines() if line.startswith("//")] == [
+        "// ----- IR before cse", "// ----- IR after cse", "// ----- IR after canonicalize"]  # fmt: skip
+    assert shown.err.count("cnn.max_pool2d") == 1  # nobody uses it, so cse drops it
+
+
+def test_the_pipeline_is_shown_as_it_can_be_given(recon_opt: Tool) -> None:
+    shown = recon_opt("pool.mlir", "-p", "cse,allocate-sram{limit=4096}", "--dump-pass-pipeline")
+    assert (shown.code, shown.err) == (0, "cse,allocate-sram{limit=4096}\n")
+    assert recon_opt("pool.mlir", "-p", shown.err.strip(), "-o", "-").out == shown.out
+
+
+def test_standard_input_and_output(recon_opt: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(POOL.encode())))
+    assert recon_opt("-", "-o", "-").out == recon_opt("pool.mlir").out
