@@ -20,6 +20,7 @@ from xdsl.ir import SSAValue
 from dialects import cnn
 from dialects.blobs import to_blob
 from dialects.onnx import NodeOp, shape_of
+from passes.onnx_to_cnn import choices
 from passes.onnx_to_cnn.choices import resized_axes
 from passes.onnx_to_cnn.context import Reader, last_compute
 from passes.onnx_to_cnn.tables import Bounds, clamp_of
@@ -63,6 +64,12 @@ def taps(node: NodeOp, n: int, m: int, scale: np.float32) -> tuple[Fraction, lis
         low = math.floor(at)
         found.append(Tap(low, at - low))
     return ratio, found
+
+
+def read_resize(r: Reader, node: NodeOp) -> Meaning:
+    """Resize to the nearest neighbour by any factors, in all coordinate and rounding modes; linear by whole or simple
+    fractional factors of rows and columns."""
+    return (read_linear if node.get_str("mode", "nearest") == "linear" else choices.read_resize)(r, node)
 
 
 def read_linear(r: Reader, node: NodeOp) -> Meaning:

@@ -136,9 +136,7 @@ OPERATORS: dict[str, Read] = {
     "Slice": choices.read_slice,
     "Gather": choices.read_gather,
     "Pad": choices.read_pad,
-    "Resize": lambda r, node: (
-        blends.read_linear if node.get_str("mode", "nearest") == "linear" else choices.read_resize
-    )(r, node),
+    "Resize": blends.read_resize,
     "DepthToSpace": moves.read_depth_to_space,
     "SpaceToDepth": moves.read_depth_to_space,
     "Expand": choices.read_expand,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import onnx.defs
 
 from passes.cnn.legalize import RULES
-from passes.onnx_to_cnn import elementwise, moves, operators, products, reductions, scalar
+from passes.onnx_to_cnn import blends, choices, elementwise, moves, operators, products, reductions, scalar, transposed
 from passes.onnx_to_cnn.operators import OPERATORS
 
 PLACES = {
@@ -20,6 +20,9 @@ PLACES = {
     elementwise: "vector unit, or a table",
     reductions: "vector unit",
     moves: "copy, or the order of memory",
+    choices: "copy, or the order of memory",
+    blends: "copy, or array and copies",
+    transposed: "array and copies",
     operators: "folded; at the edge the host",
 }
 """Where an operator runs, by the module that reads it."""
