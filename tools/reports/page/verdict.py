@@ -32,11 +32,11 @@ def verdict(profile: Profile) -> list[str]:
     if not s.cycles:
         return ["The machine has nothing to do: every operator of this model runs on the host."]
     sentences: list[str] = []
-    if s.cycles_per_bound is not None:
-        which = "the multiply-accumulates" if s.compute_bound_cycles >= s.dram_bound_cycles else "the DRAM traffic"
+    if s.cycles_per_bound3 is not None:
+        which = "the array's work" if s.array_bound_cycles >= s.dram_bound_cycles else "the DRAM traffic"
         sentences.append(
-            f"No program for this machine can take fewer than {s.bound_cycles:,} cycles, because of {which} alone; "
-            f"this one takes {s.cycles:,}, {s.cycles_per_bound:.2f} times as many."
+            f"No program that runs these layers in this order can take fewer than {s.bound3_cycles:,} cycles, mostly "
+            f"because of {which}; this one takes {s.cycles:,}, {s.cycles_per_bound3:.2f} times as many."
         )
     sentences.append(_binding(profile))
     sentences.append(_heaviest(profile))
