@@ -22,6 +22,7 @@ from sim.machine.order import Order, order
 from sim.machine.program import HostSegment, MachineSegment, Program, Region
 from sim.memory import Fields, Memory, Violation
 from sim.sanitizer import Sanitizer
+from sim.threads import one_thread
 
 Codes = npt.NDArray[np.int8]
 Tensors = Mapping[str, Codes]
@@ -150,18 +151,19 @@ def _execute(
     sanitizer = Sanitizer(queues, engine) if sanitize else None
     stream = queues.stream
     sequence = queues.linear.tolist()
-    for done, index in enumerate(sequence):
-        name, fields = stream.instruction(index).name, stream.fields(index)
-        try:
-            if sanitizer is not None:
-                sanitizer.begin(index)
-            engine.execute(name, fields)
-        except Violation as violation:
-            raise queues.fault(index, str(violation)) from None
-        if observer is not None:
-            observer(segment, index, name, fields, engine.sram)
-        if progress is not None and (done % 16 == 15 or done + 1 == len(sequence)):
-            progress(done + 1, len(sequence))
+    with one_thread():
+        for done, index in enumerate(sequence):
+            name, fields = stream.instruction(index).name, stream.fields(index)
+            try:
+                if sanitizer is not None:
+                    sanitizer.begin(index)
+                engine.execute(name, fields)
+            except Violation as violation:
+                raise queues.fault(index, str(violation)) from None
+            if observer is not None:
+                observer(segment, index, name, fields, engine.sram)
+            if progress is not None and (done % 16 == 15 or done + 1 == len(sequence)):
+                progress(done + 1, len(sequence))
     return {region.name: _output(region, dram) for region in segment.outputs}
 
 

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from sim import simulator, statistics
 from sim.machine import assembly
@@ -173,3 +174,16 @@ def test_timing_a_long_program_is_quick() -> None:
     stream = run.segments[0].stream
     assert len(stream.indices(BY_NAME["conv"].opcode)) == 500
     assert len(assembly.disassemble(stream)) == len(lines)
+
+
+def test_matrix_products_run_on_one_thread_while_a_program_runs_and_as_before_afterwards() -> None:
+    made, inputs, _ = small()
+    during: set[int] = set()
+
+    def threads() -> set[int]:
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = threads()
+        simulator.simulate(made, inputs, observer=lambda *_: during.update(threads()))
+        assert (during, threads()) == ({1}, before) == ({1}, {2})
