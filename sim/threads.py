@@ -7,12 +7,12 @@ the next: on a busy computer the same run took 8 s, and 4 s of CPU.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> Generator[None]:
     """Within it, numpy's matrix products run on the caller's thread alone; afterwards as before."""
     from threadpoolctl import threadpool_limits  # a run of the clock alone starts without it
 
