@@ -68,11 +68,13 @@ LARGEST = 1 << 28
 
 
 class Blob:
-    """Shape, element type and bytes of a constant; ``data`` is None for a reference not yet resolved."""
+    """Shape, element type and bytes of a constant; ``data`` is None for a reference not yet resolved, and ``origin``
+    then the name of the text that it was read from, beside which the bytes lie."""
 
-    __slots__ = ("data", "digest", "element", "recipe", "shape")
+    __slots__ = ("data", "digest", "element", "origin", "recipe", "shape")
 
     def __init__(self, shape: Sequence[int], element: str, data: Buffer | None, digest: str = "", recipe: str = ""):
+        self.origin = ""
         self.shape = tuple(shape)
         self.element = element
         self.data = data
@@ -174,7 +176,9 @@ def _pack(parser: AttrParser, element: str, number: float) -> bytes:
 def _from_string(parser: AttrParser, text: str, shape: Sequence[int], element: str) -> Blob:
     """The blob of ``"sha256:…"``, a reference, or of ``"0x…"``, its bytes."""
     if text.startswith("sha256:") and re.fullmatch("[0-9a-f]+", text.removeprefix("sha256:")):
-        return Blob(shape, element, None, digest=text.removeprefix("sha256:"))
+        blob = Blob(shape, element, None, digest=text.removeprefix("sha256:"))
+        blob.origin = parser._current_token.span.input.name  # pyright: ignore[reportPrivateUsage]
+        return blob
     size = math.prod(shape) * ELEMENT[element][1]
     if not re.fullmatch("0x([0-9a-fA-F]{2})*", text):
         parser.raise_error('expected one number, a list of numbers, seed N, "sha256:…", or bytes as "0x…"')

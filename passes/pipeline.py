@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +34,12 @@ class Entry:
     def name(self) -> str:
         """``elide-configuration``, as command lines spell it."""
         return self.module.rpartition(".")[2].replace("_", "-")
+
+    @property
+    def takes(self) -> str:
+        """The level that the pass works on, by the room that it lives in; nothing for a pass of every level."""
+        room = self.module.split(".")[1]
+        return {"every_level": "", "quantise": "onnx", "partition": "onnx"}.get(room, room.partition("_to_")[0])
 
     @property
     def class_name(self) -> str:
@@ -68,11 +73,6 @@ PIPELINE: tuple[Entry, ...] = (
     Entry("accel", "passes.every_level.verify_structure", default=False),
 )
 """All passes. ``recon compile`` and ``recon-opt --to LEVEL`` run the default ones in this order."""
-
-
-def all_passes() -> dict[str, Callable[[], type[ModulePass]]]:
-    """Every pass by name, as a factory that imports it when called."""
-    return {entry.name: entry.load for entry in PIPELINE}
 
 
 def passes_between(start: str, end: str, options: dict[str, Any] | None = None) -> tuple[ModulePass, ...]:
