@@ -25,7 +25,7 @@ from sim.machine.description import ALGORITHMS, Configuration, Machine
 from sim.machine.encoding import decode, encode
 from sim.machine.errors import ReconError
 from sim.machine.isa import BY_OPCODE
-from sim.machine.program import HostSegment, Layer, MachineSegment, Program, Segment
+from sim.machine.program import HostSegment, LayerRow, MachineSegment, Program, Segment
 
 PRODUCER = "recon 0.1"
 """Who made a program, as the program says."""
@@ -161,7 +161,7 @@ class LayerTable:
 
     def __init__(self, module: ModuleOp, programs: Iterable[accel.ProgramOp]):
         self.work: list[Work] = []
-        self.rows: list[Layer] = []
+        self.rows: list[LayerRow] = []
         self.index: dict[str, int] = {}
         configurations = _configurations(programs)
         for op in module.body.block.ops:
@@ -170,9 +170,9 @@ class LayerTable:
         for program in programs:
             for op in program.instructions:
                 if op.layer_name and op.layer_name not in self.index:
-                    self._add(Layer(op.layer_name, "", "", 0, 0, configurations.get(op.layer_name, ""), ()))
+                    self._add(LayerRow(op.layer_name, "", "", 0, 0, configurations.get(op.layer_name, ""), ()))
 
-    def _add(self, row: Layer) -> None:
+    def _add(self, row: LayerRow) -> None:
         self.index[row.name] = len(self.rows)
         self.rows.append(row)
 
@@ -180,7 +180,7 @@ class LayerTable:
         weights, activations = op.weight_bytes.value.data, op.activation_bytes.value.data
         nodes = tuple(node.data for node in op.nodes.data) if op.nodes is not None else ()
         self._add(
-            Layer(
+            LayerRow(
                 op.sym_name.data,
                 op.kind.data,
                 op.shape.data,
@@ -198,7 +198,7 @@ class LayerTable:
         names = [op.layer_name for op in program.instructions]
         if not any(names) and names:
             if program.sym_name.data not in self.index:
-                self._add(Layer(program.sym_name.data, "", "", 0, 0, "", ()))
+                self._add(LayerRow(program.sym_name.data, "", "", 0, 0, "", ()))
             names = [program.sym_name.data] * len(names)
         current = next((name for name in reversed(names) if name), "")
         filled: list[int] = []

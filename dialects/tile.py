@@ -38,7 +38,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from dialects.recon import BlobAttr
 from dialects.tile_attributes import (
-    Affine,
+    AffineIndex,
     ConfigurationAttr,
     DramType,
     HalfType,
@@ -60,8 +60,9 @@ from sim.machine.description import Configuration
 __all__ = [
     "MAX_INSTRUCTIONS",
     "TILE",
-    "Affine",
+    "AffineIndex",
     "AllocOp",
+    "BoxCopyOp",
     "ConfigurationAttr",
     "ConstantOp",
     "ConvOp",
@@ -74,7 +75,6 @@ __all__ = [
     "ImageOp",
     "LoadConfigOp",
     "LoadOp",
-    "Move",
     "MoveOp",
     "Requantize",
     "RequantizeAttr",
@@ -303,7 +303,7 @@ class ForOp(IRDLOperation):
             raise VerifyException("a loop's step is at least 1")
 
 
-class Move(TileOp):
+class BoxCopyOp(TileOp):
     """Shared by load and store: a box of ``sizes`` at ``target`` offsets from a box at ``source`` offsets."""
 
     target = operand_def()
@@ -331,7 +331,7 @@ class Move(TileOp):
         )
 
     @classmethod
-    def parse(cls, parser: Parser) -> Move:
+    def parse(cls, parser: Parser) -> BoxCopyOp:
         text = SliceText()
         target = parse_buffer(parser)
         box = text.parse_box(parser, target)
@@ -359,7 +359,7 @@ class Move(TileOp):
 
 
 @irdl_op_definition
-class LoadOp(Move):
+class LoadOp(BoxCopyOp):
     """DRAM → SRAM."""
 
     name = "tile.load"
@@ -371,7 +371,7 @@ class LoadOp(Move):
 
 
 @irdl_op_definition
-class StoreOp(Move):
+class StoreOp(BoxCopyOp):
     """SRAM → DRAM."""
 
     name = "tile.store"

@@ -143,7 +143,7 @@ class ConfigurationAttr(Data[Configuration]):
 
 
 @dataclass(frozen=True)
-class Affine:
+class AffineIndex:
     """``constant + Σ coefficient · indices[position]``, over the index operands of an op."""
 
     constant: int
@@ -157,12 +157,12 @@ class Affine:
 class Slice:
     """Offsets (affine) and sizes of a box in a buffer's logical coordinates."""
 
-    offsets: tuple[Affine, ...]
+    offsets: tuple[AffineIndex, ...]
     sizes: tuple[int, ...]
 
     @classmethod
     def of(cls, offsets: Sequence[int], sizes: Sequence[int]) -> Slice:
-        return cls(tuple(Affine(offset) for offset in offsets), tuple(sizes))
+        return cls(tuple(AffineIndex(offset) for offset in offsets), tuple(sizes))
 
     def at(self, indices: Sequence[int]) -> tuple[int, ...]:
         return tuple(offset.at(indices) if offset.terms else offset.constant for offset in self.offsets)
@@ -186,18 +186,18 @@ class SliceAttr(Data[Slice]):
         printer.print_string(f"<[{offsets}] [{', '.join(map(str, self.data.sizes))}]>")
 
 
-def generic_affine(offset: Affine) -> str:
+def generic_affine(offset: AffineIndex) -> str:
     """An offset as text without the op's operands, by their positions: ``1 8 d0``."""
     return " ".join([str(offset.constant), *(f"{coefficient} d{at}" for at, coefficient in offset.terms)])
 
 
-def parse_generic_affine(parser: AttrParser) -> Affine:
+def parse_generic_affine(parser: AttrParser) -> AffineIndex:
     constant = parser.parse_integer(allow_boolean=False)
     terms: list[tuple[int, int]] = []
     while (coefficient := parser.parse_optional_integer(allow_boolean=False)) is not None:
         position = parser.parse_identifier()
         terms.append((int(position.removeprefix("d")), coefficient))
-    return Affine(constant, tuple(terms))
+    return AffineIndex(constant, tuple(terms))
 
 
 @dataclass(frozen=True)

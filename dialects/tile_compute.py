@@ -29,7 +29,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from dialects.cnn_attributes import WindowAttr, between
 from dialects.tile_attributes import (
-    Affine,
+    AffineIndex,
     ConfigurationAttr,
     HalfType,
     Requantize,
@@ -48,7 +48,7 @@ from sim.machine.description import Configuration
 from sim.machine.isa import VECTOR_OPS
 from sim.machine.operations import operation
 
-ORIGIN = Affine(0)
+ORIGIN = AffineIndex(0)
 
 
 class TileOp(IRDLOperation):
@@ -103,7 +103,7 @@ def check_channels(what: str, box: Slice, depth: int) -> None:
         )
 
 
-def check_apart(what: str, out: Slice, offset: Affine, channels: int) -> None:
+def check_apart(what: str, out: Slice, offset: AffineIndex, channels: int) -> None:
     """VerifyException for an operation that writes channels of a buffer while it still reads them."""
     first = out.offsets[2]
     apart = first.constant >= offset.constant + channels or offset.constant >= first.constant + out.sizes[2]
@@ -238,10 +238,10 @@ class ConvOp(TileOp):
         pad_value: int = 0,
         first: bool = True,
         params: SSAValue | None = None,
-        params_offset: Affine | None = None,
+        params_offset: AffineIndex | None = None,
         requantize: Requantize | None = None,
         residual: SSAValue | None = None,
-        residual_offset: Affine | None = None,
+        residual_offset: AffineIndex | None = None,
         sum: Sum | None = None,
         table: SSAValue | None = None,
         layer: str | None = None,
@@ -249,7 +249,7 @@ class ConvOp(TileOp):
     ):
         """Many parameters: the operands and attributes of the operation, as its text has them."""
 
-        def at(offset: Affine | None) -> SliceAttr | None:
+        def at(offset: AffineIndex | None) -> SliceAttr | None:
             return SliceAttr(Slice((offset,), (1,))) if offset is not None else None
 
         super().__init__(
@@ -404,12 +404,12 @@ class VectorOp(TileOp):
         output: SSAValue,
         out: Slice,
         lhs: SSAValue,
-        lhs_offset: Affine = ORIGIN,
+        lhs_offset: AffineIndex = ORIGIN,
         *,
         rhs: SSAValue | None = None,
-        rhs_offset: Affine | None = None,
+        rhs_offset: AffineIndex | None = None,
         params: SSAValue | None = None,
-        params_offset: Affine | None = None,
+        params_offset: AffineIndex | None = None,
         table: SSAValue | None = None,
         window: WindowAttr | None = None,
         law: VectorLaw | None = None,
@@ -418,9 +418,9 @@ class VectorOp(TileOp):
     ):
         """Many parameters: the operands and attributes of the operation, as its text has them."""
         if rhs is not None and rhs_offset is None:
-            rhs_offset = Affine(0)
+            rhs_offset = AffineIndex(0)
         if params is not None and params_offset is None:
-            params_offset = Affine(0)
+            params_offset = AffineIndex(0)
         super().__init__(
             operands=[output, lhs, rhs, params, table, indices],
             properties={

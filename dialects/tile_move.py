@@ -17,7 +17,7 @@ from xdsl.parser import AttrParser, Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.tile_attributes import Affine, SramType, generic_affine, parse_generic_affine
+from dialects.tile_attributes import AffineIndex, SramType, generic_affine, parse_generic_affine
 from dialects.tile_compute import TileOp, layer_symbol, parse_layer
 from dialects.tile_slices import SliceText, buffer_type, parse_buffer
 
@@ -31,12 +31,12 @@ Steps = tuple[tuple[int, int], tuple[int, int]]
 class Walk:
     """From ``origin`` (row, column, channel) on, ``steps`` elements along an axis each; innermost runs of channels."""
 
-    origin: tuple[Affine, ...]
+    origin: tuple[AffineIndex, ...]
     steps: Steps
 
     @classmethod
     def of(cls, origin: Sequence[int], steps: Steps) -> Walk:
-        return cls(tuple(Affine(offset) for offset in origin), steps)
+        return cls(tuple(AffineIndex(offset) for offset in origin), steps)
 
     def at(self, indices: Sequence[int]) -> tuple[int, int, int]:
         """The origin in one turn of the loops around it."""

@@ -13,7 +13,7 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.tile_attributes import Affine, DramType, Slice, SramType
+from dialects.tile_attributes import AffineIndex, DramType, Slice, SramType
 
 
 class SliceText:
@@ -22,7 +22,7 @@ class SliceText:
     def __init__(self, indices: Sequence[SSAValue] = ()):
         self.indices: list[SSAValue] = list(indices)
 
-    def parse_affine(self, parser: Parser) -> Affine:
+    def parse_affine(self, parser: Parser) -> AffineIndex:
         constant, terms = 0, dict[int, int]()
         sign = 1
         while True:
@@ -42,12 +42,12 @@ class SliceText:
             elif parser.parse_optional_punctuation("-") is not None:
                 sign = -1
             else:
-                return Affine(constant, tuple(sorted(terms.items())))
+                return AffineIndex(constant, tuple(sorted(terms.items())))
 
-    def parse_offsets(self, parser: Parser, dimensions: int = 1) -> tuple[Affine, ...]:
+    def parse_offsets(self, parser: Parser, dimensions: int = 1) -> tuple[AffineIndex, ...]:
         """The offsets of a box; those left out are the origin of so many ``dimensions``."""
         given = parser.parse_optional_comma_separated_list(parser.Delimiter.SQUARE, lambda: self.parse_affine(parser))
-        return tuple(given) if given is not None else (Affine(0),) * dimensions
+        return tuple(given) if given is not None else (AffineIndex(0),) * dimensions
 
     def parse_box(self, parser: Parser, value: SSAValue) -> Slice:
         """Offsets and sizes of a box in a buffer; left out, all of the buffer."""
@@ -69,7 +69,7 @@ class SliceText:
             )
         )
 
-    def print_offsets(self, printer: Printer, offsets: Iterable[Affine]) -> None:
+    def print_offsets(self, printer: Printer, offsets: Iterable[AffineIndex]) -> None:
         printer.print_string("[")
         for number, offset in enumerate(offsets):
             if number:

@@ -19,7 +19,7 @@ from sim.machine import configuration_image, laws
 from sim.machine.description import ALGORITHMS, Configuration, Machine
 from sim.machine.errors import Fault
 from sim.machine.isa import BY_NAME
-from sim.memory import Block, Codes, Fields, Memory, Violation, contiguous, read_operand, slots, write_operand
+from sim.memory import Box, Codes, Fields, Memory, Violation, contiguous, read_operand, slots, write_operand
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,16 +99,16 @@ def handler(name: str) -> Callable[[Handler], Handler]:
     return register
 
 
-def _copy_blocks(fields: Fields) -> list[tuple[Block, Block]]:
-    """Pairs of DRAM and SRAM blocks of a strided copy: one, or two where a ring wraps around."""
+def _copy_boxes(fields: Fields) -> list[tuple[Box, Box]]:
+    """Pairs of DRAM and SRAM boxes of a strided copy: one, or two where a ring wraps around."""
     columns, run, stride = fields["count1"], fields["bytes"], fields["dram_stride2"]
-    pairs: list[tuple[Block, Block]] = []
+    pairs: list[tuple[Box, Box]] = []
     pieces = slots(fields["sram"], fields["sram_stride2"], fields["ring"], fields["row"], fields["count2"])
     for address, first, rows in pieces:
         pairs.append(
             (
-                Block(fields["dram"] + first * stride, rows, stride, columns, fields["dram_stride1"], run),
-                Block(address, rows, fields["sram_stride2"], columns, fields["sram_stride1"], run),
+                Box(fields["dram"] + first * stride, rows, stride, columns, fields["dram_stride1"], run),
+                Box(address, rows, fields["sram_stride2"], columns, fields["sram_stride1"], run),
             )
         )
     return pairs
@@ -117,14 +117,14 @@ def _copy_blocks(fields: Fields) -> list[tuple[Block, Block]]:
 @handler("load")
 def load(engine: Engine, fields: Fields) -> None:
     """DRAM → SRAM."""
-    for dram, sram in _copy_blocks(fields):
+    for dram, sram in _copy_boxes(fields):
         engine.sram.write(sram, engine.dram.read(dram))
 
 
 @handler("store")
 def store(engine: Engine, fields: Fields) -> None:
     """SRAM → DRAM."""
-    for dram, sram in _copy_blocks(fields):
+    for dram, sram in _copy_boxes(fields):
         engine.dram.write(dram, engine.sram.read(sram))
 
 
@@ -163,8 +163,8 @@ def fill(engine: Engine, fields: Fields) -> None:
     groups, outputs, inputs = fields["groups"], fields["outputs"], fields["inputs"]
     fy, fx, zero = fields["fy"], fields["fx"], fields["weight_zero"]
     _check_layout(engine.machine, layout, fields)
-    block = Block(fields["address"], groups * outputs, fields["output_stride"], fy * fx, fields["tap_stride"], inputs)
-    codes = engine.sram.read(block).view(np.int8)
+    box = Box(fields["address"], groups * outputs, fields["output_stride"], fy * fx, fields["tap_stride"], inputs)
+    codes = engine.sram.read(box).view(np.int8)
     values = codes.astype(np.int16) - np.int16(zero)
     engine.touch(f"L1 half {fields['half']}", True)
     engine.halves[fields["half"]] = Half(

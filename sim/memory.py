@@ -1,4 +1,4 @@
-"""SRAM and DRAM: bytes, what of them has been written in this run, and the strided blocks instructions touch.
+"""SRAM and DRAM: bytes, what of them has been written in this run, and the strided boxes instructions touch.
 
 Every access passes ``Memory.read`` or ``Memory.write``: they check the range first, then that no byte is read before
 it was written, and tell the observer (the sanitizer) when there is one. Stride gaps are no accesses.
@@ -26,7 +26,7 @@ class Violation(Fault):
 
 
 @dataclass(frozen=True)
-class Block:
+class Box:
     """``rows`` × ``columns`` runs of ``run`` bytes, ``row_stride`` and ``column_stride`` bytes apart."""
 
     start: int
@@ -63,13 +63,13 @@ class Block:
         return bool((np.diff(starts) < self.run).any())
 
 
-def contiguous(start: int, size: int) -> Block:
-    """A block of ``size`` bytes without gaps."""
-    return Block(start, 1, 0, 1, 0, size)
+def contiguous(start: int, size: int) -> Box:
+    """A box of ``size`` bytes without gaps."""
+    return Box(start, 1, 0, 1, 0, size)
 
 
-Observer = Callable[["Memory", Block, bool], None]
-"""Told of every access: the memory, the block and whether it is written."""
+Observer = Callable[["Memory", Box, bool], None]
+"""Told of every access: the memory, the box and whether it is written."""
 
 
 class Memory:
@@ -87,43 +87,42 @@ class Memory:
         self.data[address : address + data.size] = data.ravel()
         self.written[address : address + data.size] = True
 
-    def read(self, block: Block) -> Bytes:
+    def read(self, box: Box) -> Bytes:
         """uint8[rows, columns, run], a view; Violation when out of range or never written."""
-        self._check_range(block, "reads")
-        known = _view(self.written, block)
+        self._check_range(box, "reads")
+        known = _view(self.written, box)
         if not known.all():
             row, column, byte = np.argwhere(~known)[0].tolist()
-            address = block.start + row * block.row_stride + column * block.column_stride + byte
+            address = box.start + row * box.row_stride + column * box.column_stride + byte
             raise Violation(f"it reads byte {address:#x} of {self.name}, which no instruction of this run has written.")
         if self.observer is not None:
-            self.observer(self, block, False)
-        return _view(self.data, block)
+            self.observer(self, box, False)
+        return _view(self.data, box)
 
-    def write(self, block: Block, values: npt.NDArray[Any]) -> None:
-        """Store int8 or uint8 values that have the block's shape; Violation when out of range or ambiguous."""
-        self._check_range(block, "writes")
-        if block.overlaps_itself():
+    def write(self, box: Box, values: npt.NDArray[Any]) -> None:
+        """Store int8 or uint8 values that have the box's shape; Violation when out of range or ambiguous."""
+        self._check_range(box, "writes")
+        if box.overlaps_itself():
             raise Violation(f"it writes some bytes of {self.name} twice: its strides let its own runs overlap.")
         if self.observer is not None:
-            self.observer(self, block, True)
-        _view(self.data, block)[...] = values.view(np.uint8).reshape(block.rows, block.columns, block.run)
-        _view(self.written, block)[...] = True
+            self.observer(self, box, True)
+        _view(self.data, box)[...] = values.view(np.uint8).reshape(box.rows, box.columns, box.run)
+        _view(self.written, box)[...] = True
 
-    def _check_range(self, block: Block, verb: str) -> None:
-        if block.end > self.size:
+    def _check_range(self, box: Box, verb: str) -> None:
+        if box.end > self.size:
             raise Violation(
-                f"it {verb} bytes {block.start:#x} to {block.end - 1:#x} of {self.name}, "
-                f"which has {self.size:#x} bytes."
+                f"it {verb} bytes {box.start:#x} to {box.end - 1:#x} of {self.name}, which has {self.size:#x} bytes."
             )
 
 
-def _view(data: npt.NDArray[Any], block: Block) -> npt.NDArray[Any]:
+def _view(data: npt.NDArray[Any], box: Box) -> npt.NDArray[Any]:
     return np.ndarray(
-        (block.rows, block.columns, block.run),
+        (box.rows, box.columns, box.run),
         data.dtype,
         data,
-        block.start,
-        (block.row_stride, block.column_stride, 1),
+        box.start,
+        (box.row_stride, box.column_stride, 1),
     )
 
 
@@ -144,11 +143,11 @@ def slots(base: int, row_stride: int, ring: int, row: int, rows: int) -> list[tu
     return pieces
 
 
-def operand_blocks(fields: Fields, name: str, rows: int, columns: int, channels: int) -> list[tuple[int, Block]]:
-    """The blocks of a tensor operand with the index of their first row: one, or two where a ring wraps around."""
+def operand_boxes(fields: Fields, name: str, rows: int, columns: int, channels: int) -> list[tuple[int, Box]]:
+    """The boxes of a tensor operand with the index of their first row: one, or two where a ring wraps around."""
     stride, pixel = fields[f"{name}.row_stride"], fields[f"{name}.pixel_stride"]
     pieces = slots(fields[f"{name}.base"], stride, fields[f"{name}.ring"], fields[f"{name}.row"], rows)
-    return [(first, Block(start, count, stride, columns, pixel, channels)) for start, first, count in pieces]
+    return [(first, Box(start, count, stride, columns, pixel, channels)) for start, first, count in pieces]
 
 
 def read_operand(
@@ -171,18 +170,18 @@ def read_operand(
         )
     if rows == 0 or columns == 0:
         return np.full(shape, pad_value, np.int8)
-    blocks = operand_blocks(fields, name, rows, columns, shape[2])
-    if len(blocks) == 1 and rows == shape[0] and columns == shape[1]:
-        return memory.read(blocks[0][1]).view(np.int8)
+    boxes = operand_boxes(fields, name, rows, columns, shape[2])
+    if len(boxes) == 1 and rows == shape[0] and columns == shape[1]:
+        return memory.read(boxes[0][1]).view(np.int8)
     window = np.full(shape, pad_value, np.int8) if any(pads) else np.empty(shape, np.int8)
-    for first, block in blocks:
-        there = window[top + first : top + first + block.rows, left : left + columns]
-        there[...] = memory.read(block).view(np.int8)
+    for first, box in boxes:
+        there = window[top + first : top + first + box.rows, left : left + columns]
+        there[...] = memory.read(box).view(np.int8)
     return window
 
 
 def write_operand(memory: Memory, fields: Fields, name: str, values: Codes) -> None:
     """Store int8[rows, columns, channels] where an operand lies."""
     rows, columns, channels = values.shape
-    for first, block in operand_blocks(fields, name, rows, columns, channels):
-        memory.write(block, values[first : first + block.rows])
+    for first, box in operand_boxes(fields, name, rows, columns, channels):
+        memory.write(box, values[first : first + box.rows])

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from sim.engine import Engine
 from sim.machine.isa import BY_NAME, QUEUES
 from sim.machine.order import Order
-from sim.memory import Block, Memory, Violation
+from sim.memory import Box, Memory, Violation
 
 
 @dataclass
@@ -40,19 +40,19 @@ class _Shadow:
         self.kind = kind
         self.last: dict[tuple[int, bool], npt.NDArray[np.unsignedinteger]] = {}
 
-    def view(self, queue: int, write: bool, block: Block, make: bool) -> npt.NDArray[np.unsignedinteger] | None:
-        """The positions kept for a block's bytes; None when there are none and none are to be made."""
+    def view(self, queue: int, write: bool, box: Box, make: bool) -> npt.NDArray[np.unsignedinteger] | None:
+        """The positions kept for a box's bytes; None when there are none and none are to be made."""
         array = self.last.get((queue, write))
         if array is None:
             if not make:
                 return None
             array = self.last[queue, write] = np.zeros(self.high - self.low, self.kind)
         return np.ndarray(
-            (block.rows, block.columns, block.run),
+            (box.rows, box.columns, box.run),
             array.dtype,
             array,
-            (block.start - self.low) * array.itemsize,
-            (block.row_stride * array.itemsize, block.column_stride * array.itemsize, array.itemsize),
+            (box.start - self.low) * array.itemsize,
+            (box.row_stride * array.itemsize, box.column_stride * array.itemsize, array.itemsize),
         )
 
 
@@ -79,25 +79,25 @@ class Sanitizer:
         self.position = int(self.order.position[index])
         self.clock: list[int] = self.order.happens_before[index].tolist()
 
-    def _memory(self, memory: Memory, block: Block, write: bool) -> None:
+    def _memory(self, memory: Memory, box: Box, write: bool) -> None:
         shadow = self.shadows[id(memory)]
-        if block.end <= shadow.low or block.start >= shadow.high:
+        if box.end <= shadow.low or box.start >= shadow.high:
             return
-        if block.start < shadow.low or block.end > shadow.high:
-            for part in _clip(block, shadow.low, shadow.high):
+        if box.start < shadow.low or box.end > shadow.high:
+            for part in _clip(box, shadow.low, shadow.high):
                 self._memory(memory, part, write)
             return
         for queue in range(len(QUEUES)):
             if queue == self.queue:
                 continue
             for written in (True, False) if write else (True,):
-                last = shadow.view(queue, written, block, make=False)
+                last = shadow.view(queue, written, box, make=False)
                 if last is not None and int(last.max()) > self.clock[queue]:
                     row, column, byte = np.argwhere(last > self.clock[queue])[0].tolist()
-                    address = block.start + row * block.row_stride + column * block.column_stride + byte
+                    address = box.start + row * box.row_stride + column * box.column_stride + byte
                     where = f"byte {address:#x} of {memory.name}"
                     raise self._race(queue, int(last[row, column, byte]), written, write, where)
-        mine = shadow.view(self.queue, write, block, make=True)
+        mine = shadow.view(self.queue, write, box, make=True)
         assert mine is not None
         mine[...] = self.position + 1
 
@@ -134,13 +134,13 @@ def _stored(order: Order, size: int) -> tuple[int, int]:
     return int(column["dram"].min()), min(size, int(ends.max()))
 
 
-def _clip(block: Block, low: int, high: int) -> list[Block]:
-    """The runs of a block that lie in low … high − 1, as blocks of one run."""
-    parts: list[Block] = []
-    for row in range(block.rows):
-        for column in range(block.columns):
-            start = block.start + row * block.row_stride + column * block.column_stride
-            first, stop = max(start, low), min(start + block.run, high)
+def _clip(box: Box, low: int, high: int) -> list[Box]:
+    """The runs of a box that lie in low … high − 1, as boxes of one run."""
+    parts: list[Box] = []
+    for row in range(box.rows):
+        for column in range(box.columns):
+            start = box.start + row * box.row_stride + column * box.column_stride
+            first, stop = max(start, low), min(start + box.run, high)
             if first < stop:
-                parts.append(Block(first, 1, 0, 1, 0, stop - first))
+                parts.append(Box(first, 1, 0, 1, 0, stop - first))
     return parts

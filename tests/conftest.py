@@ -13,7 +13,7 @@ from hypothesis import settings
 
 from sim.machine.description import load as load_machine
 from sim.machine.encoding import encode
-from sim.machine.program import Bounds, Layer, MachineSegment, Port, Program, Region, SramUse
+from sim.machine.program import Bounds, LayerRow, MachineSegment, Port, Program, Region, SramUse
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -89,7 +89,7 @@ def adder() -> Program:
         inputs=(Port("x", "int8", (1, 4, 4, 3)),),
         outputs=(Port("y", "int8", (1, 4, 4, 3)),),
         segments=(segment,),
-        layers=(Layer("sum", "add", "4x4x3", 0, 144, "", ("Add_0",)),),
+        layers=(LayerRow("sum", "add", "4x4x3", 0, 144, "", ("Add_0",)),),
         constants=np.zeros(16, np.uint8),
         dram_bytes=176,
         bounds=Bounds(compute=0, dram=9, bound=9, bound2=9),

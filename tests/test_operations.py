@@ -36,7 +36,7 @@ from sim.machine.errors import EncodingError
 from sim.machine.isa import BY_NAME, VECTOR_OPS
 from sim.machine.operations import CHANNELS, OPERATIONS, READS, SECONDS, SIDES, SIZES, Operation
 from sim.machine.order import order
-from sim.memory import Block, Memory, Violation
+from sim.memory import Box, Memory, Violation
 from tests.second_clock.laws import vector_busy
 from tests.sim.support import SMALL, Watched, engine
 
@@ -115,9 +115,9 @@ def executed(fields: Mapping[str, Any], memory: Bytes) -> Draw:
     made.sram.preset(0, memory)
     masks = {False: np.zeros(SIZE, np.bool_), True: np.zeros(SIZE, np.bool_)}
 
-    def observe(_memory: Memory, block: Block, write: bool) -> None:
-        starts = np.add.outer(np.arange(block.rows) * block.row_stride, np.arange(block.columns) * block.column_stride)
-        masks[write][(block.start + starts[..., None] + np.arange(block.run)).ravel()] = True
+    def observe(_memory: Memory, box: Box, write: bool) -> None:
+        starts = np.add.outer(np.arange(box.rows) * box.row_stride, np.arange(box.columns) * box.column_stride)
+        masks[write][(box.start + starts[..., None] + np.arange(box.run)).ravel()] = True
 
     made.sram.observer = observe
     refused = False

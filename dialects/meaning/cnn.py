@@ -37,7 +37,7 @@ def evaluate(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> dict[str,
 
 
 @dataclass
-class Evaluation:
+class Computed:
     """Outputs by name, every layer's result by layer name, and every value of the function."""
 
     outputs: dict[str, Array] = field(default_factory=dict[str, Array])
@@ -45,10 +45,10 @@ class Evaluation:
     values: dict[SSAValue, Array] = field(default_factory=dict[SSAValue, Array])
 
 
-def evaluate_all(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> Evaluation:
+def evaluate_all(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> Computed:
     """As ``evaluate``, with all intermediate values, int8 NHWC, by the name of their layer."""
     function = main_function(module)
-    run = Evaluation()
+    run = Computed()
     _bind(function, inputs, run)
     opsets = opsets_of(module)
     for op in function.body.block.ops:
@@ -64,7 +64,7 @@ def evaluate_all(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> Evalu
     return run
 
 
-def _bind(function: FuncOp, inputs: Mapping[str, npt.ArrayLike], run: Evaluation) -> None:
+def _bind(function: FuncOp, inputs: Mapping[str, npt.ArrayLike], run: Computed) -> None:
     for name, argument in zip(input_names(function), function.body.block.args, strict=True):
         if name not in inputs:
             raise ValueError(f"no value given for the input '{name}'")

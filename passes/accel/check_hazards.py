@@ -16,7 +16,7 @@ from xdsl.passes import ModulePass
 
 from dialects import accel
 from passes.common.problems import place_in_text
-from passes.proof.hazards import HazardError, Memory, prove
+from passes.proof.hazards import DramMap, HazardError, prove
 from passes.proof.limits import images_in, obeys
 from sim.machine import description as machines
 from sim.machine.description import Configuration
@@ -45,9 +45,9 @@ def check_program(program: Program) -> None:
             inputs, outputs = (
                 [(r.address, r.address + r.bytes) for r in rs] for rs in (segment.inputs, segment.outputs)
             )
-            memory = Memory(program.dram_bytes, [(0, len(program.constants)), *inputs], outputs)
+            dram = DramMap(program.dram_bytes, [(0, len(program.constants)), *inputs], outputs)
             names = [program.layers[layer].name for layer in layers]
-            sequence = prove(stream, program.machine, memory, names.__getitem__)
+            sequence = prove(stream, program.machine, dram, names.__getitem__)
             images = images_in(program.constants, program.machine.configuration.image_bytes)
             obeys(stream, program.machine, images, sequence, names.__getitem__)
 
@@ -71,10 +71,10 @@ def check(program: accel.ProgramOp, dram_bytes: int) -> None:
             if region.kind.data != "input":
                 constants = max(constants, interval[1])
     stream = decode(encode(op.record() for op in instructions))
-    memory = Memory(dram_bytes, [(0, constants), *written], outputs)
+    dram = DramMap(dram_bytes, [(0, constants), *written], outputs)
     machine = machines.load(program.machine.data)
     try:
-        sequence = prove(stream, machine, memory, lambda index: layers[index])
+        sequence = prove(stream, machine, dram, lambda index: layers[index])
         obeys(stream, machine, images, sequence, lambda index: layers[index])
     except HazardError as error:
         raise HazardError(_in_the_text(str(error), program, instructions)) from None

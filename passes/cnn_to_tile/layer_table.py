@@ -7,7 +7,7 @@ from passes.planner.mapping import conv_shape
 from passes.planner.network import Layer
 from sim.machine import floors
 from sim.machine.description import Machine
-from sim.machine.floors import Axis, Convolution
+from sim.machine.floors import ConvSizes, WindowAxis
 from sim.machine.laws import PARAMETER_BYTES, ceil_div
 
 MOVES = ("copy", "resize", "shuffle")
@@ -42,12 +42,12 @@ def least_cycles(layer: Layer, target: Machine) -> tuple[int, int]:
     """Least cycles of the array and of the vector unit for a layer; none for what only moves codes."""
     source, output = layer.inputs[0], layer.output
     (fy, fx), (top, _, left, _), (sy, sx), (dy, dx) = layer.window.values
-    rows = Axis(output.height, fy, sy, dy, top, source.height)
-    columns = Axis(output.width, fx, sx, dx, left, source.width)
+    rows = WindowAxis(output.height, fy, sy, dy, top, source.height)
+    columns = WindowAxis(output.width, fx, sx, dx, left, source.width)
     if layer.is_conv:
         shape = conv_shape(layer)
         plain = layer.conv.weight_zero.value.data == 0
-        conv = Convolution(shape.groups, shape.outputs, shape.inputs, rows, columns, plain)
+        conv = ConvSizes(shape.groups, shape.outputs, shape.inputs, rows, columns, plain)
         return floors.convolution(target, conv), 0
     if layer.op is None or layer.kind == "pad" or layer.vector.name in MOVES:
         return 0, 0

@@ -9,7 +9,7 @@ from dialects.onnx import NodeOp
 
 
 @dataclass(frozen=True)
-class Window:
+class NodeWindow:
     """Per spatial axis: kernel, pads before and after, strides, dilations, outputs.
 
     ``overhang`` are the positions beyond the declared pads that ``ceil_mode`` lets the last window reach.
@@ -29,7 +29,7 @@ class Window:
         return (*self.before, *self.after)
 
 
-def window_of(node: NodeOp, sizes: Sequence[int], kernel: Sequence[int]) -> Window:
+def window_of(node: NodeOp, sizes: Sequence[int], kernel: Sequence[int]) -> NodeWindow:
     """The window of a convolution or pooling node over an image of ``sizes``."""
     rank = len(sizes)
     ones = (1,) * rank
@@ -54,5 +54,5 @@ def window_of(node: NodeOp, sizes: Sequence[int], kernel: Sequence[int]) -> Wind
             count += 1  # one more window, unless it would begin in the pads behind the image
         outputs.append(count)
         overhang.append(max(0, (count - 1) * strides[axis] + reach[axis] - sizes[axis] - before[axis] - after[axis]))
-    return Window(tuple(kernel), tuple(before), tuple(after), tuple(strides), tuple(dilations), tuple(outputs),
+    return NodeWindow(tuple(kernel), tuple(before), tuple(after), tuple(strides), tuple(dilations), tuple(outputs),
                   tuple(overhang))  # fmt: skip

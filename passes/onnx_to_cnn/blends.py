@@ -22,7 +22,7 @@ from dialects.blobs import to_blob
 from dialects.onnx import NodeOp, shape_of
 from passes.onnx_to_cnn import choices
 from passes.onnx_to_cnn.choices import resized_axes
-from passes.onnx_to_cnn.context import Reader, last_compute
+from passes.onnx_to_cnn.context import Conversion, last_compute
 from passes.onnx_to_cnn.tables import Bounds, clamp_of
 from passes.onnx_to_cnn.values import Blend, Codes, Meaning, Quant, Tap, Trail, Unsupported
 from passes.onnx_to_cnn.view import View
@@ -66,13 +66,13 @@ def taps(node: NodeOp, n: int, m: int, scale: np.float32) -> tuple[Fraction, lis
     return ratio, found
 
 
-def read_resize(r: Reader, node: NodeOp) -> Meaning:
+def read_resize(r: Conversion, node: NodeOp) -> Meaning:
     """Resize to the nearest neighbour by any factors, in all coordinate and rounding modes; linear by whole or simple
     fractional factors of rows and columns."""
     return (read_linear if node.get_str("mode", "nearest") == "linear" else choices.read_resize)(r, node)
 
 
-def read_linear(r: Reader, node: NodeOp) -> Meaning:
+def read_linear(r: Conversion, node: NodeOp) -> Meaning:
     """Resize with mode linear, by whole or simple fractional factors, of rows and columns."""
     codes = r.codes(r.operand(node, 0), node)
     shape, result = codes.shape, shape_of(node.outputs[0])
@@ -138,7 +138,7 @@ def _phases(found: Sequence[Tap], period: int, base: int, size: int) -> list[_Ph
     return phases
 
 
-def settle_blend(r: Reader, real: Blend, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+def settle_blend(r: Conversion, real: Blend, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     """The convolutions and their weave."""
     view = View.canonical(real.shape)
     source = r.place(real.codes)
@@ -170,7 +170,7 @@ def _surrounding(found: Sequence[Tap], n: int) -> tuple[list[int], int]:
 
 
 def _convolved(
-    r: Reader, source: SSAValue, row: _Phase, column: _Phase, quant: Quant, bounds: Bounds, trail: Trail
+    r: Conversion, source: SSAValue, row: _Phase, column: _Phase, quant: Quant, bounds: Bounds, trail: Trail
 ) -> SSAValue:
     """All outputs of one phase in both axes."""
     n, _, _, channels = cnn.tensor_of(source).dims

@@ -15,7 +15,7 @@ from xdsl.ir import SSAValue
 from dialects import cnn
 from dialects.meaning import kernels
 from dialects.onnx import NodeOp, element_of, shape_of
-from passes.onnx_to_cnn.context import Reader, Spec, standard_spec
+from passes.onnx_to_cnn.context import Conversion, Spec, standard_spec
 from passes.onnx_to_cnn.moves import moved
 from passes.onnx_to_cnn.values import (
     Codes,
@@ -35,7 +35,7 @@ Picks = Mapping[int, Sequence[int]]
 """For some ONNX axes the index in the operand of every index of the result."""
 
 
-def apart(r: Reader, codes: Codes, axes: Sequence[int]) -> Spec:
+def apart(r: Conversion, codes: Codes, axes: Sequence[int]) -> Spec:
     """An order of the ONNX axes in memory in which each of ``axes`` has rows, columns or channels to itself.
 
     The order in which the codes lie if that is one, else the usual one, else one made for it.
@@ -70,13 +70,13 @@ def apart(r: Reader, codes: Codes, axes: Sequence[int]) -> Spec:
     return n, (axes[0],), (axes[1],), (axes[2],)
 
 
-def result_view(shape: Sequence[int], spec: Spec, r: Reader) -> View:
+def result_view(shape: Sequence[int], spec: Spec, r: Conversion) -> View:
     """A new tensor of an ONNX shape that lies in this order."""
     logical = View.canonical(tuple(shape)).logical
     return View(logical, r.memory(View(logical, ((), (), (), ())), spec))
 
 
-def chosen(r: Reader, node: NodeOp, codes: Codes, quant: Quant, picks: Picks) -> Codes:
+def chosen(r: Conversion, node: NodeOp, codes: Codes, quant: Quant, picks: Picks) -> Codes:
     """The elements that ``picks`` names."""
     shape = codes.shape
     real = {axis: list(ids) for axis, ids in picks.items() if list(ids) != list(range(shape[axis]))}
@@ -127,7 +127,7 @@ def _repeats(ids: Sequence[int], size: int) -> int:
     return factor if 0 < factor < 256 and list(ids) == [at // factor for at in range(size * factor)] else 0
 
 
-def _of_operand(r: Reader, node: NodeOp, picks: Picks, shape: tuple[int, ...] | None = None) -> Meaning:
+def _of_operand(r: Conversion, node: NodeOp, picks: Picks, shape: tuple[int, ...] | None = None) -> Meaning:
     """The elements of operand 0 that ``picks`` names, seen in ``shape`` if that is another."""
     result = shape or shape_of(node.outputs[0])
     value = r.operand(node, 0)
@@ -153,7 +153,7 @@ def _seen_as(codes: Codes, shape: Sequence[int]) -> Codes:
     return codes.seen(view)
 
 
-def read_slice(r: Reader, node: NodeOp) -> Meaning:
+def read_slice(r: Conversion, node: NodeOp) -> Meaning:
     """Slice with constant bounds, forwards and backwards."""
     whole = shape_of(node.inputs[0])
     starts, ends = r.integers(node, 1, "starts") or (), r.integers(node, 2, "ends") or ()
@@ -169,7 +169,7 @@ def read_slice(r: Reader, node: NodeOp) -> Meaning:
     return _of_operand(r, node, picks)
 
 
-def read_gather(r: Reader, node: NodeOp) -> Meaning:
+def read_gather(r: Conversion, node: NodeOp) -> Meaning:
     """Gather with constant indices, in any order."""
     whole = shape_of(node.inputs[0])
     axis = node.get_int("axis", 0) % len(whole)
@@ -181,7 +181,7 @@ def read_gather(r: Reader, node: NodeOp) -> Meaning:
     return _of_operand(r, node, {axis: [index % whole[axis] for index in given]})
 
 
-def read_split(r: Reader, node: NodeOp) -> list[Meaning]:
+def read_split(r: Conversion, node: NodeOp) -> list[Meaning]:
     """Split: one slice per result."""
     axis = node.get_int("axis", 0) % len(shape_of(node.inputs[0]))
     at = 0
@@ -193,7 +193,7 @@ def read_split(r: Reader, node: NodeOp) -> list[Meaning]:
     return results
 
 
-def read_expand(r: Reader, node: NodeOp) -> Meaning:
+def read_expand(r: Conversion, node: NodeOp) -> Meaning:
     """Expand and Tile: elements over and over."""
     whole, shape = shape_of(node.inputs[0]), shape_of(node.outputs[0])
     aligned = (1,) * (len(shape) - len(whole)) + whole
@@ -209,7 +209,7 @@ def read_expand(r: Reader, node: NodeOp) -> Meaning:
     return moved(r, node, [value], move, shape)
 
 
-def read_resize(r: Reader, node: NodeOp) -> Meaning:
+def read_resize(r: Conversion, node: NodeOp) -> Meaning:
     """Resize to the nearest neighbour, by any factors, whatever coordinates and rounding say so."""
     if node.get_str("mode", "nearest") != "nearest":
         raise Unsupported(f"It resizes with mode '{node.get_str('mode', '')}'; the machine repeats pixels, or takes "
@@ -217,7 +217,7 @@ def read_resize(r: Reader, node: NodeOp) -> Meaning:
     return _of_operand(r, node, {axis: nearest(node, *each) for axis, each in resized_axes(r, node).items()})
 
 
-def resized_axes(r: Reader, node: NodeOp) -> dict[int, tuple[int, int, np.float32]]:
+def resized_axes(r: Conversion, node: NodeOp) -> dict[int, tuple[int, int, np.float32]]:
     """Input length, output length and scale of the axes that change."""
     whole, shape = shape_of(node.inputs[0]), shape_of(node.outputs[0])
     chosen_axes = [axis % len(whole) for axis in node.get_ints("axes") or range(len(whole))]
@@ -269,7 +269,7 @@ def nearest(node: NodeOp, n: int, m: int, scale: np.float32) -> list[int]:
     return np.clip(at.astype(np.int64), 0, n - 1).tolist()
 
 
-def read_pad(r: Reader, node: NodeOp) -> Meaning:
+def read_pad(r: Conversion, node: NodeOp) -> Meaning:
     """Pad along any axis: with a constant, or with elements of the image."""
     whole, shape = shape_of(node.inputs[0]), shape_of(node.outputs[0])
     amounts = r.integers(node, 1, "pads") or ()
@@ -311,7 +311,7 @@ def _around(mode: str, n: int, before: int, after: int) -> list[int]:
     return np.pad(np.asarray(cut), (max(0, before), max(0, after)), mode=mode).tolist()
 
 
-def _filled(r: Reader, node: NodeOp, codes: Codes, before: list[int], after: list[int], code: int) -> Codes:
+def _filled(r: Conversion, node: NodeOp, codes: Codes, before: list[int], after: list[int], code: int) -> Codes:
     """Codes with ``code`` around them; negative pads cut."""
     cuts = {axis: range(max(0, -b), n - max(0, -a)) for axis, (n, b, a) in
             enumerate(zip(codes.shape, before, after, strict=True)) if b < 0 or a < 0}  # fmt: skip
@@ -331,7 +331,7 @@ def _filled(r: Reader, node: NodeOp, codes: Codes, before: list[int], after: lis
     return Codes(Storage(make=make), view, codes.quant)
 
 
-def _surrounded(r: Reader, node: NodeOp, value: SSAValue, pads: Sequence[tuple[int, int]], code: int, quant: Quant
+def _surrounded(r: Conversion, node: NodeOp, value: SSAValue, pads: Sequence[tuple[int, int]], code: int, quant: Quant
                 ) -> SSAValue:  # fmt: skip
     """Rows and columns by a pad, channels by a concatenation with constants."""
     n, h, w, c = cnn.tensor_of(value).dims

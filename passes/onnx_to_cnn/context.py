@@ -37,7 +37,7 @@ from passes.onnx_to_cnn.values import (
     Trail,
     Unsupported,
 )
-from passes.onnx_to_cnn.view import Axis, Memory, View, flat, standard, steps_between
+from passes.onnx_to_cnn.view import Axis, MemoryAxes, View, flat, standard, steps_between
 
 _KEEP_CODES = ("QuantizeLinear", "DequantizeLinear", "Reshape", "Transpose")
 """Operators on constants that keep integers with their scales."""
@@ -47,7 +47,7 @@ Spec = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass
-class Port:
+class HostPort:
     """An int8 value that a host region makes: ``source`` reshaped, transposed and reshaped to ``dims``."""
 
     source: SSAValue
@@ -59,7 +59,7 @@ class Port:
 
 
 @dataclass
-class Reader:
+class Conversion:
     """State of one conversion; operations are appended to ``block``.
 
     ``current`` is the node being read, ``hosted`` why each host operator is not on the machine, ``failures`` those of
@@ -73,7 +73,7 @@ class Reader:
     put_in: list[str] = field(default_factory=list[str])
     names: Names = field(default_factory=Names)
     env: dict[SSAValue, Meaning] = field(default_factory=dict[SSAValue, Meaning])
-    ports: list[Port] = field(default_factory=list[Port])
+    ports: list[HostPort] = field(default_factory=list[HostPort])
     current: NodeOp | None = None
     hosted: dict[NodeOp, str] = field(default_factory=dict[NodeOp, str])
     failures: dict[NodeOp, str] = field(default_factory=dict[NodeOp, str])
@@ -166,14 +166,14 @@ class Reader:
         return codes.memo[key]
 
     @staticmethod
-    def memory(view: View, spec: Spec | None) -> Memory:
+    def memory(view: View, spec: Spec | None) -> MemoryAxes:
         """Atoms by memory axis for a spec."""
         if spec is None:
             return standard(view.logical)
         n, h, w, c = (flat([view.logical[axis] for axis in axes]) for axes in spec)
         return n, h, w, c
 
-    def _place(self, codes: Codes, want: Memory) -> SSAValue:
+    def _place(self, codes: Codes, want: MemoryAxes) -> SSAValue:
         dims = View(codes.view.logical, want).dims
         kind = self.type_of(dims, codes.quant)
         value = codes.storage.force()
@@ -197,7 +197,7 @@ class Reader:
                 self.origin[op] = codes.mover
         return value
 
-    def _enter(self, codes: Codes, want: Memory, dims: tuple[int, int, int, int], kind: cnn.TensorType) -> SSAValue:
+    def _enter(self, codes: Codes, want: MemoryAxes, dims: tuple[int, int, int, int], kind: cnn.TensorType) -> SSAValue:
         source = codes.storage.source
         assert source is not None
         have = flat(codes.view.memory)
@@ -207,7 +207,7 @@ class Reader:
             if (port.source, port.factors, port.order, port.dims) == (source, factors, order, dims):
                 return port.value
         cast = Builder(InsertPoint.at_end(self.block)).insert(UnrealizedConversionCastOp.get([source], [kind]))
-        self.ports.append(Port(source, codes.storage.unsigned, factors, order, dims, cast.results[0]))
+        self.ports.append(HostPort(source, codes.storage.unsigned, factors, order, dims, cast.results[0]))
         return cast.results[0]
 
     def anywhere(self, codes: Codes) -> tuple[SSAValue, View]:

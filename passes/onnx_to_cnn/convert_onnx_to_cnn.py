@@ -40,11 +40,11 @@ class ConvertOnnxToCnnPass(ModulePass):
         refuse_float(op)
         function = main_function(op)
         old = function.body.block
-        reader = read(old, opsets_of(op), self.exact)
-        function.body.add_block(reader.block)
-        Regions(reader, old).write()
+        conversion = read(old, opsets_of(op), self.exact)
+        function.body.add_block(conversion.block)
+        Regions(conversion, old).write()
         function.body.detach_block(old)
         discard(old)
-        if reader.put_in:
-            places = "; ".join(dict.fromkeys(reader.put_in))
+        if conversion.put_in:
+            places = "; ".join(dict.fromkeys(conversion.put_in))
             add_note(op, f"{PUT_IN}{places}.")

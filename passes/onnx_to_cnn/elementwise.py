@@ -15,7 +15,7 @@ import numpy as np
 from dialects import cnn
 from dialects.onnx import NodeOp, element_of
 from passes.onnx_to_cnn import scalar
-from passes.onnx_to_cnn.context import Reader, float32_vector
+from passes.onnx_to_cnn.context import Conversion, float32_vector
 from passes.onnx_to_cnn.functions import one_more
 from passes.onnx_to_cnn.moves import moved
 from passes.onnx_to_cnn.pairs import LAWS, paired
@@ -74,7 +74,7 @@ def _bounded(low: float, high: float) -> scalar.Function:
     return lambda u: min(max(u, low), high)
 
 
-def read_unary(r: Reader, node: NodeOp) -> Meaning:
+def read_unary(r: Conversion, node: NodeOp) -> Meaning:
     """A function of one number."""
     function = scalar.function_of(node.op_type.data, node.attribute_values())
     if function is None:
@@ -82,7 +82,7 @@ def read_unary(r: Reader, node: NodeOp) -> Meaning:
     return _function(r, node, r.operand(node, 0), function)
 
 
-def _function(r: Reader, node: NodeOp, value: Meaning, function: scalar.Function) -> Meaning:
+def _function(r: Conversion, node: NodeOp, value: Meaning, function: scalar.Function) -> Meaning:
     inner = as_scalar(value)
     if inner is None and (made := one_more(node, value, function)) is not None:
         return made
@@ -93,12 +93,12 @@ def _function(r: Reader, node: NodeOp, value: Meaning, function: scalar.Function
                   node.op_type.data)  # fmt: skip
 
 
-def read_relu(r: Reader, node: NodeOp) -> Meaning:
+def read_relu(r: Conversion, node: NodeOp) -> Meaning:
     """Relu clips at 0."""
     return _clip(r, node, 0.0, float("inf"))
 
 
-def read_clip(r: Reader, node: NodeOp) -> Meaning:
+def read_clip(r: Conversion, node: NodeOp) -> Meaning:
     """Clip with constant bounds."""
     bounds: list[float] = []
     for index, default in ((1, float("-inf")), (2, float("inf"))):
@@ -107,11 +107,11 @@ def read_clip(r: Reader, node: NodeOp) -> Meaning:
     return _clip(r, node, min(bounds), bounds[1])  # where the bounds cross, everything becomes the upper one
 
 
-def _clip(r: Reader, node: NodeOp, low: float, high: float) -> Meaning:
+def _clip(r: Conversion, node: NodeOp, low: float, high: float) -> Meaning:
     return _clipped(r, node, r.operand(node, 0), low, high)
 
 
-def _clipped(r: Reader, node: NodeOp, value: Meaning, low: float, high: float) -> Meaning:
+def _clipped(r: Conversion, node: NodeOp, value: Meaning, low: float, high: float) -> Meaning:
     if isinstance(value, Scalar):
         return _function(r, node, value, _bounded(low, high))
     if isinstance(value, Codes):
@@ -121,14 +121,14 @@ def _clipped(r: Reader, node: NodeOp, value: Meaning, low: float, high: float) -
     return Clip(value.shape, (*value.trail, node), value, low, high)
 
 
-def _codes_clipped(r: Reader, node: NodeOp, codes: Codes, low: float, high: float) -> Codes:
+def _codes_clipped(r: Conversion, node: NodeOp, codes: Codes, low: float, high: float) -> Codes:
     """Clip between a QuantizeLinear and its DequantizeLinear, as fake quantisers of fewer than 256 steps leave it."""
     shift = 128 if element_of(node.outputs[0]) == "ui8" else 0
     bounds = tuple(int(min(max(bound - shift, -128), 127)) for bound in (low, high))
     return settle(r, Dequantised(codes.shape, (), codes), codes.quant, (bounds[0], bounds[1]), (node,))
 
 
-def read_prelu(r: Reader, node: NodeOp) -> Meaning:
+def read_prelu(r: Conversion, node: NodeOp) -> Meaning:
     """PRelu with one slope for all channels."""
     slope = r.known(node, 1)
     assert slope is not None
@@ -139,7 +139,7 @@ def read_prelu(r: Reader, node: NodeOp) -> Meaning:
     return _function(r, node, r.operand(node, 0), lambda u: u if u >= 0 else alpha * u)
 
 
-def read_cast(r: Reader, node: NodeOp) -> Meaning:
+def read_cast(r: Conversion, node: NodeOp) -> Meaning:
     """Cast to a wider float type changes nothing; to a narrower one it rounds, which is a function of one number."""
     value, target = r.operand(node, 0), element_of(node.outputs[0])
     source = element_of(node.inputs[0])
@@ -152,7 +152,7 @@ def read_cast(r: Reader, node: NodeOp) -> Meaning:
     raise Unsupported(f"It casts a computed tensor from {source} to {target}.")
 
 
-def read_binary(r: Reader, node: NodeOp) -> Meaning:
+def read_binary(r: Conversion, node: NodeOp) -> Meaning:
     """Add, Sub, Mul, Div, Pow."""
     a, b = r.operand(node, 0), r.operand(node, 1)
     if isinstance(b, Known | KnownCodes):
@@ -162,7 +162,7 @@ def read_binary(r: Reader, node: NodeOp) -> Meaning:
     return _two_tensors(r, node, a, b)
 
 
-def read_extreme(r: Reader, node: NodeOp) -> Meaning:
+def read_extreme(r: Conversion, node: NodeOp) -> Meaning:
     """Min and Max of any number of operands: a constant number is a bound; of constants only the tightest counts."""
     smallest = node.op_type.data == "Min"
     computed: list[Meaning] = []
@@ -185,7 +185,7 @@ def read_extreme(r: Reader, node: NodeOp) -> Meaning:
     return _clipped(r, node, value, -np.inf if smallest else bound, bound if smallest else np.inf)
 
 
-def _two_tensors(r: Reader, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
+def _two_tensors(r: Conversion, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
     kind = node.op_type.data
     plain = isinstance(a, Dequantised) and isinstance(b, Dequantised)
     first, second = as_scalar(a), as_scalar(b)
@@ -212,7 +212,7 @@ CHOICES: dict[str, type[cnn.BinaryOp]] = {"Max": cnn.MaxOp, "Min": cnn.MinOp}
 """Operators that choose between two values. Quantising keeps order, so they choose between codes of one scale."""
 
 
-def _chosen(r: Reader, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
+def _chosen(r: Conversion, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
     kind = CHOICES[node.op_type.data]
     shape = tuple(np.broadcast_shapes(*(value.shape for value in (a, b) if isinstance(value, Real | Codes))))
 
@@ -223,7 +223,7 @@ def _chosen(r: Reader, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
     return moved(r, node, [a, b], move, shape)
 
 
-def _with_constant(r: Reader, node: NodeOp, value: Meaning, constant: Known | KnownCodes, swapped: bool) -> Meaning:
+def _with_constant(r: Conversion, node: NodeOp, value: Meaning, constant: Known | KnownCodes, swapped: bool) -> Meaning:
     kind = node.op_type.data
     array = constant.real if isinstance(constant, KnownCodes) else constant.array.astype(np.float32)
     if isinstance(value, Real) and (shape := tuple(np.broadcast_shapes(value.shape, array.shape))) != value.shape:
@@ -321,7 +321,7 @@ def _behind_sums(node: NodeOp, sums: Sums, constant: Known | KnownCodes, array: 
     return replace(with_trail(composed(sums, compose), node), origin=origin)
 
 
-def read_batch_norm(r: Reader, node: NodeOp) -> Meaning:
+def read_batch_norm(r: Conversion, node: NodeOp) -> Meaning:
     """A = γ/√(var + ε), D = β − mean·A per channel, in float64."""
     parts = [r.known(node, index) for index in range(1, 5)]
     gamma, beta, mean, variance = (np.asarray(part, np.float64).reshape(-1) for part in parts)

@@ -14,7 +14,7 @@ from xdsl.ir import SSAValue
 from dialects import cnn
 from dialects.onnx import NodeOp, shape_of
 from passes.common.windows import window_of
-from passes.onnx_to_cnn.context import Reader, Spec
+from passes.onnx_to_cnn.context import Conversion, Spec
 from passes.onnx_to_cnn.values import (
     Codes,
     Dequantised,
@@ -34,7 +34,7 @@ from passes.onnx_to_cnn.view import View
 Make = Callable[[], SSAValue]
 
 
-def moved(r: Reader, node: NodeOp, children: Sequence[Meaning], move: Mover, shape: tuple[int, ...]) -> Meaning:
+def moved(r: Conversion, node: NodeOp, children: Sequence[Meaning], move: Mover, shape: tuple[int, ...]) -> Meaning:
     """The value after a movement; done on codes now if there are any, else when they are settled."""
     if all(isinstance(child, Codes) for child in children):
         codes = [child for child in children if isinstance(child, Codes)]
@@ -55,7 +55,7 @@ def moved(r: Reader, node: NodeOp, children: Sequence[Meaning], move: Mover, sha
     return Moved(shape, (*trail, node), tuple(reals), move)
 
 
-def _seen(r: Reader, node: NodeOp, change: Callable[[View], View | None]) -> Meaning:
+def _seen(r: Conversion, node: NodeOp, change: Callable[[View], View | None]) -> Meaning:
     """A movement that only changes the view."""
     value = r.operand(node, 0)
     shape = shape_of(node.outputs[0])
@@ -92,19 +92,19 @@ def _known_codes(node: NodeOp, value: KnownCodes, shape: tuple[int, ...]) -> Kno
     return KnownCodes(value.codes.reshape(shape), value.scale, value.zero, axis, value.element)
 
 
-def read_reshape(r: Reader, node: NodeOp) -> Meaning:
+def read_reshape(r: Conversion, node: NodeOp) -> Meaning:
     """Reshape, Flatten, Squeeze, Unsqueeze, Identity: the inferred result shape says it all."""
     shape = shape_of(node.outputs[0])
     return _seen(r, node, lambda view: view.reshaped(shape))
 
 
-def read_transpose(r: Reader, node: NodeOp) -> Meaning:
+def read_transpose(r: Conversion, node: NodeOp) -> Meaning:
     """Transpose."""
     order = node.get_ints("perm") or tuple(reversed(range(len(shape_of(node.inputs[0])))))
     return _seen(r, node, lambda view: view.transposed(order))
 
 
-def read_depth_to_space(r: Reader, node: NodeOp) -> Meaning:
+def read_depth_to_space(r: Conversion, node: NodeOp) -> Meaning:
     """DepthToSpace and SpaceToDepth as Reshape-Transpose-Reshape."""
     n, c, h, w = shape_of(node.inputs[0])
     b = node.get_int("blocksize", 1)
@@ -123,7 +123,7 @@ def read_depth_to_space(r: Reader, node: NodeOp) -> Meaning:
     return _seen(r, node, change)
 
 
-def _lazy(r: Reader, make: Make, view: View, quant: Quant) -> Codes:
+def _lazy(r: Conversion, make: Make, view: View, quant: Quant) -> Codes:
     node = r.current
 
     def made() -> SSAValue:
@@ -135,7 +135,7 @@ def _lazy(r: Reader, make: Make, view: View, quant: Quant) -> Codes:
     return Codes(Storage(make=made, node=node), view, quant)
 
 
-def read_concat(r: Reader, node: NodeOp) -> Meaning:
+def read_concat(r: Conversion, node: NodeOp) -> Meaning:
     """Concat along any axis: where that axis lies in memory, or as channels if it lies nowhere alone."""
     shape = shape_of(node.outputs[0])
     axis = node.get_int("axis", 0) % len(shape)
@@ -157,7 +157,7 @@ def read_concat(r: Reader, node: NodeOp) -> Meaning:
     return moved(r, node, [r.operand(node, i) for i in range(len(node.inputs))], move, shape)
 
 
-def _joined_along(r: Reader, codes: Sequence[Codes], axis: int) -> Spec:
+def _joined_along(r: Conversion, codes: Sequence[Codes], axis: int) -> Spec:
     """An order with ``axis`` alone in rows, columns or channels, and preferably that of an operand."""
     computed = [c for c in codes if c.storage.source is None]
     for each in sorted(computed, key=lambda c: -math.prod(c.shape)):
@@ -174,7 +174,7 @@ def _joined_along(r: Reader, codes: Sequence[Codes], axis: int) -> Spec:
     return tuple(rest[:1]), tuple(rest[1:-1]), tuple(rest[-1:] if len(rest) > 1 else ()), (axis,)
 
 
-def read_max_pool(r: Reader, node: NodeOp) -> Meaning:
+def read_max_pool(r: Conversion, node: NodeOp) -> Meaning:
     """MaxPool; the machine's padding never wins either."""
     shape = shape_of(node.inputs[0])
     if len(shape) not in (3, 4):

@@ -8,7 +8,7 @@ import numpy as np
 
 from dialects.onnx import NodeOp, element_of, shape_of
 from passes.onnx_to_cnn import blends, choices, elementwise, moves, products, reductions, scalar, transposed
-from passes.onnx_to_cnn.context import Reader
+from passes.onnx_to_cnn.context import Conversion
 from passes.onnx_to_cnn.settle import settle
 from passes.onnx_to_cnn.tables import FULL
 from passes.onnx_to_cnn.values import (
@@ -26,10 +26,10 @@ from passes.onnx_to_cnn.values import (
 )
 from passes.onnx_to_cnn.view import View
 
-Read = Callable[[Reader, NodeOp], Meaning | list[Meaning]]
+Read = Callable[[Conversion, NodeOp], Meaning | list[Meaning]]
 
 
-def _scale_zero(r: Reader, node: NodeOp) -> tuple[np.ndarray, np.ndarray, str]:
+def _scale_zero(r: Conversion, node: NodeOp) -> tuple[np.ndarray, np.ndarray, str]:
     """Scales, zero points (uint8 shifted by 128) and the integers' element type."""
     scale, zero = r.known(node, 1), r.known(node, 2)
     if scale is None or (zero is None and node.operand(2) is not None):
@@ -54,7 +54,7 @@ def _single(scale: np.ndarray, zero: np.ndarray) -> Quant:
     return Quant(float(scale[0]), int(zero[0]))
 
 
-def read_dequantize(r: Reader, node: NodeOp) -> Meaning:
+def read_dequantize(r: Conversion, node: NodeOp) -> Meaning:
     """DequantizeLinear: of a constant, of an input's integers, or of codes."""
     value = r.operand(node, 0)
     scale, zero, element = _scale_zero(r, node)
@@ -74,7 +74,7 @@ def read_dequantize(r: Reader, node: NodeOp) -> Meaning:
     return Dequantised(value.shape, (), value)
 
 
-def read_quantize(r: Reader, node: NodeOp) -> Meaning:
+def read_quantize(r: Conversion, node: NodeOp) -> Meaning:
     """QuantizeLinear: of a constant, of a float input, or of what waits before it."""
     value = r.operand(node, 0)
     scale, zero, element = _scale_zero(r, node)
@@ -94,7 +94,7 @@ def read_quantize(r: Reader, node: NodeOp) -> Meaning:
     return r.settled[key]
 
 
-def host_codes(r: Reader, node: NodeOp) -> Codes:
+def host_codes(r: Conversion, node: NodeOp) -> Codes:
     """The codes of a QuantizeLinear that the host computes."""
     scale, zero, element = _scale_zero(r, node)
     storage = Storage(source=node.outputs[0], unsigned=element == "ui8")

@@ -15,7 +15,7 @@ import numpy as np
 from dialects import cnn
 from dialects.blobs import to_blob
 from dialects.meaning import kernels
-from passes.onnx_to_cnn.context import Reader, Spec, last_compute
+from passes.onnx_to_cnn.context import Conversion, Spec, last_compute
 from passes.onnx_to_cnn.tables import Bounds, clamp_of, looked_up
 from passes.onnx_to_cnn.values import Binary, Codes, Quant, Stored, Trail, Unsupported
 from passes.onnx_to_cnn.view import View
@@ -26,7 +26,7 @@ LAWS: dict[str, type[cnn.BinaryOp]] = {"Add": cnn.AddOp, "Sub": cnn.SubOp, "Mul"
 _CODES = np.arange(-128, 128).astype(np.int8)
 
 
-def settle_pair(r: Reader, real: Binary, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+def settle_pair(r: Conversion, real: Binary, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     """Two tensors of one shape, or one of them a pixel of all channels."""
     operands = real.lhs, real.rhs
     if real.lhs.shape != real.shape and real.kind == "Mul":
@@ -35,7 +35,7 @@ def settle_pair(r: Reader, real: Binary, quant: Quant, bounds: Bounds, trail: Tr
 
 
 def paired(
-    r: Reader,
+    r: Conversion,
     kind: type[cnn.BinaryOp],
     operands: tuple[Codes, Codes],
     whole: tuple[int, ...],
@@ -66,7 +66,7 @@ def paired(
     return r.made(r.emit(op, last_compute(trail), trail), view, quant)
 
 
-def _pixel_spec(r: Reader, lhs: Codes, shape: tuple[int, ...]) -> Spec | None:
+def _pixel_spec(r: Conversion, lhs: Codes, shape: tuple[int, ...]) -> Spec | None:
     """A memory order in which an operand of this shape is one pixel; Unsupported if there is none."""
     rank = len(shape)
     varying = [axis for axis in range(1, rank) if shape[axis] > 1]
@@ -96,7 +96,7 @@ def law(kind: str, a: tuple[np.ndarray, Quant], b: tuple[np.ndarray, Quant], qua
     return kernels.add(left, right, ratios, *bounds)
 
 
-def settle_stored(r: Reader, real: Stored, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+def settle_stored(r: Conversion, real: Stored, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     """An int8 tensor and an int8 constant, as cheap as the constant's shape allows."""
     rank = len(real.shape)
     constant = real.constant.codes.reshape((1,) * (rank - real.constant.codes.ndim) + real.constant.codes.shape)
@@ -125,7 +125,7 @@ def _function(real: Stored, constant: np.ndarray, quant: Quant, bounds: Bounds) 
     return law(real.kind, first, second, quant, bounds)
 
 
-def _as_affine(r: Reader, real: Stored, constant: np.ndarray, axis: int, quant: Quant, bounds: Bounds, trail: Trail
+def _as_affine(r: Conversion, real: Stored, constant: np.ndarray, axis: int, quant: Quant, bounds: Bounds, trail: Trail
                ) -> Codes | None:  # fmt: skip
     """The law as an affine step per channel, if that gives every code's result; None if it does not."""
     source = real.codes.quant

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from dialects.onnx import NodeOp, shape_of
 from passes.common.windows import window_of
-from passes.onnx_to_cnn.context import Reader, float32_vector
+from passes.onnx_to_cnn.context import Conversion, float32_vector
 from passes.onnx_to_cnn.values import Affine, Array, Codes, Known, KnownCodes, Meaning, Sums, Unsupported
 from passes.onnx_to_cnn.view import View, flat, standard
 
@@ -19,7 +19,7 @@ Int64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
 
 
-def weights_of(r: Reader, node: NodeOp, index: int) -> KnownCodes:
+def weights_of(r: Conversion, node: NodeOp, index: int) -> KnownCodes:
     """The quantised constant in an operand; Unsupported if it is computed or float."""
     meaning = r.operand(node, index)
     if isinstance(meaning, KnownCodes):
@@ -40,7 +40,7 @@ def per_channel(weights: KnownCodes, axis: int, count: int) -> tuple[F32, Int64]
     return np.broadcast_to(weights.scale, (count,)), np.broadcast_to(weights.zero, (count,))
 
 
-def read_conv(r: Reader, node: NodeOp) -> Meaning:
+def read_conv(r: Conversion, node: NodeOp) -> Meaning:
     """Conv over one or two spatial axes."""
     codes = r.codes(r.operand(node, 0), node)
     weights = weights_of(r, node, 1)
@@ -76,7 +76,7 @@ def read_conv(r: Reader, node: NodeOp) -> Meaning:
     return with_operand_bias(r, node, sums, 2, 1.0)
 
 
-def read_gemm(r: Reader, node: NodeOp) -> Meaning:
+def read_gemm(r: Conversion, node: NodeOp) -> Meaning:
     """Gemm with a constant right side."""
     codes = r.codes(r.operand(node, 0), node)
     if node.get_int("transA", 0):
@@ -89,7 +89,7 @@ def read_gemm(r: Reader, node: NodeOp) -> Meaning:
     return with_operand_bias(r, node, sums, 2, node.get_float("beta", 1.0))
 
 
-def read_matmul(r: Reader, node: NodeOp) -> Meaning:
+def read_matmul(r: Conversion, node: NodeOp) -> Meaning:
     """MatMul of an activation by a constant matrix."""
     codes = r.codes(r.operand(node, 0), node)
     second = r.operand(node, 1)
@@ -98,7 +98,7 @@ def read_matmul(r: Reader, node: NodeOp) -> Meaning:
     return _product(r, node, codes, weights_of(r, node, 1), False)
 
 
-def _product(r: Reader, node: NodeOp, codes: Codes, weights: KnownCodes, transposed: bool) -> Sums:
+def _product(r: Conversion, node: NodeOp, codes: Codes, weights: KnownCodes, transposed: bool) -> Sums:
     matrix, axis = weights.codes, weights.axis % max(weights.codes.ndim, 1)
     while matrix.ndim > 2 and matrix.shape[0] == 1:
         matrix, axis = matrix[0], axis - 1
@@ -153,7 +153,7 @@ def _scaled_by_alpha(sums: Sums, alpha: np.float32) -> Sums:
     return replace(sums, weight_scale=found)
 
 
-def with_operand_bias(r: Reader, node: NodeOp, sums: Sums, index: int, beta: float) -> Sums:
+def with_operand_bias(r: Conversion, node: NodeOp, sums: Sums, index: int, beta: float) -> Sums:
     if node.operand(index) is None:
         return sums
     meaning = r.operand(node, index)

@@ -16,7 +16,7 @@ from dialects.onnx import ConstantOp, NodeOp, NoneOp
 from dialects.onnx_export import main_function
 from passes.common.problems import ModelError
 from passes.common.statements import unread
-from passes.onnx_to_cnn.context import Reader, held_by_host
+from passes.onnx_to_cnn.context import Conversion, held_by_host
 from passes.onnx_to_cnn.operators import host_codes, reader_of
 from passes.onnx_to_cnn.values import MOVEMENTS, Codes, Dequantised, Host, Meaning, Real, Unsupported
 
@@ -37,89 +37,89 @@ def refuse_float(module: ModuleOp) -> None:
     )
 
 
-def read(old: Block, opsets: Mapping[str, int], exact: bool = False) -> Reader:
+def read(old: Block, opsets: Mapping[str, int], exact: bool = False) -> Conversion:
     """What every value of a graph is, and in a new block the cnn operations that this made; ``old`` stays as it is."""
     new = Block(arg_types=[argument.type for argument in old.args])
     for argument, before in zip(new.args, old.args, strict=True):
         argument.name_hint = before.name_hint
-    reader = Reader(new, opsets, exact)
+    conversion = Conversion(new, opsets, exact)
     for value in old.args:
-        reader.env[value] = held_by_host(value)
+        conversion.env[value] = held_by_host(value)
     for op in old.ops:
         if isinstance(op, NodeOp):
-            _read(reader, op)
+            _read(conversion, op)
         elif not isinstance(op, ConstantOp | NoneOp | ReturnOp):
             raise ValueError(f"{op.name} is no operation of the onnx dialect")
-    return reader
+    return conversion
 
 
-def _read(reader: Reader, node: NodeOp) -> None:
+def _read(conversion: Conversion, node: NodeOp) -> None:
     """Give every result of a node its meaning."""
-    reader.current = _blamed(reader, node)
-    reason = node.host.data if node.host is not None else _follows(reader, node)
+    conversion.current = _blamed(conversion, node)
+    reason = node.host.data if node.host is not None else _follows(conversion, node)
     made: Meaning | list[Meaning] | None = None
     if not reason:
         try:
-            made = _meaning(reader, node)
+            made = _meaning(conversion, node)
         except Unsupported as problem:
             reason = str(problem)
-            reader.failures.setdefault(problem.node or _blamed(reader, node), reason)
+            conversion.failures.setdefault(problem.node or _blamed(conversion, node), reason)
     if made is None:
-        reader.hosted[node] = reason
-        made = _on_host(reader, node)
+        conversion.hosted[node] = reason
+        made = _on_host(conversion, node)
     results = made if isinstance(made, list) else [made] * len(node.outputs)
     for value, meaning in zip(node.outputs, results, strict=True):
-        reader.env[value] = meaning
-        _note_mover(reader, node, meaning)
+        conversion.env[value] = meaning
+        _note_mover(conversion, node, meaning)
 
 
-def _meaning(reader: Reader, node: NodeOp) -> Meaning | list[Meaning]:
+def _meaning(conversion: Conversion, node: NodeOp) -> Meaning | list[Meaning]:
     if node.op_type.data not in _QUANTISERS and node.inputs:
-        if (made := reader.evaluated(node)) is not None:
+        if (made := conversion.evaluated(node)) is not None:
             return made
     read = reader_of(node)
     if read is None:
         raise Unsupported(f"The machine has no operation for {node.kind}.")
-    if (why := unread(node, reader.opsets[""], reader.is_known)) is not None:
+    if (why := unread(node, conversion.opsets[""], conversion.is_known)) is not None:
         raise Unsupported(why)
-    return read(reader, node)
+    return read(conversion, node)
 
 
-def _follows(reader: Reader, node: NodeOp) -> str:
+def _follows(conversion: Conversion, node: NodeOp) -> str:
     """Why a node is on the host because of what it works on; empty if it is not. A QuantizeLinear leads back."""
     if node.op_type.data == "QuantizeLinear":
         return ""
     for value in node.inputs:
-        if isinstance(reader.env.get(value), Host):
+        if isinstance(conversion.env.get(value), Host):
             if isinstance(value.owner, NodeOp):
                 return f"It works on what {value.owner.label} ({value.owner.kind}) leaves on the host."
             return "It works on an input of the model that is not quantised yet."
     return ""
 
 
-def _on_host(reader: Reader, node: NodeOp) -> list[Meaning]:
+def _on_host(conversion: Conversion, node: NodeOp) -> list[Meaning]:
     """The results of a node that the host runs."""
     if node.op_type.data == "QuantizeLinear":
         try:
-            return [host_codes(reader, node)]
+            return [host_codes(conversion, node)]
         except Unsupported:
             pass  # codes that the machine has no use for either
     return [held_by_host(value) for value in node.outputs]
 
 
-def _blamed(reader: Reader, node: NodeOp) -> NodeOp:
+def _blamed(conversion: Conversion, node: NodeOp) -> NodeOp:
     """The node a message names: behind a QuantizeLinear, the operator whose result it settles."""
-    value = reader.env.get(node.inputs[0]) if node.op_type.data == "QuantizeLinear" else None
+    value = conversion.env.get(node.inputs[0]) if node.op_type.data == "QuantizeLinear" else None
     trail = value.trail if isinstance(value, Real) else ()
     return next((step for step in trail if step.op_type.data not in _QUANTISERS), node)
 
 
-def _note_mover(reader: Reader, node: NodeOp, meaning: Meaning) -> None:
+def _note_mover(conversion: Conversion, node: NodeOp, meaning: Meaning) -> None:
     """Remember which node gave codes their view, for the case that no operation can follow it."""
     codes = meaning.codes if isinstance(meaning, Dequantised) else meaning
     if not isinstance(codes, Codes) or codes.mover is not None:
         return
-    before = reader.env.get(node.inputs[0])
+    before = conversion.env.get(node.inputs[0])
     trail = (*before.trail, node) if isinstance(before, Real) else (node,)
     codes.mover = next((step for step in reversed(trail) if step.op_type.data in MOVEMENTS), None)
 

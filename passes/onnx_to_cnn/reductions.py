@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dialects.onnx import NodeOp, shape_of
 from passes.common.windows import window_of
-from passes.onnx_to_cnn.context import Reader, Spec
+from passes.onnx_to_cnn.context import Conversion, Spec
 from passes.onnx_to_cnn.values import Meaning, Normalised, Pool, Unsupported
 from passes.onnx_to_cnn.view import View
 
 
-def read_average_pool(r: Reader, node: NodeOp) -> Meaning:
+def read_average_pool(r: Conversion, node: NodeOp) -> Meaning:
     """AveragePool; one that covers the whole image is the mean over it."""
     codes = r.codes(r.operand(node, 0), node)
     shape = codes.shape
@@ -35,14 +35,14 @@ def read_average_pool(r: Reader, node: NodeOp) -> Meaning:
     return Pool(result, (node,), codes, lambda: r.place(codes), sides, counted, View.canonical(result))
 
 
-def read_global_average_pool(r: Reader, node: NodeOp) -> Meaning:
+def read_global_average_pool(r: Conversion, node: NodeOp) -> Meaning:
     """GlobalAveragePool."""
     codes = r.codes(r.operand(node, 0), node)
     result = shape_of(node.outputs[0])
     return Pool(result, (node,), codes, lambda: r.place(codes), None, False, View.canonical(result))
 
 
-def read_reduce_mean(r: Reader, node: NodeOp) -> Meaning:
+def read_reduce_mean(r: Conversion, node: NodeOp) -> Meaning:
     """ReduceMean over two axes (or one) that are not the batch: those become rows and columns."""
     codes = r.codes(r.operand(node, 0), node)
     rank = len(codes.shape)
@@ -60,7 +60,7 @@ def read_reduce_mean(r: Reader, node: NodeOp) -> Meaning:
                 View(logical, (logical[0], (), (), channel)))  # fmt: skip
 
 
-def read_lrn(r: Reader, node: NodeOp) -> Meaning:
+def read_lrn(r: Conversion, node: NodeOp) -> Meaning:
     """Local response normalisation over channels."""
     codes = r.codes(r.operand(node, 0), node)
     values = (node.get_float("alpha", 1e-4), node.get_float("beta", 0.75), node.get_float("bias", 1.0))

@@ -18,7 +18,7 @@ from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 
 from dialects import cnn
 from dialects.onnx import NodeOp, element_of, tensor
-from passes.onnx_to_cnn.context import Port, Reader
+from passes.onnx_to_cnn.context import Conversion, HostPort
 from passes.onnx_to_cnn.host import HostRegion
 from passes.onnx_to_cnn.values import PRODUCTS, Codes, Host, Raw
 from passes.onnx_to_cnn.view import flat
@@ -36,21 +36,21 @@ class _Plan:
     """What one region will hold: old nodes, ports to make, old values that a later region or the caller wants."""
 
     nodes: set[Operation] = field(default_factory=set[Operation])
-    ports: list[Port] = field(default_factory=list[Port])
+    ports: list[HostPort] = field(default_factory=list[HostPort])
     exports: dict[SSAValue, None] = field(default_factory=dict[SSAValue, None])
 
 
 class Regions:
-    """Completes a conversion: host regions and the return are written into ``reader.block``, in order with the rest."""
+    """Completes a conversion: host regions and the return are written into its block, in order with the rest."""
 
-    def __init__(self, reader: Reader, old: Block):
-        self.reader = reader
+    def __init__(self, conversion: Conversion, old: Block):
+        self.conversion = conversion
         self.old = old
         terminator = old.last_op
         assert isinstance(terminator, ReturnOp)
         self.outputs = list(terminator.operands)
-        self.arguments: dict[SSAValue, BlockArgument] = dict(zip(old.args, reader.block.args, strict=True))
-        self.ports = {port.value: port for port in reader.ports}
+        self.arguments: dict[SSAValue, BlockArgument] = dict(zip(old.args, conversion.block.args, strict=True))
+        self.ports = {port.value: port for port in conversion.ports}
         self.levels: dict[SSAValue, int] = {}
         self.plans: dict[int, _Plan] = {}
         self.live: set[Operation] = set()
@@ -62,7 +62,7 @@ class Regions:
         self._plan_all()
         regions = {level: self._region(self.plans[level]) for level in sorted(self.plans)}
         self._arrange(regions)
-        self.reader.block.add_op(ReturnOp(*(self.made.get(v) or self.arguments[v] for v in self.outputs)))
+        self.conversion.block.add_op(ReturnOp(*(self.made.get(v) or self.arguments[v] for v in self.outputs)))
 
     def hosted(self) -> dict[NodeOp, str]:
         """Every node that regions run, and why, in the order of the graph; quantisers left out."""
@@ -73,12 +73,12 @@ class Regions:
     def place(self, op: Operation) -> int:
         """Where an operation stands among those of the machine, as they were written."""
         if not self.places:
-            self.places.update((each, at) for at, each in enumerate(self.reader.block.ops))
+            self.places.update((each, at) for at, each in enumerate(self.conversion.block.ops))
         return self.places[op]
 
     def shared(self) -> set[NodeOp]:
         """Nodes that operations of the machine stand for."""
-        return {node for op in self.live for node in self.reader.trails.get(op, ())}
+        return {node for op in self.live for node in self.conversion.trails.get(op, ())}
 
     def _plan_all(self) -> None:
         if self.plans:
@@ -94,7 +94,7 @@ class Regions:
 
     def _hosted(self, value: SSAValue) -> bool:
         """Whether the host makes a value of the graph and holds it."""
-        match self.reader.env.get(value):
+        match self.conversion.env.get(value):
             case Host(held):
                 return held is value and value not in self.arguments
             case Raw() as raw:
@@ -106,7 +106,7 @@ class Regions:
 
     def _on_machine(self, value: SSAValue) -> SSAValue | None:
         """The int8 value of the new block that is a value of the graph, if the machine made it."""
-        meaning = self.reader.env.get(value)
+        meaning = self.conversion.env.get(value)
         return meaning.storage.value if isinstance(meaning, Codes) else None
 
     def _before(self, value: SSAValue) -> list[SSAValue]:
@@ -187,7 +187,7 @@ class Regions:
             self._received(region, plan, value)
         for op in ordered:
             region.clone(op, self._why(op))
-        ports = [port for port in self.reader.ports if port in plan.ports]
+        ports = [port for port in self.conversion.ports if port in plan.ports]
         results = [region.inside[value] for value in plan.exports]
         for port in ports:
             value = region.inside[port.source]
@@ -202,7 +202,7 @@ class Regions:
 
     def _received(self, region: HostRegion, plan: _Plan, value: SSAValue) -> None:
         """Bring a value into a region: codes of the machine in the order of the graph, tensors of an earlier region."""
-        codes = self.reader.env.get(value)
+        codes = self.conversion.env.get(value)
         if value in region.inside or value in self.arguments:
             return
         if value in self.made:
@@ -221,16 +221,16 @@ class Regions:
         if not isinstance(op, NodeOp):
             return ""
         if op.op_type.data in ("QuantizeLinear", "DequantizeLinear"):
-            return self.reader.hosted[op] if op.host is not None or op in self.reader.failures else ""
-        if op in self.reader.hosted:
-            return self.reader.hosted[op]
+            return self.conversion.hosted[op] if op.host is not None or op in self.conversion.failures else ""
+        if op in self.conversion.hosted:
+            return self.conversion.hosted[op]
         if op.op_type.data in PRODUCTS:
             return NOT_ROUNDED
         return ONLY_LEADS
 
     def _arrange(self, regions: Mapping[int, cnn.HostOp]) -> None:
         """All operations by level, each level in the order in which it was written; constants before their users."""
-        block = self.reader.block
+        block = self.conversion.block
         kept = [op for op in block.ops if op in self.live and op.results[0] not in self.ports]
         placed: list[tuple[int, Operation]] = list(regions.items())
         for op in kept:
@@ -246,7 +246,7 @@ class Regions:
                 value.replace_all_uses_with(self.made[port.value])
         for _, op in sorted(placed, key=lambda entry: entry[0]):
             block.add_op(op)
-        _name_apart(list(regions.values()), self.reader.names.taken)
+        _name_apart(list(regions.values()), self.conversion.names.taken)
 
 
 def _on_host(level: int) -> int:

@@ -15,7 +15,7 @@ from dialects.blobs import to_blob
 from dialects.meaning import kernels
 from dialects.onnx import NodeOp
 from passes.onnx_to_cnn import blends, functions, pairs, products, transposed
-from passes.onnx_to_cnn.context import Reader, last_compute
+from passes.onnx_to_cnn.context import Conversion, last_compute
 from passes.onnx_to_cnn.functions import Function
 from passes.onnx_to_cnn.tables import FULL, Bounds, clamp_of, looked_up
 from passes.onnx_to_cnn.values import (
@@ -42,7 +42,7 @@ from passes.onnx_to_cnn.values import (
 from passes.onnx_to_cnn.view import View
 
 
-def settle(r: Reader, real: Real, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+def settle(r: Conversion, real: Real, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     """The codes of a value under an output quantisation; ``trail`` are the nodes that follow it.
 
     Raises Unsupported where the value has no law.
@@ -84,7 +84,7 @@ def settle(r: Reader, real: Real, quant: Quant, bounds: Bounds, trail: Trail) ->
             raise Unsupported("It has no form on the machine.")
 
 
-def _copied(r: Reader, codes: Codes, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+def _copied(r: Conversion, codes: Codes, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     """A tensor requantised by itself; the identity where nothing changes."""
     if codes.quant.same(quant) and bounds == FULL:
         return codes
@@ -95,7 +95,7 @@ def _copied(r: Reader, codes: Codes, quant: Quant, bounds: Bounds, trail: Trail)
     return looked_up(r, codes, table, quant, "requantise" if bounds == FULL else "clamp", trail[-2:])
 
 
-def codes_of(r: Reader, value: Meaning, node: NodeOp) -> Codes:
+def codes_of(r: Conversion, value: Meaning, node: NodeOp) -> Codes:
     """An operand as codes, which a quantiser put in makes where the file has none but says how far its values go."""
     if isinstance(value, Clip) and isinstance(value.child, Dequantised) and (value.low, value.high) == (0.0, np.inf):
         return settle(r, value, value.child.codes.quant, FULL, value.trail)  # loses nothing: 0 is a code
@@ -109,7 +109,7 @@ def codes_of(r: Reader, value: Meaning, node: NodeOp) -> Codes:
     return r.codes(value, node)
 
 
-def _function(r: Reader, real: Function, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+def _function(r: Conversion, real: Function, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     """A function of a value that no QuantizeLinear has rounded: behind a quantiser put in, a table."""
     if r.exact:
         r.codes(real, real.trail[-1])  # says what is in the way
@@ -120,7 +120,9 @@ def _function(r: Reader, real: Function, quant: Quant, bounds: Bounds, trail: Tr
     return looked_up(r, codes, made.table, quant, trail[-2].op_type.data if len(trail) > 1 else "function", trail)
 
 
-def _sums(r: Reader, sums: Sums, quant: Quant, bounds: Bounds, trail: Trail, residual: Codes | None = None) -> Codes:
+def _sums(
+    r: Conversion, sums: Sums, quant: Quant, bounds: Bounds, trail: Trail, residual: Codes | None = None
+) -> Codes:
     """A convolution or matrix product, written once; a ``residual`` joins before the rounding."""
     key = (sums, residual, quant.scale, quant.zero, *bounds)
     if key in r.products:
@@ -153,7 +155,7 @@ def _sums(r: Reader, sums: Sums, quant: Quant, bounds: Bounds, trail: Trail, res
     return r.products[key]
 
 
-def _affine(r: Reader, real: Affine, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+def _affine(r: Conversion, real: Affine, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     a, b = kernels.affine_parameters(
         real.factor, real.offset, real.codes.quant.scale, real.codes.quant.zero, quant.scale
     )
@@ -172,7 +174,7 @@ def _affine(r: Reader, real: Affine, quant: Quant, bounds: Bounds, trail: Trail)
     return r.made(r.emit(op, last_compute(trail), trail), view, quant)
 
 
-def _pool(r: Reader, real: Pool, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+def _pool(r: Conversion, real: Pool, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     value = real.place()
     properties: dict[str, Attribute] = {"clamp": clamp_of(bounds)}
     result = [r.type_of(real.result.dims, quant)]
@@ -184,7 +186,7 @@ def _pool(r: Reader, real: Pool, quant: Quant, bounds: Bounds, trail: Trail) -> 
     return r.made(r.emit(op, last_compute(trail), trail), real.result, quant)
 
 
-def _lrn(r: Reader, real: Normalised, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
+def _lrn(r: Conversion, real: Normalised, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     view = View.canonical(real.shape)
     op = cnn.LrnOp.build(
         operands=[r.place(real.codes)],

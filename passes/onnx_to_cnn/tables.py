@@ -7,7 +7,7 @@ from xdsl.dialects.builtin import StringAttr
 from dialects import cnn
 from dialects.blobs import to_blob
 from dialects.meaning import kernels
-from passes.onnx_to_cnn.context import Reader, last_compute
+from passes.onnx_to_cnn.context import Conversion, last_compute
 from passes.onnx_to_cnn.values import Codes, Quant, Trail
 
 Bounds = tuple[int, int]
@@ -18,7 +18,7 @@ def clamp_of(bounds: Bounds) -> cnn.ClampAttr:
     return cnn.ClampAttr.of(*bounds)
 
 
-def looked_up(r: Reader, codes: Codes, table: kernels.Int8, quant: Quant, label: str, trail: Trail) -> Codes:
+def looked_up(r: Conversion, codes: Codes, table: kernels.Int8, quant: Quant, label: str, trail: Trail) -> Codes:
     """The codes behind a table of 256, written once per tensor and table."""
     key = ("table", table.tobytes(), quant.scale, quant.zero)
     if key not in codes.memo:

@@ -20,7 +20,7 @@ from dialects import cnn
 from dialects.blobs import to_array, to_blob
 from dialects.onnx import NodeOp, shape_of
 from dialects.recon import BlobAttr
-from passes.onnx_to_cnn.context import Reader, last_compute
+from passes.onnx_to_cnn.context import Conversion, last_compute
 from passes.onnx_to_cnn.products import weights_of, with_operand_bias
 from passes.onnx_to_cnn.values import Array, KnownCodes, Meaning, Phase, Quant, Spread, Sums, Trail, Unsupported
 from passes.onnx_to_cnn.view import View
@@ -47,7 +47,7 @@ def phases(size: int, outputs: int, kernel: int, stride: int, dilation: int, pad
     return found
 
 
-def read_conv_transpose(r: Reader, node: NodeOp) -> Meaning:
+def read_conv_transpose(r: Conversion, node: NodeOp) -> Meaning:
     """ConvTranspose over one or two spatial axes."""
     codes = r.codes(r.operand(node, 0), node)
     weights = weights_of(r, node, 1)
@@ -121,7 +121,7 @@ def _first_pads(node: NodeOp, sizes: Sequence[int], outputs: Sequence[int], kern
 
 
 def woven(
-    r: Reader, sums: Sums, spread: Spread, properties: Mapping[str, Attribute], quant: Quant, trail: Trail
+    r: Conversion, sums: Sums, spread: Spread, properties: Mapping[str, Attribute], quant: Quant, trail: Trail
 ) -> SSAValue:
     """The convolutions that a transposed one is made of, each with these properties, and their results in one image."""
     whole, zero = properties["weights"], properties["weight_zero"]

@@ -25,7 +25,7 @@ class Atom:
 
 
 Axis = tuple[Atom, ...]
-Memory = tuple[Axis, Axis, Axis, Axis]
+MemoryAxes = tuple[Axis, Axis, Axis, Axis]
 """Atoms of N, H, W and C."""
 
 
@@ -48,7 +48,7 @@ class View:
     """``logical`` atoms by ONNX axis, ``memory`` atoms by N, H, W, C. Axes of size 1 have no atoms."""
 
     logical: tuple[Axis, ...]
-    memory: Memory
+    memory: MemoryAxes
 
     @staticmethod
     def canonical(shape: Sequence[int]) -> View:
@@ -119,7 +119,7 @@ def _refined(axis: Axis, pieces: dict[Atom, Axis]) -> Axis:
     return tuple(part for atom in axis for part in pieces.get(atom, (atom,)))
 
 
-def standard(logical: Sequence[Axis]) -> Memory:
+def standard(logical: Sequence[Axis]) -> MemoryAxes:
     """NHWC of an ONNX tensor: axis 0 is N, axis 1 is C, the last is W, what is between is H."""
     rank = len(logical)
     if rank == 1:
@@ -141,7 +141,7 @@ class Step:
     factors: tuple[int, ...] = ()
 
 
-def steps_between(have: Memory, want: Memory) -> list[Step]:
+def steps_between(have: MemoryAxes, want: MemoryAxes) -> list[Step]:
     """The operations from one order in memory to another: none, or the cheapest that does it."""
     wanted = (size_of(want[0]), size_of(want[1]), size_of(want[2]), size_of(want[3]))
     if have == want:

@@ -27,7 +27,7 @@ from dialects.onnx_work import macs
 from passes.cnn.limits import HOST_CAN, RULES, sentence
 from passes.common.notes import add_note
 from passes.common.problems import Problems
-from passes.onnx_to_cnn.context import Reader
+from passes.onnx_to_cnn.context import Conversion
 from passes.onnx_to_cnn.read import discard, read, refuse_float
 from passes.onnx_to_cnn.regions import Regions
 from passes.partition.idle import idle
@@ -49,14 +49,14 @@ class AssignHostPass(ModulePass):
         block = main_function(op).body.block
         one = all(shape_of(value)[0] == 1 for value in block.args if len(shape_of(value)) > 1)
         while True:
-            reader = read(block, opsets_of(op), self.exact)
-            found = _failures(reader, one)
-            regions = Regions(reader, block)
+            conversion = read(block, opsets_of(op), self.exact)
+            found = _failures(conversion, one)
+            regions = Regions(conversion, block)
             hosted = regions.hosted() if not found else {}
             if not found:
-                found = {node: why for node, why in idle(reader, regions).items() if node.host is None}
+                found = {node: why for node, why in idle(conversion, regions).items() if node.host is None}
             only = {node: why for node, why in hosted.items() if node not in regions.shared()}
-            discard(reader.block)
+            discard(conversion.block)
             if not found:
                 break
             _mark(found)
@@ -98,15 +98,15 @@ def _random(node: NodeOp) -> bool:
     return training is not None and (blob is None or bool(to_array(blob).any()))
 
 
-def _failures(reader: Reader, one_image: bool) -> dict[NodeOp, str]:
+def _failures(conversion: Conversion, one_image: bool) -> dict[NodeOp, str]:
     """Nodes without a verdict that the machine cannot do: those without a cnn form, and those beyond its limits.
 
     With ``one_image`` the model takes one, and what has a batch all the same is the host's; else the batch is refused.
     """
     rules = RULES if one_image else HOST_CAN
-    found = {node: why for node, why in reader.failures.items() if node.host is None}
-    for op in reader.block.ops:
-        node = reader.origin.get(op)
+    found = {node: why for node, why in conversion.failures.items() if node.host is None}
+    for op in conversion.block.ops:
+        node = conversion.origin.get(op)
         if isinstance(op, cnn.CnnOp) and node is not None and node.host is None and node not in found:
             why = next((text for rule in rules if (text := sentence(rule, op))), "")
             if why:

@@ -15,14 +15,14 @@ from xdsl.ir import Operation, SSAValue
 
 from dialects import cnn
 from dialects.onnx import NodeOp
-from passes.onnx_to_cnn.context import Reader
+from passes.onnx_to_cnn.context import Conversion
 from passes.onnx_to_cnn.regions import Regions
 
 _FIRST = 2
 """The machine's first turn behind the host's first."""
 
 
-def idle(reader: Reader, regions: Regions) -> dict[NodeOp, str]:
+def idle(conversion: Conversion, regions: Regions) -> dict[NodeOp, str]:
     """The nodes that stay on the host for that reason, quantisers left out."""
     found: dict[NodeOp, str] = {}
     for group in _groups(regions):
@@ -31,7 +31,7 @@ def idle(reader: Reader, regions: Regions) -> dict[NodeOp, str]:
         if all(value in regions.ports for value in inputs) and not any(map(_multiplies, group)):
             across = sum(_bytes(value) for value in inputs) + sum(_bytes(value) for value in _leaving(group))
             why = f"Between two turns of the host it would bring {across:,} bytes across and multiply nothing."
-            nodes = [node for op in group for node in (*reader.trails.get(op, ()), *_blamed(reader, op))]
+            nodes = [node for op in group for node in (*conversion.trails.get(op, ()), *_blamed(conversion, op))]
             found.update((node, why) for node in nodes if node.op_type.data not in _QUANTISERS)
     return found
 
@@ -60,8 +60,8 @@ def _multiplies(op: Operation) -> bool:
     return isinstance(op, cnn.Conv2dOp | cnn.FullyConnectedOp)
 
 
-def _blamed(reader: Reader, op: Operation) -> Iterable[NodeOp]:
-    node = reader.origin.get(op)
+def _blamed(conversion: Conversion, op: Operation) -> Iterable[NodeOp]:
+    node = conversion.origin.get(op)
     return (node,) if node is not None else ()
 
 

@@ -38,7 +38,7 @@ and edge1k the plan of a path is within 15 % of what the measure says of it besi
 
 
 @dataclass(frozen=True)
-class Convolution:
+class ConvRequest:
     """A convolution that needs a configuration; ``pin`` is the one it must have."""
 
     name: str
@@ -47,7 +47,7 @@ class Convolution:
 
 
 def choices(
-    machine: Machine, convolutions: Sequence[Convolution], dram_bytes: int = 0, single: bool = False
+    machine: Machine, convolutions: Sequence[ConvRequest], dram_bytes: int = 0, single: bool = False
 ) -> list[tuple[ConvMapping, ...]]:
     """Ways to run the convolutions, in network order, each another one; the most promising by the path's measure first.
 
@@ -71,7 +71,7 @@ def choices(
     ]
 
 
-def _costs(machine: Machine, convolutions: Sequence[Convolution], every: Sequence[Configuration]) -> Ints:
+def _costs(machine: Machine, convolutions: Sequence[ConvRequest], every: Sequence[Configuration]) -> Ints:
     """Cycles of each convolution in each configuration, NEVER where it cannot or must not have it."""
     costs = np.stack([cost_table(machine, one.shape, tuple(every)).cycles for one in convolutions])
     for row, one in zip(costs, convolutions, strict=True):

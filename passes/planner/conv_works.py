@@ -12,7 +12,7 @@ from passes.planner.layer_constants import weight_rooms
 from passes.planner.mapping import Block, ConvMapping, Span, cuts
 from passes.planner.network import Layer, makers
 from passes.planner.rooms import ActivationRooms, Load, Room
-from passes.planner.works import Fill, Finish, Pass, Residual
+from passes.planner.works import ConvPass, Fill, Finish, Residual
 from sim.machine.description import Machine
 
 TILE_CYCLES = 1200
@@ -57,7 +57,7 @@ class ConvWorks:
         self._weights: dict[Layer, Mapping[Block, tuple[Room, int, int]]] = {}
         self._halves = Halves()
 
-    def works(self, layer: Layer, span: Span, constants: Mapping[str, Room]) -> Iterator[Fill | Pass]:
+    def works(self, layer: Layer, span: Span, constants: Mapping[str, Room]) -> Iterator[Fill | ConvPass]:
         """Fills and passes of output rows [first, end) of a convolution; queues the loads of its weights."""
         mapping = self.mappings[layer]
         if layer not in self._weights:
@@ -96,12 +96,12 @@ class ConvWorks:
 
     def _pass(
         self, layer: Layer, mapping: ConvMapping, block: Block, rows: Span, fill: Fill, constants: Mapping[str, Room]
-    ) -> Pass:
+    ) -> ConvPass:
         shape = mapping.shape
         source, target = layer.inputs[0], layer.output
         k, c = block.first_channel(shape), block.group * shape.inputs + block.input
         is_last = block.input + block.inputs == shape.inputs
-        return Pass(
+        return ConvPass(
             layer=layer.name,
             output=self.rooms.of(target),
             out=Slice.of((rows[0], 0, target.offset + k), (rows[1] - rows[0], shape.ox, block.channels)),

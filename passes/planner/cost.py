@@ -15,7 +15,7 @@ import numpy as np
 
 from passes.planner.mapping import Block, ConvMapping, ConvShape
 from passes.planner.rooms import dram_shape
-from passes.planner.works import Fill, LoadImage, Move, Pass, Store, Vector, Work
+from passes.planner.works import ConvPass, Fill, LoadImage, Move, Store, Vector, Work
 from sim.machine import laws
 from sim.machine.description import Configuration, Machine
 from sim.machine.laws import ceil_div
@@ -115,7 +115,7 @@ def vector_cycles(machine: Machine, work: Vector) -> int:
     )
 
 
-def pass_costs(machine: Machine, passes: Sequence[Pass]) -> laws.ConvCost:
+def pass_costs(machine: Machine, passes: Sequence[ConvPass]) -> laws.ConvCost:
     """The law of every pass at once."""
     rows: list[tuple[int, ...]] = []
     for one in passes:
@@ -132,11 +132,11 @@ def pass_costs(machine: Machine, passes: Sequence[Pass]) -> laws.ConvCost:
 
 def busy_cycles(machine: Machine, works: Sequence[Work]) -> tuple[list[int], int]:
     """Cycles each work keeps its engine busy (stores: the DRAM channel), and the bytes that passes stream in all."""
-    cost = pass_costs(machine, [work for work in works if isinstance(work, Pass)])
+    cost = pass_costs(machine, [work for work in works if isinstance(work, ConvPass)])
     busy = iter(cost.busy.tolist())
     cycles: list[int] = []
     for work in works:
-        if isinstance(work, Pass):
+        if isinstance(work, ConvPass):
             cycles.append(next(busy))
         elif isinstance(work, Fill):
             cycles.append(fill_cycles(machine, math.prod(work.slice.sizes)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from passes.planner.rooms import Constant, Load, Room, whole
-from passes.planner.works import LoadImage, Pass, Use, Work
+from passes.planner.works import ConvPass, LoadImage, Use, Work
 from sim.machine.description import Configuration, Machine
 
 
@@ -21,7 +21,7 @@ def with_images(machine: Machine, planned: Sequence[Work]) -> tuple[list[Work], 
     active: Configuration | None = None
     shadow: Configuration | None = None
     for position, work in enumerate(planned):
-        if not isinstance(work, Pass) or (wanted := work.configuration) == active:
+        if not isinstance(work, ConvPass) or (wanted := work.configuration) == active:
             continue
         fresh = wanted != shadow
         plan.append((position, wanted, fresh))

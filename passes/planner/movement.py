@@ -91,26 +91,26 @@ def _moved(place: Place, step: tuple[int, int], count: int) -> Place:
 
 
 @dataclass(frozen=True)
-class Loop:
+class CopyLoop:
     """``size`` turns; each goes ``step`` elements further along ``axis``, in the result and in the operand."""
 
     size: int
     write: tuple[int, int]
     read: tuple[int, int]
 
-    def over(self, inner: Loop) -> Loop | None:
+    def over(self, inner: CopyLoop) -> CopyLoop | None:
         """This loop around ``inner`` as one, where both walk on evenly; else None."""
         if self.write == (inner.write[0], inner.write[1] * inner.size) and self.read == (
             inner.read[0],
             inner.read[1] * inner.size,
         ):
-            return Loop(self.size * inner.size, inner.write, inner.read)
+            return CopyLoop(self.size * inner.size, inner.write, inner.read)
         return None
 
 
-def nest(source: int, loops: Sequence[Loop], write: Place = (0, 0, 0), read: Place = (0, 0, 0)) -> Iterator[Piece]:
+def nest(source: int, loops: Sequence[CopyLoop], write: Place = (0, 0, 0), read: Place = (0, 0, 0)) -> Iterator[Piece]:
     """The pieces of a nest of loops from these places on."""
-    merged: list[Loop] = []
+    merged: list[CopyLoop] = []
     for loop in (loop for loop in loops if loop.size > 1):
         joined = merged[-1].over(loop) if merged else None
         if joined is not None:
@@ -118,16 +118,16 @@ def nest(source: int, loops: Sequence[Loop], write: Place = (0, 0, 0), read: Pla
         else:
             merged.append(loop)
     runs = [loop for loop in merged if loop.write == loop.read == (CHANNEL, 1)]
-    run = max(runs, key=lambda loop: loop.size, default=Loop(1, (CHANNEL, 1), (CHANNEL, 1)))
+    run = max(runs, key=lambda loop: loop.size, default=CopyLoop(1, (CHANNEL, 1), (CHANNEL, 1)))
     rest = sorted((loop for loop in merged if loop is not run), key=lambda loop: -loop.size)
-    counted: list[Loop] = []
+    counted: list[CopyLoop] = []
     for loop in rest:
         # Rows of the result are walked by one dimension only, so that a piece can be cut by rows.
         if len(counted) < 2 and not (loop.write[0] == ROW and any(other.write[0] == ROW for other in counted)):
             counted.append(loop)
     spelled = [loop for loop in rest if loop not in counted]
     counted.sort(key=lambda loop: (loop.write[0] != ROW, -loop.write[1]))
-    counted += [Loop(1, (COLUMN, 1), (COLUMN, 1))] * (2 - len(counted))
+    counted += [CopyLoop(1, (COLUMN, 1), (COLUMN, 1))] * (2 - len(counted))
     outer, middle = counted
     for turn in itertools.product(*(range(loop.size) for loop in spelled)):
         to, start = write, read
@@ -139,7 +139,7 @@ def nest(source: int, loops: Sequence[Loop], write: Place = (0, 0, 0), read: Pla
 
 def _box(source: int, dims: Sequence[int], write: Place, to: Place, read: Place, start: Place) -> Iterator[Piece]:
     """A box of ``dims`` rows, columns and channels: steps and origin in the result, then in the operand."""
-    loops = [Loop(size, (axis, write[axis]), (axis, read[axis])) for axis, size in enumerate(dims)]
+    loops = [CopyLoop(size, (axis, write[axis]), (axis, read[axis])) for axis, size in enumerate(dims)]
     return nest(source, loops, to, start)
 
 
@@ -175,7 +175,7 @@ def _transpose(op: cnn.TransposeOp) -> Iterator[Piece]:
     sizes, order = op.sizes, op.permutation.get_values()
     reads = _walks(sizes, cnn.tensor_of(op.input).dims[1:])
     writes = _walks([sizes[i] for i in order], op.result_tensor.dims[1:])
-    loops = [Loop(sizes[i], writes[at], reads[i]) for at, i in enumerate(order)]
+    loops = [CopyLoop(sizes[i], writes[at], reads[i]) for at, i in enumerate(order)]
     return nest(0, loops)
 
 
@@ -193,7 +193,7 @@ def _walks(sizes: Sequence[int], dims: Sequence[int]) -> list[tuple[int, int]]:
 
 def _select(op: cnn.SelectOp) -> Iterator[Piece]:
     for parts in itertools.product(*(progressions(indices) for indices in op.indices)):
-        loops = [Loop(part.count, (axis, part.step), (axis, part.by)) for axis, part in enumerate(parts)]
+        loops = [CopyLoop(part.count, (axis, part.step), (axis, part.by)) for axis, part in enumerate(parts)]
         to = _place([part.at for part in parts])
         yield from nest(0, loops, to, _place([part.first for part in parts]))
 

@@ -15,7 +15,7 @@ import numpy as np
 from passes.planner.cost import busy_cycles, strided_cycles
 from passes.planner.mapping import Span
 from passes.planner.rooms import Load, Room, dram_shape
-from passes.planner.works import EVERYTHING, Fill, LoadImage, Move, Pass, Store, Use, Vector, Work
+from passes.planner.works import EVERYTHING, ConvPass, Fill, LoadImage, Move, Store, Use, Vector, Work
 from sim.machine.description import Machine
 
 
@@ -55,7 +55,7 @@ class Pace:
             case Fill():
                 start = max(self.weights, self.halves[work.half], self._reads(work, ""))
                 end = self.weights = self.filled[work] = start + busy
-            case Pass():
+            case ConvPass():
                 start = max(self.array, self.filled[work.half], self._reads(work, "array"))
                 end = self.array = self.halves[work.half.half] = start + busy
                 self._wrote(work, end, "array")
@@ -78,11 +78,11 @@ class Pace:
         self.finished_at[position] = end
         self.finished = max(self.finished, end)
 
-    def _reads(self, work: Fill | Pass | Vector | Move | Store, engine: str) -> int:
+    def _reads(self, work: Fill | ConvPass | Vector | Move | Store, engine: str) -> int:
         """When all that a work reads is there."""
         return max(self._ready(room, rows, engine) for room, rows in work.reads)
 
-    def _wrote(self, work: Pass | Vector | Move, end: int, engine: str) -> None:
+    def _wrote(self, work: ConvPass | Vector | Move, end: int, engine: str) -> None:
         self.made.setdefault(work.output.root, []).append((*work.rows, end, engine))
 
     def _ready(self, room: Room, rows: Span, engine: str) -> int:

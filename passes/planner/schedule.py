@@ -22,7 +22,7 @@ from passes.planner.partition import Partition
 from passes.planner.rooms import ActivationRooms, Constant, Load, Room
 from passes.planner.stripes import Group, Step, progress, read_outside, rings
 from passes.planner.vector_works import VectorWorks
-from passes.planner.works import Move, Pass, Store, Vector, Work
+from passes.planner.works import ConvPass, Move, Store, Vector, Work
 from sim.machine.description import Machine
 
 FIRST_ROWS = 16 * 1024
@@ -59,7 +59,7 @@ def finished_rows(work: Sequence[Work]) -> list[Span | None]:
         rows: Span | None = None
         if isinstance(one, Move):
             rows = one.completes
-        elif isinstance(one, Pass | Vector):
+        elif isinstance(one, ConvPass | Vector):
             first, end = one.rows
             if low == high:
                 low = high = end

@@ -14,7 +14,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from passes.planner.configure import Convolution, choices
+from passes.planner.configure import ConvRequest, choices
 from passes.planner.mapping import ConvMapping, conv_shape
 from passes.planner.network import Buffer, Layer, Network
 from passes.planner.options import Options
@@ -91,7 +91,7 @@ def configured(
     """How every convolution runs: in the configuration it has been given, else as the best plan of several choices has
     it, of which there are the fewer the larger the network is."""
     layers = [layer for layer in network.layers if layer.is_conv]
-    convolutions = [Convolution(layer.name, conv_shape(layer), layer.configuration) for layer in layers]
+    convolutions = [ConvRequest(layer.name, conv_shape(layer), layer.configuration) for layer in layers]
     moved = sum(one.shape.weight_bytes for one in convolutions)
     moved += sum(t.height * t.width * t.channels for t in (*network.inputs, *network.outputs))
     usable = options.usable(machine)

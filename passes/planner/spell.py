@@ -8,12 +8,12 @@ from xdsl.ir import Block, Operation, SSAValue
 
 from dialects import tile
 from dialects.recon import BlobAttr
-from dialects.tile import Affine, Slice
+from dialects.tile import AffineIndex, Slice
 from passes.planner.network import Buffer, Network, Tensor
 from passes.planner.prefetch import Layout
 from passes.planner.rooms import Load, Room, Source
 from passes.planner.schedule import Schedule
-from passes.planner.works import Fill, LoadImage, Move, Pass, Store, Use, Vector, Work
+from passes.planner.works import ConvPass, Fill, LoadImage, Move, Store, Use, Vector, Work
 
 
 class Speller:
@@ -81,7 +81,7 @@ class Speller:
                 op.output.name_hint = "h"
                 self.values[work] = op.output
                 self.body.append(op)
-            case Pass():
+            case ConvPass():
                 self.body.append(self.conv(work))
             case Vector():
                 self.body.append(self.vector(work))
@@ -102,7 +102,7 @@ class Speller:
     def optional(self, room: Room | None) -> SSAValue | None:
         return self.room(room) if room is not None else None
 
-    def conv(self, work: Pass) -> tile.ConvOp:
+    def conv(self, work: ConvPass) -> tile.ConvOp:
         finish = work.finish
         residual = finish.residual if finish is not None else None
         return tile.ConvOp(
@@ -116,10 +116,10 @@ class Speller:
             pad_value=work.pad_value,
             first=work.first,
             params=self.optional(finish.params if finish is not None else None),
-            params_offset=Affine(finish.channel) if finish is not None else None,
+            params_offset=AffineIndex(finish.channel) if finish is not None else None,
             requantize=finish.requantize if finish is not None else None,
             residual=self.optional(residual.room if residual is not None else None),
-            residual_offset=Affine(residual.channel) if residual is not None else None,
+            residual_offset=AffineIndex(residual.channel) if residual is not None else None,
             sum=residual.law if residual is not None else None,
             table=self.optional(finish.table if finish is not None else None),
             layer=work.layer or None,
@@ -131,11 +131,11 @@ class Speller:
             self.room(work.output),
             work.out,
             self.room(work.lhs),
-            Affine(work.lhs_channel),
+            AffineIndex(work.lhs_channel),
             rhs=self.optional(work.rhs),
-            rhs_offset=Affine(work.rhs_channel) if work.rhs is not None else None,
+            rhs_offset=AffineIndex(work.rhs_channel) if work.rhs is not None else None,
             params=self.optional(work.params),
-            params_offset=Affine(work.channel) if work.params is not None else None,
+            params_offset=AffineIndex(work.channel) if work.params is not None else None,
             table=self.optional(work.table),
             window=work.window,
             law=work.law,

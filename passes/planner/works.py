@@ -71,7 +71,7 @@ class Finish:
 
 
 @dataclass(frozen=True, eq=False)
-class Pass:
+class ConvPass:
     """One run of the array over the weights of a half; ``finish`` if it is the last of its reduction."""
 
     layer: str
@@ -243,7 +243,7 @@ class Use:
     reads: tuple[Read, ...] = ()
 
 
-Work = Fill | Pass | Vector | Move | Store | LoadImage | Use
+Work = Fill | ConvPass | Vector | Move | Store | LoadImage | Use
 
 
 def roots_of(works: Iterator[Work] | tuple[Work, ...] | list[Work]) -> list[Room]:

@@ -37,7 +37,7 @@ class HazardError(ReconError):
 
 
 @dataclass(frozen=True)
-class Memory:
+class DramMap:
     """What is in DRAM before the program runs and what must be written when it ends: intervals [start, end)."""
 
     dram_bytes: int
@@ -45,13 +45,13 @@ class Memory:
     outputs: Sequence[tuple[int, int]]
 
 
-def prove(stream: Stream, machine: Machine, memory: Memory, name: Naming | None = None) -> Sequence[int]:
+def prove(stream: Stream, machine: Machine, dram: DramMap, name: Naming | None = None) -> Sequence[int]:
     """HazardError for a wait that cannot be met, a race, a byte read before it is written or an output left unwritten.
 
     Returns one order of execution, which stands for all. ``name`` says an instruction's provenance in messages (its
     layer), given its index.
     """
-    proof = _Proof(stream, machine, memory, name or (lambda _: ""))
+    proof = _Proof(stream, machine, dram, name or (lambda _: ""))
     proof.order()
     proof.ranges()
     proof.races()
@@ -60,10 +60,10 @@ def prove(stream: Stream, machine: Machine, memory: Memory, name: Naming | None 
 
 
 class _Proof:
-    def __init__(self, stream: Stream, machine: Machine, memory: Memory, name: Naming):
+    def __init__(self, stream: Stream, machine: Machine, dram: DramMap, name: Naming):
         self.stream = stream
         self.machine = machine
-        self.memory = memory
+        self.dram = dram
         self.name = name
         n = len(stream)
         number = np.zeros(256, np.int64)
@@ -138,7 +138,7 @@ class _Proof:
     def ranges(self) -> None:
         """Every access lies in its memory."""
         t = self.touched
-        limits = np.array([self.machine.sram.bytes, self.memory.dram_bytes, len(STATES)])
+        limits = np.array([self.machine.sram.bytes, self.dram.dram_bytes, len(STATES)])
         bad = np.flatnonzero(t.end > limits[t.space])
         if len(bad):
             at = int(bad[0])
@@ -210,9 +210,9 @@ class _Proof:
         Without races the order of execution does not matter, so one order decides.
         """
         t = self.touched
-        fixed = max((end for start, end in self.memory.written if start == 0), default=0)
-        dram = np.zeros(self.memory.dram_bytes, np.bool_)
-        for start, end in self.memory.written:
+        fixed = max((end for start, end in self.dram.written if start == 0), default=0)
+        dram = np.zeros(self.dram.dram_bytes, np.bool_)
+        for start, end in self.dram.written:
             dram[start:end] = True
         known = {SRAM: np.zeros(self.machine.sram.bytes, np.bool_), DRAM: dram, STATE: np.zeros(len(STATES), np.bool_)}
         order = np.empty(len(self.stream), np.int64)
@@ -225,7 +225,7 @@ class _Proof:
                 view[...] = True
             elif not (space == DRAM and t.end[at] <= fixed) and not view.all():
                 raise HazardError(self._unwritten(at, view))
-        for start, end in self.memory.outputs:
+        for start, end in self.dram.outputs:
             if not dram[start:end].all():
                 byte = start + int(np.flatnonzero(~dram[start:end])[0])
                 raise HazardError(f"The program ends and byte {byte:#x} of DRAM, in an output, was never written.")

@@ -69,7 +69,7 @@ class HalfContents:
 
 
 @dataclass(frozen=True)
-class Pass:
+class OpenReduction:
     """An unfinished reduction: groups, outputs per group, rows and columns, and the configuration."""
 
     tile: tuple[int, int, int, int]
@@ -98,7 +98,7 @@ class PlanState:
         self.half_of: dict[SSAValue, int] = {}
         self.active: Configuration | None = None
         self.shadow: Configuration | None = None
-        self.unfinished: Pass | None = None
+        self.unfinished: OpenReduction | None = None
 
     def buffer(self, value: SSAValue) -> PlanBuffer | None:
         """The buffer of a value, after a complaint if it is not alive."""
@@ -227,7 +227,7 @@ class PlanState:
                 "it accumulates, and the pass before it in the array's order is a last one (or none); "
                 "begin the reduction with a pass that neither accumulates nor requantizes."
             )
-        elif not first and self.unfinished != Pass(tile, configuration):
+        elif not first and self.unfinished != OpenReduction(tile, configuration):
             assert self.unfinished is not None
             g, k, y, x = self.unfinished.tile
             self.complain(
@@ -235,7 +235,7 @@ class PlanState:
                 f"{self.unfinished.configuration} with one of {groups * outputs} channels and {oy}x{ox} "
                 f"pixels in {configuration}; all passes of a reduction share one tile."
             )
-        self.unfinished = None if last else Pass(tile, configuration)
+        self.unfinished = None if last else OpenReduction(tile, configuration)
 
 
 def _named(value: SSAValue) -> str:

@@ -30,7 +30,7 @@ _BLOCK = 9
 
 
 @dataclass(frozen=True)
-class Axis:
+class WindowAxis:
     """One axis of a sliding window: outputs, kernel, stride, dilation, padding before, size of the input."""
 
     outputs: int
@@ -53,14 +53,14 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Convolution:
+class ConvSizes:
     """A layer's sizes: outputs and inputs are channels of one group; ``winograd`` whether its weights allow it."""
 
     groups: int
     outputs: int
     inputs: int
-    rows: Axis
-    columns: Axis
+    rows: WindowAxis
+    columns: WindowAxis
     winograd: bool
 
     @property
@@ -82,7 +82,7 @@ def _configurations(machine: Machine) -> tuple[Configuration, ...]:
     )
 
 
-def convolution(machine: Machine, layer: Convolution) -> int:
+def convolution(machine: Machine, layer: ConvSizes) -> int:
     """The least cycles of the array for a convolution."""
     choices = _configurations(machine)
     g, k, r, p = (np.array([getattr(c, name) for c in choices], np.int64) for name in "gkrp")
@@ -117,7 +117,7 @@ def convolution(machine: Machine, layer: Convolution) -> int:
 
 
 def vector(
-    machine: Machine, kind: str, oy: int, ox: int, channels: int, rows: Axis | None, columns: Axis | None
+    machine: Machine, kind: str, oy: int, ox: int, channels: int, rows: WindowAxis | None, columns: WindowAxis | None
 ) -> int:
     """The least cycles of the vector unit for an operation; windows are given for those that have them."""
     run = GRANULE * ceil_div(channels, GRANULE)

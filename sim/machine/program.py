@@ -56,7 +56,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerRow:
     """A row of the layer table: provenance and the work it stands for, whatever instructions carry it out.
 
     ``shape`` is text for people (``"56x56x64 -> 56x56x256"``), ``macs`` counts multiply-accumulates of real inputs,
@@ -155,7 +155,7 @@ class Program:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     segments: tuple[Segment, ...]
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerRow, ...]
     constants: npt.NDArray[np.uint8]
     dram_bytes: int
     bounds: Bounds
@@ -372,10 +372,10 @@ def _buffers(table: npt.NDArray[Any] | None) -> npt.NDArray[np.int64]:
     return table
 
 
-def _layer(entry: dict[str, Any]) -> Layer:
+def _layer(entry: dict[str, Any]) -> LayerRow:
     name, op, shape, configuration = (_text(entry[key]) for key in ("name", "op", "shape", "configuration"))
     macs, compulsory = _whole(entry["macs"]), _whole(entry["compulsory_bytes"])
-    return Layer(name, op, shape, macs, compulsory, configuration, _each(_text, entry["onnx"]))
+    return LayerRow(name, op, shape, macs, compulsory, configuration, _each(_text, entry["onnx"]))
 
 
 def _port(entry: dict[str, Any]) -> Port:

@@ -14,7 +14,7 @@ from sim.engine import Engine
 from sim.machine import assembly, encoding
 from sim.machine.operations import NAMES
 from sim.machine.program import MachineSegment, Program, Region
-from sim.memory import Block, Memory
+from sim.memory import Box, Memory
 from tests.mutations import __main__ as command
 from tests.mutations.interleavings import Case, Harm, judge, outcomes, run_once, touches
 from tests.mutations.mutate import KINDS
@@ -98,10 +98,10 @@ def test_bytes_touched_are_those_the_engine_touches() -> None:
         engine = Engine(made.program.machine, dram)
         seen: dict[bool, set[tuple[str, int]]] = {False: set(), True: set()}
 
-        def memory(memory: Memory, block: Block, write: bool, seen: dict[bool, set[Any]] = seen) -> None:
-            marks = np.arange(block.start, block.end)
-            view = np.lib.stride_tricks.as_strided(marks, (block.rows, block.columns, block.run),
-                                                   (8 * block.row_stride, 8 * block.column_stride, 8))  # fmt: skip
+        def memory(memory: Memory, box: Box, write: bool, seen: dict[bool, set[Any]] = seen) -> None:
+            marks = np.arange(box.start, box.end)
+            view = np.lib.stride_tricks.as_strided(marks, (box.rows, box.columns, box.run),
+                                                   (8 * box.row_stride, 8 * box.column_stride, 8))  # fmt: skip
             seen[write] |= {(memory.name, int(address)) for address in view.ravel()}
 
         def state(resource: str, write: bool, seen: dict[bool, set[Any]] = seen) -> None:

@@ -13,7 +13,7 @@ from sim.engine import Engine
 from sim.machine import assembly, configuration_image, encoding
 from sim.machine import description as machine
 from sim.machine.description import Configuration, Machine
-from sim.machine.program import Bounds, Layer, MachineSegment, Program, Region, SramUse
+from sim.machine.program import Bounds, LayerRow, MachineSegment, Program, Region, SramUse
 from sim.memory import Memory
 
 EDGE = machine.load("edge4k")
@@ -71,7 +71,7 @@ def program(
     outputs: tuple[Region, ...] = (),
     dram_bytes: int = 65536,
     target: Machine = SMALL,
-    layers: tuple[Layer, ...] = (),
+    layers: tuple[LayerRow, ...] = (),
     layer_of: npt.ArrayLike | None = None,
 ) -> Program:
     """A program of one machine segment from assembly text; every instruction belongs to layer ``stem`` by default.
@@ -87,7 +87,7 @@ def program(
         inputs=(),
         outputs=(),
         segments=(segment,),
-        layers=layers or (Layer("stem", "conv2d", "", 0, 0, "", ()),),
+        layers=layers or (LayerRow("stem", "conv2d", "", 0, 0, "", ()),),
         constants=np.zeros(0, np.uint8) if constants is None else constants,
         dram_bytes=dram_bytes,
         bounds=Bounds(1, 1, 1, 1),

@@ -15,10 +15,10 @@ from sim.machine.encoding import Record
 from sim.machine.errors import EncodingError, Fault, ProgramError, ReconError
 from sim.machine.isa import VECTOR_OPS
 from sim.machine.operations import operation
-from sim.machine.program import Layer, MachineSegment, Program, Region
+from sim.machine.program import LayerRow, MachineSegment, Program, Region
 from tests.sim.support import SMALL, changed, image, params, program
 
-LAYERS = (Layer("input", "load", "", 0, 0, "", ()), Layer("stem", "conv2d", "", 0, 0, "", ()))
+LAYERS = (LayerRow("input", "load", "", 0, 0, "", ()), LayerRow("stem", "conv2d", "", 0, 0, "", ()))
 
 
 def fault(text: str, **options: Any) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.machine import encoding
-from sim.memory import Block
+from sim.memory import Box
 from tests.sim.support import engine
 
 
@@ -57,6 +57,6 @@ def test_a_block_knows_whether_it_overlaps_itself(
 ) -> None:
     starts = [i * row_stride + j * stride for i in range(rows) for j in range(columns)]
     touched = [start + n for start in starts for n in range(run)]
-    block = Block(7, rows, row_stride, columns, stride, run)
-    assert block.overlaps_itself() == (len(set(touched)) < len(touched))
-    assert block.end == 7 + max(touched) + 1
+    box = Box(7, rows, row_stride, columns, stride, run)
+    assert box.overlaps_itself() == (len(set(touched)) < len(touched))
+    assert box.end == 7 + max(touched) + 1

@@ -16,15 +16,15 @@ from sim.machine import program as programs
 from sim.machine.clock import TERMS
 from sim.machine.errors import ReconError
 from sim.machine.isa import BY_NAME
-from sim.machine.program import Bounds, HostSegment, Layer, Program, Region
+from sim.machine.program import Bounds, HostSegment, LayerRow, Program, Region
 from sim.simulator import Tensors
 from tests.sim.support import EDGE, image, params, program
 
 LAYERS = (
-    Layer("input", "load", "", 0, 64, "", ()),
-    Layer("conv", "conv2d", "4x4x4 -> 4x4x8", 512, 300, "direct g1 k8 r4 p1", ("Conv_0",)),
-    Layer("unused", "none", "", 0, 0, "", ()),
-    Layer("pool", "max_pool", "4x4x8 -> 2x2x8", 0, 160, "", ()),
+    LayerRow("input", "load", "", 0, 64, "", ()),
+    LayerRow("conv", "conv2d", "4x4x4 -> 4x4x8", 512, 300, "direct g1 k8 r4 p1", ("Conv_0",)),
+    LayerRow("unused", "none", "", 0, 0, "", ()),
+    LayerRow("pool", "max_pool", "4x4x8 -> 2x2x8", 0, 160, "", ()),
 )
 
 

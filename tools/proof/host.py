@@ -15,7 +15,7 @@ from tools.proof.field import Labels, Round
 
 
 @dataclass(frozen=True)
-class Graph:
+class GraphDigest:
     """The digest text of a graph, and for every output the number of the input that it is, or None."""
 
     text: str
@@ -23,7 +23,7 @@ class Graph:
     shapes: tuple[tuple[int, ...], ...]
 
 
-def described(model: onnx.ModelProto) -> Graph:
+def described(model: onnx.ModelProto) -> GraphDigest:
     """A graph by its structure: operators, attributes, constants, and who uses whose result."""
     graph = model.graph
     names: dict[str, str] = {item.name: f"constant {_bytes(item)}" for item in graph.initializer}
@@ -42,7 +42,7 @@ def described(model: onnx.ModelProto) -> Graph:
     outputs = [names[info.name] for info in graph.output]
     passed = tuple(int(name.split()[1]) if name.startswith("input ") else None for name in outputs)
     shapes = tuple(tuple(d.dim_value for d in info.type.tensor_type.shape.dim) for info in graph.output)
-    return Graph("\n".join([repr(opsets) if lines else "", *lines, *outputs]), passed, shapes)
+    return GraphDigest("\n".join([repr(opsets) if lines else "", *lines, *outputs]), passed, shapes)
 
 
 def _bytes(item: onnx.TensorProto) -> str:
@@ -53,7 +53,7 @@ def _bytes(item: onnx.TensorProto) -> str:
     )
 
 
-def labelled(run: Round, graph: Graph, inputs: Sequence[Labels]) -> list[Labels]:
+def labelled(run: Round, graph: GraphDigest, inputs: Sequence[Labels]) -> list[Labels]:
     """The labels of a graph's outputs, flat, given those of its inputs."""
     digest = run.digest(list(inputs))
     results: list[Labels] = []

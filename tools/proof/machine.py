@@ -58,7 +58,7 @@ class Box:
         )
 
 
-class Dram:
+class DramLabels:
     """External memory: constants as codes, labels for all that lies behind them."""
 
     def __init__(self, program: Program) -> None:
@@ -97,7 +97,7 @@ class HalfLabels:
 
 
 @dataclass(frozen=True)
-class Sums:
+class SumLabels:
     """Labels of an unfinished reduction, and the least and greatest sum of each output channel for any input."""
 
     labels: Labels
@@ -116,9 +116,9 @@ class LabelMachine:
     def __init__(self, program: Program, run: Round) -> None:
         self.run = run
         self.sram: Labels = np.full(program.machine.sram.bytes, UNWRITTEN, np.uint32)
-        self.dram = Dram(program)
+        self.dram = DramLabels(program)
         self.halves: dict[int, HalfLabels] = {}
-        self.sums: Sums | None = None
+        self.sums: SumLabels | None = None
         self.image_bytes = program.machine.configuration.image_bytes
 
     def execute(self, name: str, fields: Fields) -> Labels | None:
@@ -248,7 +248,7 @@ def _conv(machine: LabelMachine, f: Fields) -> Labels | None:
         labels = plus(labels, machine.sums.labels)
         least, most = least + machine.sums.least, most + machine.sums.most
     _fits(least, most, 4 if half.winograd else 1)
-    machine.sums = None if f["last"] else Sums(labels, least, most, tile)
+    machine.sums = None if f["last"] else SumLabels(labels, least, most, tile)
     return _chain(machine, f, labels, least, most) if f["last"] else None
 
 

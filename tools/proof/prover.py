@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from xdsl.dialects.builtin import ModuleOp
 
-from sim.machine.program import HostSegment, Layer, MachineSegment, Port, Program
+from sim.machine.program import HostSegment, LayerRow, MachineSegment, Port, Program
 from tools.proof import host
 from tools.proof.field import Labels, Round
 from tools.proof.machine import Fields, NotProven, Watcher, run_segment
@@ -118,7 +118,7 @@ def _explained(
     return NotProven(f"{head} Every value it makes is one of the model's: some stand in the wrong place.")
 
 
-def _instruction(at: int, name: str, fields: Fields, layer: Layer, place: tuple[int, int, int], strange: int) -> str:
+def _instruction(at: int, name: str, fields: Fields, layer: LayerRow, place: tuple[int, int, int], strange: int) -> str:
     row, column, channel = place
     ring = fields["out.ring"]
     slot = (row + fields["out.row"]) % ring if ring else row + fields["out.row"]

@@ -65,7 +65,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Planned:
     """One way to plan the model: what it costs, or why it does not exist (then ``statistics`` is None).
 
     ``without`` is the freedom taken away, "" for none.
@@ -94,8 +94,8 @@ class Comparison:
 
     model: str
     options: Planning
-    machines: tuple[Plan, ...]
-    ablations: tuple[Plan, ...]
+    machines: tuple[Planned, ...]
+    ablations: tuple[Planned, ...]
 
     @property
     def first(self) -> Statistics:
@@ -164,11 +164,11 @@ def compare(
     study = Study(model, input_shapes, assume_int8, report)
     options = options or Planning()
     tell(f"planning for {machines[0]}")
-    plans = [Plan(machines[0], "", _cost(study, machines[0], options))]
+    plans = [Planned(machines[0], "", _cost(study, machines[0], options))]
     for machine in machines[1:]:
         tell(f"planning for {machine}")
         plans.append(_try(study, machine, "", options))
-    ablations: list[Plan] = []
+    ablations: list[Planned] = []
     for name, fields in FREEDOMS.items():
         tell(f"planning for {machines[0]} without {name}")
         ablations.append(_try(study, machines[0], name, dataclasses.replace(options, **fields)))
@@ -179,8 +179,8 @@ def _cost(study: Study, machine: str, options: Planning) -> Statistics:
     return run_program(study.program(machine, options), timing_only=True).statistics
 
 
-def _try(study: Study, machine: str, without: str, options: Planning) -> Plan:
+def _try(study: Study, machine: str, without: str, options: Planning) -> Planned:
     try:
-        return Plan(machine, without, _cost(study, machine, options))
+        return Planned(machine, without, _cost(study, machine, options))
     except ReconError as error:
-        return Plan(machine, without, None, str(error))
+        return Planned(machine, without, None, str(error))

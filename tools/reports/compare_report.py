@@ -14,7 +14,7 @@ from passes.planner.options import OBJECTIVES
 from sim.machine.clock import TERMS
 from sim.machine.description import load
 from sim.statistics import LayerStatistics, Statistics
-from tools.reports.compare import Comparison, Plan
+from tools.reports.compare import Comparison, Planned
 from tools.reports.report import SHORT, WIDTH, operator
 
 LAYERS = 10
@@ -65,7 +65,7 @@ def _machines(comparison: Comparison, width: int | None) -> str:
 _COSTS = ("cycles", "ratio", "÷ bound", "÷ bound2", "used", "DRAM MB", "reconfig")
 
 
-def _costs(plan: Plan, first: Statistics) -> list[str]:
+def _costs(plan: Planned, first: Statistics) -> list[str]:
     if plan.statistics is None:
         return ["-"] * len(_COSTS)
     s = plan.statistics
@@ -115,12 +115,12 @@ def _layers(comparison: Comparison, width: int | None) -> str:
 
 
 def _ablations(comparison: Comparison, width: int | None) -> str:
-    full = Plan(comparison.machines[0].machine, "", comparison.first)
+    full = Planned(comparison.machines[0].machine, "", comparison.first)
     rows = [[_name(plan), *_costs(plan, comparison.first)] for plan in (full, *comparison.ablations)]
     return grid(f"What each freedom is worth on {full.machine}", ("plan", *_COSTS), rows, width=width)
 
 
-def _name(plan: Plan) -> str:
+def _name(plan: Planned) -> str:
     if not plan.without:
         return "full planner" if plan.statistics is not None else plan.machine
     used = (

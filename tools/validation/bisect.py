@@ -28,7 +28,7 @@ from tools.runtime import run_program
 from tools.validation.observe import Observation, SeenLayer, assembled, observe
 from tools.validation.onnx_reference import Match, OnnxReference
 from tools.validation.probes import Inputs
-from tools.validation.validate import Difference, first_difference, near
+from tools.validation.validate import Mismatch, first_difference, near
 
 Array = npt.NDArray[Any]
 
@@ -202,7 +202,7 @@ class _Run:
 
 
 def _against_cnn(run: _Run, expected: Observation, looked: Looked) -> Finding | None:
-    wrong: list[tuple[str, Difference]] = []
+    wrong: list[tuple[str, Mismatch]] = []
     for name, layer in expected.layers.items():
         value = layer.value
         if value is None or layer.op == "cnn.host":
@@ -258,7 +258,7 @@ def _of_output(expected: Mapping[str, Array], found: Mapping[str, Array]) -> Fin
     return None
 
 
-def _finding(difference: Difference) -> Finding:
+def _finding(difference: Mismatch) -> Finding:
     return Finding(
         difference.where, difference.index, difference.before, difference.after, difference.wrong, difference.elements
     )

@@ -57,7 +57,7 @@ class ValidationError(ReconError):
 
 
 @dataclass(frozen=True)
-class Difference:
+class Mismatch:
     """The first element that differs: where (``layer 'conv1', …``), index, both values, and how many differ."""
 
     where: str
@@ -211,7 +211,7 @@ class Validator:
 
     def _difference(
         self, before: _State, after: _State, number: int, module: ModuleOp, inputs: Inputs
-    ) -> Difference | str | None:
+    ) -> Mismatch | str | None:
         old, new = before.seen[number], after.seen[number]
         if before.faults[number]:
             return None  # a sum leaves int32, and the machine would stop here: there is no answer to preserve
@@ -224,7 +224,7 @@ class Validator:
             return near(before.reference, old.outputs, new.outputs, LIMIT)
         return self._judged(before.reference, old, new, module, inputs)
 
-    def _same(self, old: Observation, new: Observation) -> Difference | None:
+    def _same(self, old: Observation, new: Observation) -> Mismatch | None:
         for name, layer in old.layers.items():
             if name in new.layers and comparable(layer, new.layers[name]):
                 self.layers += 1
@@ -234,7 +234,7 @@ class Validator:
 
     def _judged(
         self, reference: OnnxReference, old: Observation, new: Observation, module: ModuleOp, inputs: Inputs
-    ) -> Difference | None:
+    ) -> Mismatch | None:
         values = {name: layer.value for name, layer in new.layers.items() if layer.value is not None}
         judgements, outputs = reference.judge(reference.matches(module), inputs, values)
         self.layers += len(judgements)
@@ -242,7 +242,7 @@ class Validator:
             if found.wrong:
                 exact = "" if np.isnan(found.exact) else f" ({found.exact:.3f} before rounding)"
                 where = f"layer '{found.layer}', ONNX node '{found.node}'"
-                return Difference(
+                return Mismatch(
                     where, found.index, f"{found.expected}{exact}", str(found.found), found.wrong, found.elements
                 )
         if any(note.startswith(PUT_IN) for note in strings_of(module.attributes.get(NOTES))):
@@ -274,7 +274,7 @@ def comparable(old: SeenLayer, new: SeenLayer) -> bool:
     return bool(old.tiles) and [part.codes.shape for part in old.tiles] == [part.codes.shape for part in new.tiles]
 
 
-def _layers(name: str, old: SeenLayer, new: SeenLayer) -> Difference | None:
+def _layers(name: str, old: SeenLayer, new: SeenLayer) -> Mismatch | None:
     if old.value is not None and new.value is not None:
         ops = old.op if old.op == new.op else f"{old.op} → {new.op}"
         return first_difference(f"layer '{name}' ({ops})", old.value, new.value.reshape(old.value.shape))
@@ -287,11 +287,11 @@ def _layers(name: str, old: SeenLayer, new: SeenLayer) -> Difference | None:
     return None
 
 
-def _outputs(old: Mapping[str, Array], new: Mapping[str, Array]) -> Difference | None:
+def _outputs(old: Mapping[str, Array], new: Mapping[str, Array]) -> Mismatch | None:
     for name, array in old.items():
         if name not in new or new[name].shape != array.shape or new[name].dtype != array.dtype:
             after = _kind(new[name]) if name in new else "missing"
-            return Difference(f"output '{name}'", (), _kind(array), after, array.size, array.size)
+            return Mismatch(f"output '{name}'", (), _kind(array), after, array.size, array.size)
         difference = first_difference(f"output '{name}'", array, new[name])
         if difference is not None:
             return difference
@@ -302,7 +302,7 @@ def _kind(array: Array) -> str:
     return f"{array.dtype} of shape {list(array.shape)}"
 
 
-def first_difference(where: str, old: Array, new: Array) -> Difference | None:
+def first_difference(where: str, old: Array, new: Array) -> Mismatch | None:
     """The first element whose bytes differ; NaN equals NaN."""
     if old.tobytes() == new.tobytes():
         return None
@@ -312,10 +312,10 @@ def first_difference(where: str, old: Array, new: Array) -> Difference | None:
     if not len(places):
         return None
     index = tuple(int(n) for n in places[0])
-    return Difference(where, index, str(old[index]), str(new[index]), len(places), old.size)
+    return Mismatch(where, index, str(old[index]), str(new[index]), len(places), old.size)
 
 
-def near(reference: OnnxReference, old: Mapping[str, Array], new: Mapping[str, Array], steps: int) -> Difference | None:
+def near(reference: OnnxReference, old: Mapping[str, Array], new: Mapping[str, Array], steps: int) -> Mismatch | None:
     """The first element of an output that is further away than so many steps, or than CLOSE where it has no steps."""
     for name, array in old.items():
         if name not in new or new[name].shape != array.shape or new[name].dtype != array.dtype:
@@ -328,7 +328,7 @@ def near(reference: OnnxReference, old: Mapping[str, Array], new: Mapping[str, A
         places = np.argwhere(off)
         if len(places):
             index = tuple(int(n) for n in places[0])
-            return Difference(
+            return Mismatch(
                 f"output '{name}'", index, str(array[index]), str(new[name][index]), len(places), array.size
             )
     return None

@@ -15,7 +15,7 @@ from dialects.tile import Slice
 from passes.cnn_to_tile.segments import segments
 from passes.common import placement
 from passes.planner.candidates import NEVER, configurations, cost_table
-from passes.planner.configure import Convolution, choices
+from passes.planner.configure import ConvRequest, choices
 from passes.planner.mapping import Axis, Block, ConvMapping, ConvShape, Loop
 from passes.planner.network import Layer, Network, network
 from passes.planner.options import Options
@@ -26,7 +26,7 @@ from passes.planner.schedule import finished_rows, schedule
 from passes.planner.search import configured
 from passes.planner.space import Space, Stay
 from passes.planner.stripes import Group, progress, rings
-from passes.planner.works import Fill, Pass
+from passes.planner.works import ConvPass, Fill
 from sim.machine import laws
 from sim.machine.description import Configuration, Machine, load
 from sim.machine.errors import ReconError
@@ -114,7 +114,7 @@ def swaps_and_images(machine: Machine, costs: np.ndarray[Any, Any], path: tuple[
 def test_the_chosen_path_is_the_best_there_is(seed: int) -> None:
     dice = random.Random(seed)
     machine = altered(array={"lanes": 16, "winograd": "none"})
-    layers = [Convolution(f"l{i}", random_shape(dice)) for i in range(3)]
+    layers = [ConvRequest(f"l{i}", random_shape(dice)) for i in range(3)]
     every = configurations(machine)
     costs = np.stack([cost_table(machine, layer.shape, every).cycles for layer in layers])
     moved = dice.choice([0, 1000, 1_000_000])
@@ -131,7 +131,7 @@ def test_pins_and_single_configurations() -> None:
 
     def chosen(third: str | None = None, **options: bool) -> list[Configuration]:
         pin = Configuration.parse(third) if third is not None else None
-        layers = [Convolution("a", wide), Convolution("b", deep), Convolution("c", wide, pin)]
+        layers = [ConvRequest("a", wide), ConvRequest("b", deep), ConvRequest("c", wide, pin)]
         return [mapping.configuration for mapping in choices(machine, layers, **options)[0]]
 
     free = chosen()
@@ -142,11 +142,11 @@ def test_pins_and_single_configurations() -> None:
     assert choices(machine, []) == [()]
     reason = "four times its sums could overflow int32, or its weights have a zero point"
     with pytest.raises(ReconError, match=rf"^Layer b cannot run in winograd g1 k4 r4 p4 on edge1k: {reason}\.$"):
-        choices(machine, [Convolution("b", deep, Configuration.parse("winograd g1 k4 r4 p4"))])
+        choices(machine, [ConvRequest("b", deep, Configuration.parse("winograd g1 k4 r4 p4"))])
     small = dataclasses.replace(machine, array=dataclasses.replace(machine.array, lanes=4, half_words=8))
     message = r"^Layer a fits no configuration of edge1k: its kernel is too large for L1\.$"
     with pytest.raises(ReconError, match=message):
-        choices(small, [Convolution("a", dataclasses.replace(wide, fy=9, fx=9, winograd=False))])
+        choices(small, [ConvRequest("a", dataclasses.replace(wide, fy=9, fx=9, winograd=False))])
 
 
 def test_a_nest_is_walked_in_its_order_and_covers_every_axis() -> None:
@@ -311,9 +311,9 @@ def test_first_layers_work_while_a_large_input_comes() -> None:
 def test_rows_are_finished_by_the_last_item_that_writes_them() -> None:
     room, box = Room("r", (8, 4, 4)), Slice.of((0, 0, 0), (1, 1, 1))
     fill = Fill("c", 0, room, box, Configuration.parse("direct g1 k1 r1 p1"), 1, 0)
-    one = Pass("c", room, box, room, box, fill, cnn.WindowAttr.of((1, 1)), 1, 0, True, None)
+    one = ConvPass("c", room, box, room, box, fill, cnn.WindowAttr.of((1, 1)), 1, 0, True, None)
 
-    def made(first: int, rows: int) -> Pass:
+    def made(first: int, rows: int) -> ConvPass:
         return dataclasses.replace(one, out=Slice.of((first, 0, 0), (rows, 4, 4)))
 
     assert finished_rows([fill, made(0, 8), fill, made(0, 3), made(3, 5)]) == [None, None, None, (0, 3), (3, 8)]

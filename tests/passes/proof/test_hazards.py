@@ -18,7 +18,7 @@ from backend.sram import sram_use
 from dialects import accel
 from passes.accel.check_hazards import check, check_program
 from passes.accel.waits import assign
-from passes.proof.hazards import HazardError, Memory, prove
+from passes.proof.hazards import DramMap, HazardError, prove
 from passes.proof.touched import Touched
 from sim.machine.description import load
 from sim.machine.encoding import Stream, decode, encode
@@ -31,12 +31,12 @@ from tests.passes.tile_to_accel.support import FUSED, lower, parse, random_input
 MACHINE = load("edge4k")
 
 
-def memory_of(program: Program) -> Memory:
+def memory_of(program: Program) -> DramMap:
     (segment,) = program.segments
     assert isinstance(segment, MachineSegment)
     inputs = [(r.address, r.address + r.bytes) for r in segment.inputs]
     outputs = [(r.address, r.address + r.bytes) for r in segment.outputs]
-    return Memory(program.dram_bytes, [(0, len(program.constants)), *inputs], outputs)
+    return DramMap(program.dram_bytes, [(0, len(program.constants)), *inputs], outputs)
 
 
 def records(program: Program) -> list[tuple[str, dict[str, Any]]]:
@@ -111,7 +111,7 @@ def test_two_queues_that_wait_for_each_other() -> None:
         ("vector", {"channels": 64, "out.base": 64, "wait.load": 1}),
     ]
     with pytest.raises(HazardError) as caught:
-        prove(decode(encode(instructions)), MACHINE, Memory(64, [(0, 64)], []))
+        prove(decode(encode(instructions)), MACHINE, DramMap(64, [(0, 64)], []))
     assert str(caught.value) == (
         "The program stands still: instruction 0 (load) waits for 1 instructions of the queue vector to complete, and "
         "only 0 ever do; instruction 1 (vector) waits for 1 instructions of the queue load to complete, and only 0 ever "  # noqa: E501
@@ -119,7 +119,7 @@ def test_two_queues_that_wait_for_each_other() -> None:
     )
 
 
-def message(instructions: list[tuple[str, dict[str, Any]]], memory: Memory) -> str:
+def message(instructions: list[tuple[str, dict[str, Any]]], memory: DramMap) -> str:
     with pytest.raises(HazardError) as caught:
         prove(decode(encode(instructions)), MACHINE, memory, lambda index: f"l{index}")
     return str(caught.value)
@@ -127,7 +127,7 @@ def message(instructions: list[tuple[str, dict[str, Any]]], memory: Memory) -> s
 
 def test_messages_of_races_and_reads() -> None:
     load_a = ("load", {"sram": 0x100, "bytes": 64})
-    memory = Memory(256, [(0, 64)], [(128, 192)])
+    memory = DramMap(256, [(0, 64)], [(128, 192)])
     store = {"dram": 128, "sram": 0x120, "bytes": 64}
     assert message([load_a, ("store", store)], memory) == (
         "The program has a race: instruction 0 (load, layer l0) writes and instruction 1 (store, layer l1) reads byte "
@@ -144,7 +144,7 @@ def test_messages_of_races_and_reads() -> None:
     fill = ("fill", {"address": 0x100, "inputs": 16, "wait.load": 1})
     conv = ("conv", {"inputs": 16, "in.base": 0x100, "first": 1})
     assert message([load_a, fill, ("load_config", {}), ("configure", {"wait.load": 2}), conv],
-                   Memory(16384, [(0, 16384)], [])) == (
+                   DramMap(16384, [(0, 16384)], [])) == (
         "The program has a race: instruction 1 (fill, layer l1) writes and instruction 4 (conv, layer l4) reads half 0 "
         "of L1, and no chain of waits orders the two."
     )  # fmt: skip
@@ -160,11 +160,11 @@ def test_interleaved_channels_do_not_race() -> None:
         ("store", {"sram": 0, "dram": 512, "bytes": 16, "count1": 8, "dram_stride1": 16, "sram_stride1": 32,
                    "wait.load": 1}),
     ]  # fmt: skip
-    prove(decode(encode(instructions)), MACHINE, Memory(1024, [(0, 512)], [(512, 640)]))
+    prove(decode(encode(instructions)), MACHINE, DramMap(1024, [(0, 512)], [(512, 640)]))
     instructions[3][1]["sram"] = 16
     assert (
         "race: instruction 1 (vector, layer l1) writes and instruction 3 (store, layer l3) reads byte 0x10"
-        in message(instructions, Memory(1024, [(0, 512)], []))
+        in message(instructions, DramMap(1024, [(0, 512)], []))
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from sim.machine import floors, laws
 from sim.machine.description import Configuration, Machine, load
-from sim.machine.floors import Axis, Convolution
+from sim.machine.floors import ConvSizes, WindowAxis
 
 Part = tuple[int, int]
 """First position and length along one axis."""
@@ -31,16 +31,18 @@ def machine_of(dice: random.Random) -> Machine:
     return dataclasses.replace(base, array=array, streams=streams)
 
 
-def layer_of(dice: random.Random) -> Convolution:
-    axes: list[Axis] = []
+def layer_of(dice: random.Random) -> ConvSizes:
+    axes: list[WindowAxis] = []
     for _ in range(2):
         kernel, stride = dice.choice([1, 2, 3, 3, 5]), dice.choice([1, 1, 2])
         dilation = dice.choice([1, 1, 2])
         pad, size = dice.choice([0, 1]), dice.choice([1, 4, 6]) + (kernel - 1) * dilation
         axes.append(
-            Axis((size + 2 * pad - (kernel - 1) * dilation - 1) // stride + 1, kernel, stride, dilation, pad, size)
+            WindowAxis(
+                (size + 2 * pad - (kernel - 1) * dilation - 1) // stride + 1, kernel, stride, dilation, pad, size
+            )
         )
-    return Convolution(dice.choice([1, 1, 3]), dice.choice([1, 3, 6]), dice.choice([1, 2, 5]), *axes, True)
+    return ConvSizes(dice.choice([1, 1, 3]), dice.choice([1, 3, 6]), dice.choice([1, 2, 5]), *axes, True)
 
 
 def parts(length: int, pieces: int) -> list[Part]:
@@ -49,7 +51,7 @@ def parts(length: int, pieces: int) -> list[Part]:
     return [(a, b - a) for a, b in itertools.pairwise(cuts) if b > a]
 
 
-def passes(layer: Convolution, dice: random.Random) -> Iterator[dict[str, int]]:
+def passes(layer: ConvSizes, dice: random.Random) -> Iterator[dict[str, int]]:
     """The passes of one way of cutting a layer: a grid over all axes, kernel taps included."""
     sizes = (layer.groups, layer.outputs, layer.inputs, layer.rows.outputs, layer.columns.outputs)
     grid = [parts(size, dice.choice([1, 1, 1, 2, 3, size])) for size in sizes]
@@ -61,7 +63,7 @@ def passes(layer: Convolution, dice: random.Random) -> Iterator[dict[str, int]]:
                    "oy": row[1], "ox": column[1], "last": number + 1 == len(reductions)}  # fmt: skip
 
 
-def least(machine: Machine, layer: Convolution, work: dict[str, int]) -> int | None:
+def least(machine: Machine, layer: ConvSizes, work: dict[str, int]) -> int | None:
     """The best configuration's cycles for a pass, or None where none can hold it."""
     found: list[int] = []
     powers = [1 << i for i in range(machine.array.lanes.bit_length())]
@@ -91,17 +93,17 @@ def test_no_way_of_cutting_a_convolution_is_faster(seed: int) -> None:
 
 def test_the_floor_knows_what_lanes_alone_do_not() -> None:
     edge4k = load("edge4k")
-    axis = Axis(14, 3, 1, 1, 1, 14)
-    depthwise = Convolution(512, 1, 1, axis, axis, True)
+    axis = WindowAxis(14, 3, 1, 1, 1, 14)
+    depthwise = ConvSizes(512, 1, 1, axis, axis, True)
     products = -(-512 * 40 * 40 // 4096)  # 40 of 42 taps along an axis are real; a tap of every pixel must be read
     assert (products, floors.convolution(edge4k, depthwise)) == (200, 424)
-    whole = Convolution(1, 256, 256, Axis(56, 1, 1, 1, 0, 56), Axis(56, 1, 1, 1, 0, 56), True)
+    whole = ConvSizes(1, 256, 256, WindowAxis(56, 1, 1, 1, 0, 56), WindowAxis(56, 1, 1, 1, 0, 56), True)
     assert floors.convolution(edge4k, whole) == 32 + 256 * 256 * 56 * 56 // 4096
 
 
 def test_vector_operations() -> None:
     edge4k = load("edge4k")
-    pool = Axis(56, 3, 2, 1, 1, 112)
+    pool = WindowAxis(56, 3, 2, 1, 1, 112)
     assert floors.vector(edge4k, "max_pool", 56, 56, 64, pool, pool) <= int(
         laws.vector(edge4k, "max_pool", oy=56, ox=56, channels=64, fy=3, fx=3, sx=2)
     )

@@ -14,7 +14,7 @@ import pytest
 from sim import simulator, statistics
 from sim.machine.description import Machine, from_mapping, schema_rows
 from sim.machine.errors import ReconError
-from sim.machine.program import Layer, Program
+from sim.machine.program import LayerRow, Program
 from tests.sim.support import SMALL, changed, image, program
 
 BASE = changed(SMALL, dram={"refresh_per_mille": 46}, energy={"source": "tests"})
@@ -90,7 +90,7 @@ b.pixel_stride=8 {out} out.base=0xa00 | wait array 5
     store dram=0x1000 sram=0xa00 bytes=128 | wait vector 1
     load dram=0 sram=0xb00 bytes=64 | wait store 1
     """
-    layers = (Layer("all", "conv2d", "", 6912, 0, "", ()),)
+    layers = (LayerRow("all", "conv2d", "", 6912, 0, "", ()),)
     return program(text, constants=constants, target=BASE, layers=layers)
 
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Places:
+class GraphPlaces:
     """``row`` and ``lane`` of every node by its number, both from 0."""
 
     row: tuple[int, ...]
     lane: tuple[int, ...]
 
 
-def places(nodes: int, edges: Iterable[tuple[int, int]]) -> Places:
+def places(nodes: int, edges: Iterable[tuple[int, int]]) -> GraphPlaces:
     """Where to draw the nodes 0 … nodes − 1; edges that close a circle are ignored for the order of rows."""
     readers: dict[int, set[int]] = defaultdict(set)
     makers: dict[int, set[int]] = defaultdict(set)
@@ -37,7 +37,7 @@ def places(nodes: int, edges: Iterable[tuple[int, int]]) -> Places:
         free = next(place for place in range(nodes + 1) if busy.get(place, -1) < number)
         lane[node] = min([*ending, free])
         busy[lane[node]] = max(last[node], number)
-    return Places(tuple(row[node] for node in range(nodes)), tuple(lane[node] for node in range(nodes)))
+    return GraphPlaces(tuple(row[node] for node in range(nodes)), tuple(lane[node] for node in range(nodes)))
 
 
 def _order(nodes: int, readers: dict[int, set[int]], makers: dict[int, set[int]]) -> list[int]:

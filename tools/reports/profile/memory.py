@@ -53,7 +53,7 @@ class Occupancy:
 
 
 @dataclass(frozen=True, eq=False)
-class Memory:
+class MemoryProfile:
     """Buffers in SRAM, how full it is over time, and ``edges`` (from, to) along which tensors go.
 
     The ends of an edge are numbers of the layer table, or its length plus i for the i-th host segment.
@@ -64,13 +64,13 @@ class Memory:
     edges: tuple[tuple[int, int], ...]
 
 
-def memory(program: Program, run: Run, steps: Steps) -> Memory:
+def memory(program: Program, run: Run, steps: Steps) -> MemoryProfile:
     """What a run keeps in SRAM and which layers it connects."""
     blocks = _Blocks.of(program, run)
     found = [_Contents(row, blocks, steps) for row in steps.buffers.tolist()]
     buffers = tuple(contents.buffer() for contents in found)
     edges = {edge for contents in found for edge in contents.edges()} | _edges_in_dram(program, run, blocks, steps)
-    return Memory(buffers, _occupancy(buffers, steps.cycles), tuple(sorted(edges)))
+    return MemoryProfile(buffers, _occupancy(buffers, steps.cycles), tuple(sorted(edges)))
 
 
 @dataclass(frozen=True, eq=False)

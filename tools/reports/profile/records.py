@@ -22,7 +22,7 @@ from sim.simulator import Run, simulate
 from sim.statistics import LayerStatistics, Statistics, collect
 from tools.reports.profile.graph import places
 from tools.reports.profile.losses import LOSSES, losses
-from tools.reports.profile.memory import Memory, memory
+from tools.reports.profile.memory import MemoryProfile, memory
 from tools.reports.profile.steps import KINDS, Stalls, Steps, stalls, steps
 from tools.reports.report import operator
 
@@ -76,7 +76,7 @@ class Roofline:
 
 
 @dataclass(frozen=True)
-class Host:
+class HostProfile:
     """Operators that run on the host in cycle ``cycle``, between machine segments; they take no cycles."""
 
     name: str
@@ -93,10 +93,10 @@ class Profile:
     notes: tuple[str, ...]
     roofline: Roofline
     layers: tuple[LayerProfile, ...]
-    hosts: tuple[Host, ...]
+    hosts: tuple[HostProfile, ...]
     steps: Steps
     stalls: Stalls
-    memory: Memory
+    memory: MemoryProfile
 
 
 def profile(program: Program, run: Run | None = None, plan: str = "") -> Profile:
@@ -118,13 +118,13 @@ def profile(program: Program, run: Run | None = None, plan: str = "") -> Profile
     )
 
 
-def _hosts(program: Program, ran: Steps) -> tuple[Host, ...]:
-    hosts: list[Host] = []
+def _hosts(program: Program, ran: Steps) -> tuple[HostProfile, ...]:
+    hosts: list[HostProfile] = []
     begins = [*ran.begins, ran.cycles]
     machine = 0
     for segment in program.segments:
         if isinstance(segment, HostSegment):
-            hosts.append(Host(segment.name, segment.operators, begins[machine]))
+            hosts.append(HostProfile(segment.name, segment.operators, begins[machine]))
         else:
             machine += 1
     return tuple(hosts)
