@@ -8,8 +8,6 @@ instruction. Residency is ``alloc`` and ``free``; line buffers, double buffers a
 Buffers have logical shapes: activations HxWxC, weights KxRxSxC, parameters Kx8 (int32 bias, float32 scale), tables
 256. An SRAM buffer with ``ring N`` stores N rows and row y lies in slot y mod N. Slices are in logical coordinates,
 offsets are affine in loop variables, and rows that fall outside the tensor are clipped away.
-
-Long: the operations of one level, each with its text and its verifier.
 """
 
 from __future__ import annotations
@@ -22,21 +20,16 @@ from xdsl.ir import Attribute, Block, Dialect, Operation, Region, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     irdl_op_definition,
-    operand_def,
     opt_operand_def,
-    opt_prop_def,
     prop_def,
     region_def,
-    result_def,
     traits_def,
-    var_operand_def,
 )
 from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.traits import IsolatedFromAbove, NoTerminator, SymbolOpInterface
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.recon import BlobAttr
 from dialects.tile_attributes import (
     AffineIndex,
     ConfigurationAttr,
@@ -52,9 +45,12 @@ from dialects.tile_attributes import (
     VectorLaw,
     VectorLawAttr,
 )
-from dialects.tile_compute import ConvOp, FillOp, TileOp, VectorOp, layer_symbol, parse_layer
+from dialects.tile_conv import ConvOp, FillOp
+from dialects.tile_memory import AllocOp, BoxCopyOp, ConstantOp, DramOp, FreeOp, ImageOp, LoadOp, StoreOp, ViewOp
 from dialects.tile_move import MoveOp, Steps, Walk, WalkAttr
-from dialects.tile_slices import SliceText, buffer_type, check_slice, parse_buffer
+from dialects.tile_op import TileOp, layer_symbol
+from dialects.tile_slices import buffer_type
+from dialects.tile_vector import VectorOp
 from sim.machine.description import Configuration
 
 __all__ = [
@@ -165,97 +161,6 @@ class ScheduleOp(IRDLOperation):
 
 
 @irdl_op_definition
-class ConstantOp(IRDLOperation):
-    """A constant in DRAM, part of the program image."""
-
-    name = "tile.constant"
-    value = prop_def(BlobAttr)
-    output = result_def(DramType)
-    assembly_format = "$value attr-dict `:` type($output)"
-
-    def __init__(self, value: BlobAttr, shape: Sequence[int]):
-        super().__init__(properties={"value": value}, result_types=[DramType.of(shape)])
-
-    def verify_(self) -> None:
-        size = 1
-        for n in buffer_type(self.output).dims:
-            size *= n
-        if size != self.value.data.nbytes:
-            raise VerifyException(
-                f"{self.value.data!r} is {self.value.data.nbytes} bytes and does not fill {self.output.type}, which is "
-                f"{size}"
-            )
-
-
-@irdl_op_definition
-class DramOp(IRDLOperation):
-    """Scratch in DRAM, for what does not stay on chip."""
-
-    name = "tile.dram"
-    output = result_def(DramType)
-    assembly_format = "attr-dict `:` type($output)"
-
-    def __init__(self, shape: Sequence[int]):
-        super().__init__(result_types=[DramType.of(shape)])
-
-
-@irdl_op_definition
-class AllocOp(IRDLOperation):
-    """Room in SRAM from here to its ``free``.
-
-    ``at`` proposes an address. Placement takes the proposals if every buffer has one and they fit together (as they do
-    in a plan nobody edited), and finds addresses of its own otherwise: a person may leave them or delete them.
-    """
-
-    name = "tile.alloc"
-    address = opt_prop_def(IntegerAttr.constr(i64))
-    output = result_def(SramType)
-    assembly_format = "(`at` $address^)? attr-dict `:` type($output)"
-
-    def __init__(self, shape: Sequence[int], ring: int = 0, address: int | None = None):
-        super().__init__(
-            result_types=[SramType.of(shape, ring)],
-            properties={"address": IntegerAttr(address, i64) if address is not None else None},
-        )
-
-    def verify_(self) -> None:
-        if self.address is not None and self.address.value.data < 0:
-            raise VerifyException(f"an address is at least 0, not {self.address.value.data}")
-
-
-@irdl_op_definition
-class ViewOp(IRDLOperation):
-    """The same bytes under another shape; neither may be a ring."""
-
-    name = "tile.view"
-    input = operand_def(SramType)
-    output = result_def(SramType)
-    assembly_format = "$input attr-dict `:` type($input) `to` type($output)"
-
-    def __init__(self, input: SSAValue, shape: Sequence[int]):
-        super().__init__(operands=[input], result_types=[SramType.of(shape)])
-
-    def verify_(self) -> None:
-        a, b = buffer_type(self.input), buffer_type(self.output)
-        if not isinstance(a, SramType) or not isinstance(b, SramType):
-            raise VerifyException("a view is of SRAM, in SRAM")
-        if a.ring.data or b.ring.data or a.nbytes != b.nbytes:
-            raise VerifyException(f"{a} cannot be seen as {b}")
-
-
-@irdl_op_definition
-class FreeOp(IRDLOperation):
-    """Ends the life of SRAM buffers."""
-
-    name = "tile.free"
-    buffers = var_operand_def(SramType)
-    assembly_format = "$buffers attr-dict `:` type($buffers)"
-
-    def __init__(self, buffers: Sequence[SSAValue]):
-        super().__init__(operands=[buffers])
-
-
-@irdl_op_definition
 class ForOp(IRDLOperation):
     """``for %i = lower to upper step step``: the body in order, for each value below ``upper``."""
 
@@ -303,85 +208,6 @@ class ForOp(IRDLOperation):
             raise VerifyException("a loop's step is at least 1")
 
 
-class BoxCopyOp(TileOp):
-    """Shared by load and store: a box of ``sizes`` at ``target`` offsets from a box at ``source`` offsets."""
-
-    target = operand_def()
-    source = operand_def()
-    indices = var_operand_def(IndexType())
-    target_slice = prop_def(SliceAttr)
-    source_slice = prop_def(SliceAttr)
-
-    def __init__(
-        self,
-        target: SSAValue,
-        target_slice: Slice,
-        source: SSAValue,
-        source_slice: Slice,
-        layer: str | None = None,
-        indices: Sequence[SSAValue] = (),
-    ):
-        super().__init__(
-            operands=[target, source, indices],
-            properties={
-                "target_slice": SliceAttr(target_slice),
-                "source_slice": SliceAttr(source_slice),
-                "layer": layer_symbol(layer),
-            },
-        )
-
-    @classmethod
-    def parse(cls, parser: Parser) -> BoxCopyOp:
-        text = SliceText()
-        target = parse_buffer(parser)
-        box = text.parse_box(parser, target)
-        parser.parse_keyword("from")
-        source = parse_buffer(parser)
-        origin = Slice(text.parse_offsets(parser, len(box.sizes)), box.sizes)
-        return cls(target, box, source, origin, parse_layer(parser), text.indices)
-
-    def print(self, printer: Printer) -> None:
-        text = SliceText(self.indices)
-        printer.print_string(" ")
-        printer.print_ssa_value(self.target)
-        text.print_offsets(printer, self.target_slice.data.offsets)
-        text.print_sizes(printer, self.target_slice.data.sizes)
-        printer.print_string(" from ")
-        printer.print_ssa_value(self.source)
-        text.print_offsets(printer, self.source_slice.data.offsets)
-        self._print_layer(printer)
-
-    def verify_(self) -> None:
-        if self.target_slice.data.sizes != self.source_slice.data.sizes:
-            raise VerifyException("both slices of a move have the same sizes")
-        check_slice("target", self.target_slice.data, self.target)
-        check_slice("source", self.source_slice.data, self.source)
-
-
-@irdl_op_definition
-class LoadOp(BoxCopyOp):
-    """DRAM → SRAM."""
-
-    name = "tile.load"
-
-    def verify_(self) -> None:
-        super().verify_()
-        if not isinstance(self.target.type, SramType) or not isinstance(self.source.type, DramType):
-            raise VerifyException("a load goes from DRAM to SRAM")
-
-
-@irdl_op_definition
-class StoreOp(BoxCopyOp):
-    """SRAM → DRAM."""
-
-    name = "tile.store"
-
-    def verify_(self) -> None:
-        super().verify_()
-        if not isinstance(self.target.type, DramType) or not isinstance(self.source.type, SramType):
-            raise VerifyException("a store goes from SRAM to DRAM")
-
-
 @irdl_op_definition
 class LoadConfigOp(TileOp):
     """Bring a configuration image into the shadow slot (from DRAM, or from an SRAM copy of the image)."""
@@ -395,21 +221,6 @@ class LoadConfigOp(TileOp):
         super().__init__(
             operands=[copy],
             properties={"configuration": ConfigurationAttr(configuration), "layer": layer_symbol(layer)},
-        )
-
-
-@irdl_op_definition
-class ImageOp(IRDLOperation):
-    """A configuration image as a DRAM constant, so that a plan can keep a copy of it in SRAM."""
-
-    name = "tile.image"
-    configuration = prop_def(ConfigurationAttr)
-    output = result_def(DramType)
-    assembly_format = "$configuration attr-dict `:` type($output)"
-
-    def __init__(self, configuration: Configuration, size: int):
-        super().__init__(
-            properties={"configuration": ConfigurationAttr(configuration)}, result_types=[DramType.of([size])]
         )
 
 

@@ -18,7 +18,7 @@ from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.tile_attributes import AffineIndex, SramType, generic_affine, parse_generic_affine
-from dialects.tile_compute import TileOp, layer_symbol, parse_layer
+from dialects.tile_op import TileOp, layer_symbol, parse_layer
 from dialects.tile_slices import SliceText, buffer_type, parse_buffer
 
 AXES = ("row", "column", "channel")

@@ -18,9 +18,6 @@ MOST_FUNCTION_LINES = 60
 MOST_PARAMETERS = 7
 
 LONG_FILES = """
-    dialects/accel.py
-    dialects/tile.py
-    dialects/tile_compute.py
     passes/tile_to_accel/lowering.py
 """.split()
 
@@ -40,9 +37,9 @@ MANY_PARAMETERS = """
     dialects/meaning/kernels.py:mul
     dialects/meaning/steps.py:sums
     dialects/recon.py:LayerOp.__init__
-    dialects/tile_compute.py:ConvOp.__init__
-    dialects/tile_compute.py:FillOp.__init__
-    dialects/tile_compute.py:VectorOp.__init__
+    dialects/tile_conv.py:ConvOp.__init__
+    dialects/tile_conv.py:FillOp.__init__
+    dialects/tile_vector.py:VectorOp.__init__
     passes/accel/footprint.py:_ringed
     passes/proof/touched.py:_Collector.block
     passes/proof/touched.py:_Collector.ringed

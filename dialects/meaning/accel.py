@@ -15,6 +15,7 @@ import numpy.typing as npt
 from xdsl.dialects.builtin import ModuleOp
 
 from dialects import accel
+from dialects.accel_attributes import place
 from dialects.meaning.calls import evaluate_main, main_of
 from dialects.meaning.kernels import Int8, Int64
 from dialects.meaning.steps import Chain, MeaningError, Operands, finish, sums, vector
@@ -323,7 +324,7 @@ class _Fields:
     def at(self, name: str) -> tuple[_Memory, int]:
         """Memory and byte position of an address field; MeaningError if the instruction has no operand there."""
         if name not in self.places:
-            raise MeaningError(f"it has no operand '{accel.place(name)}'")
+            raise MeaningError(f"it has no operand '{place(name)}'")
         memory, start, offset = self.places[name]
         return memory, start + offset
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from xdsl.dialects import test
-from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, FloatAttr, ModuleOp, StringAttr, f32
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, FloatAttr, ModuleOp, StringAttr, SymbolRefAttr, f32
 from xdsl.ir import Attribute, Operation
 from xdsl.irdl import IRDLOperation
 from xdsl.utils.exceptions import ParseError
@@ -110,7 +110,7 @@ def test_names_and_strings_read_back(items: list[tuple[str, str, float]]) -> Non
         buffer = accel.BufferOp(64)
         region.output.name_hint = buffer.output.name_hint = hint
         load = accel.LoadOp.make({"bytes": 8}, [("dram", region.output, 0), ("sram", buffer.output, 0)])
-        load.properties["layer"] = accel.SymbolRefAttr(name)
+        load.properties["layer"] = SymbolRefAttr(name)
         program.body.block.add_ops([region, buffer, load])
         extra: dict[str, Attribute] = {
             name: StringAttr(name),

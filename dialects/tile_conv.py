@@ -1,20 +1,13 @@
-"""The tile dialect's compute: weights into L1, passes of a convolution, vector operations.
-
-One op, in every turn of its loops, is one instruction; ``TileOp`` is the base of all that are.
-
-Long: three operations with many operands, each with its text and its verifier.
-"""
+"""The tile dialect's work of the array: weights into L1, passes of a convolution over them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from xdsl.dialects.builtin import FlatSymbolRefAttrConstr, IndexType, IntegerAttr, StringAttr, SymbolRefAttr, i64
+from xdsl.dialects.builtin import IndexType, IntegerAttr, i64
 from xdsl.ir import SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
-    IRDLOperation,
     irdl_op_definition,
     operand_def,
     opt_operand_def,
@@ -39,80 +32,11 @@ from dialects.tile_attributes import (
     SramType,
     Sum,
     SumAttr,
-    VectorLaw,
-    VectorLawAttr,
     parse_int,
 )
+from dialects.tile_op import TileOp, check_apart, check_channels, layer_symbol, parse_keyword, parse_layer, parse_parts
 from dialects.tile_slices import SliceText, buffer_type, check_slice, parse_buffer
 from sim.machine.description import Configuration
-from sim.machine.isa import VECTOR_OPS
-from sim.machine.operations import operation
-
-ORIGIN = AffineIndex(0)
-
-
-class TileOp(IRDLOperation):
-    """Base of the ops that become instructions: ``layer`` is their provenance."""
-
-    layer = opt_prop_def(FlatSymbolRefAttrConstr)
-
-    @property
-    def layer_name(self) -> str:
-        return self.layer.root_reference.data if self.layer is not None else ""
-
-    def _print_layer(self, printer: Printer) -> None:
-        if self.layer is not None:
-            printer.print_string(" layer ")
-            printer.print_symbol_name(self.layer.root_reference.data)
-
-
-def layer_symbol(name: str | None) -> SymbolRefAttr | None:
-    return SymbolRefAttr(name) if name else None
-
-
-def parse_layer(parser: Parser) -> str | None:
-    if parser.parse_optional_keyword("layer") is None:
-        return None
-    return parser.parse_symbol_name().data
-
-
-def _parse_parts(parser: Parser, parts: Mapping[str, Callable[[], dict[str, Any]]]) -> dict[str, Any]:
-    """The parts of an operation that begin with a keyword, in any order, each once."""
-    found: dict[str, Any] = {}
-    seen: set[str] = set()
-    while (
-        keyword := next((word for word in parts if parser.parse_optional_keyword(word) is not None), None)
-    ) is not None:
-        if keyword in seen:
-            parser.raise_error(f"'{keyword}' is given twice")
-        seen.add(keyword)
-        found |= parts[keyword]()
-    return found
-
-
-def _parse_keyword(parser: Parser, word: str) -> None:
-    parser.parse_keyword(word)
-
-
-def check_channels(what: str, box: Slice, depth: int) -> None:
-    """VerifyException for channels, at an offset that is known, that a buffer of ``depth`` channels does not have."""
-    (offset,), (count,) = box.offsets, box.sizes
-    if count < 1 or (not offset.terms and (offset.constant < 0 or offset.constant + count > depth)):
-        raise VerifyException(
-            f"{what} {offset.constant} to {offset.constant + count - 1} are asked for, and the buffer has {depth}"
-        )
-
-
-def check_apart(what: str, out: Slice, offset: AffineIndex, channels: int) -> None:
-    """VerifyException for an operation that writes channels of a buffer while it still reads them."""
-    first = out.offsets[2]
-    apart = first.constant >= offset.constant + channels or offset.constant >= first.constant + out.sizes[2]
-    if not first.terms and not offset.terms and not apart:
-        raise VerifyException(
-            f"{what} cannot write channels {first.constant} to {first.constant + out.sizes[2] - 1} of the buffer of "
-            f"which it reads channels {offset.constant} to {offset.constant + channels - 1}; take another buffer for "
-            "its output"
-        )
 
 
 @irdl_op_definition
@@ -286,7 +210,7 @@ class ConvOp(TileOp):
         half = parse_buffer(parser)
         parser.parse_keyword("window")
         window = WindowAttr.new(WindowAttr.parse_parameters(parser))
-        options = _parse_parts(
+        options = parse_parts(
             parser,
             {
                 "groups": lambda: {"groups": parse_int(parser)},
@@ -295,7 +219,7 @@ class ConvOp(TileOp):
                 "params": lambda: {
                     "params": parse_buffer(parser),
                     "params_offset": text.parse_offsets(parser)[0],
-                    "requantize": _parse_keyword(parser, "requantize") or RequantizeAttr.parse_parameter(parser),
+                    "requantize": parse_keyword(parser, "requantize") or RequantizeAttr.parse_parameter(parser),
                 },
                 "add": lambda: {
                     "residual": parse_buffer(parser),
@@ -370,157 +294,3 @@ class ConvOp(TileOp):
             raise VerifyException("params come with requantize, a residual with its sum")
         if not self.last and (self.residual is not None or self.table is not None):
             raise VerifyException("only a last pass (with requantize) adds a residual or looks up a table")
-
-
-@irdl_op_definition
-class VectorOp(TileOp):
-    """One operation of the vector unit: the output box in logical coordinates, from one or two buffers.
-
-    ``offset``s are the first channel read of each operand. ``params`` holds affine's floats, from the
-    named channel on, ``table`` the table.
-    Pools use ``window`` and clip it at the input's logical edges; resize's factors are the window's strides; a global
-    average reads its whole input. A copy without a law moves codes as they are.
-    """
-
-    name = "tile.vector"
-    output = operand_def(SramType)
-    lhs = operand_def(SramType)
-    rhs = opt_operand_def(SramType)
-    params = opt_operand_def(SramType)
-    table = opt_operand_def(SramType)
-    indices = var_operand_def(IndexType())
-    kind = prop_def(StringAttr)
-    out = prop_def(SliceAttr)
-    lhs_offset = prop_def(SliceAttr)
-    params_offset = opt_prop_def(SliceAttr)
-    rhs_offset = opt_prop_def(SliceAttr)
-    window = opt_prop_def(WindowAttr)
-    law = prop_def(VectorLawAttr)
-    irdl_options = (AttrSizedOperandSegments(as_property=True),)
-
-    def __init__(
-        self,
-        kind: str,
-        output: SSAValue,
-        out: Slice,
-        lhs: SSAValue,
-        lhs_offset: AffineIndex = ORIGIN,
-        *,
-        rhs: SSAValue | None = None,
-        rhs_offset: AffineIndex | None = None,
-        params: SSAValue | None = None,
-        params_offset: AffineIndex | None = None,
-        table: SSAValue | None = None,
-        window: WindowAttr | None = None,
-        law: VectorLaw | None = None,
-        layer: str | None = None,
-        indices: Sequence[SSAValue] = (),
-    ):
-        """Many parameters: the operands and attributes of the operation, as its text has them."""
-        if rhs is not None and rhs_offset is None:
-            rhs_offset = AffineIndex(0)
-        if params is not None and params_offset is None:
-            params_offset = AffineIndex(0)
-        super().__init__(
-            operands=[output, lhs, rhs, params, table, indices],
-            properties={
-                "kind": StringAttr(kind),
-                "out": SliceAttr(out),
-                "lhs_offset": SliceAttr(Slice((lhs_offset,), (1,))),
-                "rhs_offset": SliceAttr(Slice((rhs_offset,), (1,))) if rhs_offset is not None else None,
-                "params_offset": SliceAttr(Slice((params_offset,), (1,))) if params_offset is not None else None,
-                "window": window,
-                "law": VectorLawAttr(law or VectorLaw()),
-                "layer": layer_symbol(layer),
-            },
-        )
-
-    @classmethod
-    def parse(cls, parser: Parser) -> VectorOp:
-        text = SliceText()
-        kind = parser.parse_identifier()
-        output = parse_buffer(parser)
-        out = text.parse_box(parser, output)
-        parser.parse_punctuation("=")
-        lhs = parse_buffer(parser)
-        (lhs_offset,) = text.parse_offsets(parser)
-        options: dict[str, Any] = {}
-        if parser.parse_optional_punctuation(",") is not None:
-            options["rhs"] = parse_buffer(parser)
-            (options["rhs_offset"],) = text.parse_offsets(parser)
-        options |= _parse_parts(
-            parser,
-            {
-                "window": lambda: {"window": WindowAttr.new(WindowAttr.parse_parameters(parser))},
-                "params": lambda: {
-                    "params": parse_buffer(parser),
-                    "params_offset": text.parse_offsets(parser)[0],
-                },
-                "table": lambda: {"table": parse_buffer(parser)},
-                "law": lambda: {"law": VectorLawAttr.parse_parameter(parser)},
-            },
-        )
-        return cls(kind, output, out, lhs, lhs_offset, layer=parse_layer(parser), indices=text.indices, **options)
-
-    def print(self, printer: Printer) -> None:
-        text = SliceText(self.indices)
-        printer.print_string(f" {self.kind.data} ")
-        printer.print_ssa_value(self.output)
-        text.print_offsets(printer, self.out.data.offsets)
-        text.print_sizes(printer, self.out.data.sizes)
-        printer.print_string(" = ")
-        printer.print_ssa_value(self.lhs)
-        text.print_offsets(printer, self.lhs_offset.data.offsets)
-        if self.rhs is not None and self.rhs_offset is not None:
-            printer.print_string(", ")
-            printer.print_ssa_value(self.rhs)
-            text.print_offsets(printer, self.rhs_offset.data.offsets)
-        if self.window is not None:
-            printer.print_string(" window ")
-            self.window.print_parameters(printer)
-        if self.params is not None and self.params_offset is not None:
-            printer.print_string(" params ")
-            printer.print_ssa_value(self.params)
-            text.print_offsets(printer, self.params_offset.data.offsets)
-        if self.table is not None:
-            printer.print_string(" table ")
-            printer.print_ssa_value(self.table)
-        if self.law.data != VectorLaw():
-            printer.print_string(f" law <{self.law.data}>")
-        self._print_layer(printer)
-
-    def verify_(self) -> None:
-        if self.kind.data not in VECTOR_OPS:
-            raise VerifyException(f"the vector unit has no '{self.kind.data}'; it has {', '.join(VECTOR_OPS)}")
-        check_slice("output", self.out.data, self.output)
-        if len(buffer_type(self.output).dims) != 3 or len(buffer_type(self.lhs).dims) != 3:
-            raise VerifyException("a vector operation works on HxWxC buffers")
-        row = operation(self.kind.data)
-        for what, wanted, given in (
-            ("second operand", row.binary, self.rhs),
-            ("params", row.side == "params", self.params),
-            ("table", row.side == "table", self.table),
-            ("window", row.windowed, self.window),
-        ):
-            if wanted != (given is not None):
-                raise VerifyException(f"'{row.name}' {'needs its' if wanted else 'takes no'} {what}")
-        if (self.params is None) != (self.params_offset is None):
-            raise VerifyException("params come with the channel they start at")
-        self._verify_operands()
-
-    def _verify_operands(self) -> None:
-        kind, channels = self.kind.data, self.out.data.sizes[2]
-        operands = [("first operand", self.lhs, self.lhs_offset)]
-        if self.rhs is not None and self.rhs_offset is not None:
-            operands.append(("second operand", self.rhs, self.rhs_offset))
-        for what, value, offset in operands:
-            if len(dims := buffer_type(value).dims) != 3:
-                raise VerifyException("a vector operation works on HxWxC buffers")
-            check_channels(f"channels of the {what}", Slice(offset.data.offsets, (channels,)), dims[2])
-        size = self.law.data.size
-        if kind == "average_pool":
-            between("the size of an average pool, which counts padded positions if it is 1,", size, 0, 1)
-        elif kind in ("lrn", "shuffle") and size < 1:
-            raise VerifyException(f"the size of {kind} is at least 1, not {size}")
-        if self.output is self.lhs and not operation(kind).in_place:
-            check_apart(kind, self.out.data, self.lhs_offset.data.offsets[0], channels)
