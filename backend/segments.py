@@ -156,13 +156,14 @@ class _Main:
             raise ReconError(f"The call of @{name} passes {len(values)} tensors where the program has {len(ports)}.")
         regions: list[Region] = []
         for port, value in zip(ports, values, strict=True):
-            shape = _shape(value.type)
-            if math.prod(shape) != port.nbytes:
+            dtype = "float32" if isinstance(value.type, cnn.FloatType) else "int8"
+            region = Region(self.name(value), port.at, _shape(value.type), dtype)
+            if region.bytes != port.nbytes:
                 raise ReconError(
-                    f"The call of @{name} passes {self.name(value)} of shape {list(shape)} where the "
+                    f"The call of @{name} passes {self.name(value)} of shape {list(region.shape)} where the "
                     f"program has {port.nbytes} bytes."
                 )
-            regions.append(Region(self.name(value), port.at, shape))
+            regions.append(region)
         return tuple(regions)
 
     def host(self, op: cnn.HostOp, number: int) -> HostSegment:
@@ -216,11 +217,12 @@ def _copies(copies: Mapping[str, str], values: Mapping[str, SSAValue]) -> HostSe
 
 def _crossing(values: Iterable[SSAValue]) -> int:
     """Bytes of the machine's tensors among these."""
-    return sum(math.prod(value.type.dims) for value in values if isinstance(value.type, cnn.TensorType))
+    kinds = [value.type.in_memory if isinstance(value.type, cnn.FloatType) else value.type for value in values]
+    return sum(math.prod(kind.dims) for kind in kinds if isinstance(kind, cnn.TensorType))
 
 
 def _shape(kind: Attribute) -> tuple[int, ...]:
-    if isinstance(kind, cnn.TensorType):
+    if isinstance(kind, cnn.TensorType | cnn.FloatType):
         return kind.dims
     if isinstance(kind, TensorType):
         return tuple(kind.get_shape())
@@ -228,6 +230,8 @@ def _shape(kind: Attribute) -> tuple[int, ...]:
 
 
 def _element(kind: Attribute) -> str:
+    if isinstance(kind, cnn.FloatType):
+        return "f32"
     return "i8" if isinstance(kind, cnn.TensorType) else str(kind.element_type) if isinstance(kind, TensorType) else ""
 
 

@@ -9,8 +9,6 @@ group) on the op that uses them. Arithmetic is the manual's arithmetic page, byt
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Sequence
 
 from xdsl.dialects.builtin import FloatAttr, IntegerAttr, StringAttr, f32, i8, i64
@@ -20,7 +18,6 @@ from xdsl.irdl import (
     IRDLOperation,
     irdl_op_definition,
     operand_def,
-    opt_operand_def,
     opt_prop_def,
     prop_def,
     region_def,
@@ -36,6 +33,7 @@ from dialects.cnn_attributes import (
     TAIL,
     ClampAttr,
     CnnOp,
+    FloatType,
     QuantAttr,
     SumAttr,
     TensorType,
@@ -47,6 +45,7 @@ from dialects.cnn_attributes import (
     integers,
     tensor_of,
 )
+from dialects.cnn_convolution import Conv2dOp, FullyConnectedOp
 from dialects.cnn_movement import (
     ChannelShuffleOp,
     CodesOp,
@@ -60,7 +59,7 @@ from dialects.cnn_movement import (
     SliceOp,
     TransposeOp,
 )
-from dialects.recon import Blob, BlobAttr
+from dialects.recon import BlobAttr
 
 __all__ = [
     "CNN",
@@ -77,6 +76,7 @@ __all__ = [
     "ConstantOp",
     "Conv2dOp",
     "FloatAttr",
+    "FloatType",
     "FullyConnectedOp",
     "GlobalAveragePoolOp",
     "HostOp",
@@ -103,106 +103,6 @@ __all__ = [
 ]
 
 
-class _Conv(CnnOp):
-    """Shared by convolution and fully connected: weights, parameters and the chain behind the accumulators.
-
-    ``scales`` are the weights' scales per output channel, ``bias`` int32 with scale (input · weight), without the
-    input's zero point folded in. ``quant`` and ``clamp`` are the requantised result; then the optional ``sum`` with
-    the residual; then the optional ``table`` (256 int8, indexed by value + 128). The last stage's quantisation is the
-    result type's.
-    """
-
-    input = operand_def(TensorType)
-    residual = opt_operand_def(TensorType)
-    weights = prop_def(BlobAttr)
-    bias = prop_def(BlobAttr)
-    scales = prop_def(BlobAttr)
-    weight_zero = prop_def(IntegerAttr.constr(i64), default_value=IntegerAttr(0, i64))
-    quant = prop_def(QuantAttr)
-    clamp = prop_def(ClampAttr)
-    sum = opt_prop_def(SumAttr)
-    table = opt_prop_def(BlobAttr)
-    output = result_def(TensorType)
-    traits = traits_def(Pure())
-
-    def verify_(self) -> None:
-        k = self.result_tensor.dims[3]
-        for name, blob, shape, element in (
-            ("bias", self.bias, (k,), "i32"),
-            ("scales", self.scales, (k,), "f32"),
-            ("table", self.table, (256,), "i8"),
-        ):
-            if blob is not None and (blob.shape != shape or blob.data.element != element):
-                raise VerifyException(f"{name} must be {'x'.join(map(str, shape))}x{element}, got {blob.data!r}")
-        if len(self.weights.shape) != 4 or self.weights.shape[0] != k or self.weights.data.element != "i8":
-            raise VerifyException(f"weights must be {k}xRxSxCxi8, got {self.weights.data!r}")
-        if (self.residual is None) != (self.sum is None):
-            raise VerifyException("a residual operand and its sum come together")
-        if self.sum is not None and self.sum.position.data == "wide" and self.sum.quant != self.quant:
-            raise VerifyException("a wide sum is rounded once: its quantisation is the convolution's")
-        if self.residual is not None and tensor_of(self.residual).dims != self.result_tensor.dims:
-            raise VerifyException(f"the residual {self.residual.type} has not the result's shape")
-        between("weight_zero", self.weight_zero.value.data, -128, 127)
-        if not _are_scales(self.scales.data):
-            raise VerifyException("scales are finite numbers, one for each output channel")
-        last = self.sum.quant if self.sum is not None else self.quant
-        if self.table is None and self.result_tensor.quant != last:
-            stage = "sum" if self.sum is not None else "requantisation"
-            raise VerifyException(
-                f"the result {self.output.type} has not the quantisation {last} of its last stage, the {stage}"
-            )
-
-
-@functools.lru_cache(maxsize=4096)
-def _are_scales(blob: Blob) -> bool:
-    """Whether a blob that is at hand holds finite numbers (a factor folded into them may be negative or 0)."""
-    return blob.data is None or all(map(math.isfinite, blob.values()))
-
-
-@irdl_op_definition
-class Conv2dOp(_Conv):
-    """2-D convolution with its chain: requantise, optional residual sum, optional table."""
-
-    name = "cnn.conv2d"
-    window = prop_def(WindowAttr)
-    groups = prop_def(IntegerAttr.constr(i64), default_value=IntegerAttr(1, i64))
-    assembly_format = (
-        "$input (`residual` $residual^)? `weights` $weights `bias` $bias `scales` $scales `window` $window "
-        "(`groups` $groups^)? (`weight_zero` $weight_zero^)? `quant` $quant `clamp` $clamp "
-        "(`sum` $sum^)? (`table` $table^)?" + TAIL
-    )
-
-    def verify_(self) -> None:
-        super().verify_()
-        c, k = tensor_of(self.input).dims[3], self.result_tensor.dims[3]
-        groups = self.groups.value.data
-        if groups < 1 or c % groups or k % groups:
-            raise VerifyException(f"{groups} groups do not divide {c} input and {k} output channels")
-        (fy, fx), *_ = self.window.values
-        if self.weights.shape != (k, fy, fx, c // groups):
-            raise VerifyException(f"weights must be {k}x{fy}x{fx}x{c // groups}xi8, got {self.weights.data!r}")
-        check_window(self.window, tensor_of(self.input), self.result_tensor, k)
-
-
-@irdl_op_definition
-class FullyConnectedOp(_Conv):
-    """1x1x1xC → 1x1x1xK with weights Kx1x1xC and the chain of ``conv2d``."""
-
-    name = "cnn.fully_connected"
-    assembly_format = (
-        "$input (`residual` $residual^)? `weights` $weights `bias` $bias `scales` $scales "
-        "(`weight_zero` $weight_zero^)? `quant` $quant `clamp` $clamp (`sum` $sum^)? (`table` $table^)?" + TAIL
-    )
-
-    def verify_(self) -> None:
-        super().verify_()
-        n, h, w, c = tensor_of(self.input).dims
-        if (h, w) != (1, 1) or self.result_tensor.dims[:3] != (n, 1, 1):
-            raise VerifyException("a fully connected layer takes and gives Nx1x1xC; reshape before it")
-        if self.weights.shape[1:] != (1, 1, c):
-            raise VerifyException(f"weights must be Kx1x1x{c}xi8, got {self.weights.data!r}")
-
-
 class ClampedOp(CnnOp):
     """Rounds and clamps its result, so a clamp behind it can join it."""
 
@@ -224,7 +124,7 @@ class _Pool(UnaryOp):
     window = prop_def(WindowAttr)
 
     def verify_(self) -> None:
-        check_window(self.window, tensor_of(self.input), self.result_tensor, tensor_of(self.input).dims[3])
+        check_window(self.window, tensor_of(self.input), self.result_tensor.dims, tensor_of(self.input).dims[3])
 
 
 @irdl_op_definition
@@ -385,7 +285,8 @@ class ConstantOp(CnnOp):
 class HostOp(CnnOp):
     """A region the host runs: ONNX operators on tensors of the model's own types.
 
-    An operand or result of type ``!cnn.tensor`` enters or leaves the region as ``tensor<NxHxWxCxi8>``. The model's own
+    An operand or result of type ``!cnn.tensor`` enters or leaves the region as ``tensor<NxHxWxCxi8>``, an operand of
+    type ``!cnn.float`` as ``tensor<NxHxWxCxf32>``. The model's own
     nodes say why they are here (``host "…"``), quantisers and changes of layout left out.
     """
 
@@ -415,6 +316,8 @@ class HostOp(CnnOp):
 
 def _on_host(kind: Attribute) -> Attribute:
     """The type inside a host region of a value outside it."""
+    if isinstance(kind, FloatType):
+        return BuiltinTensorType(f32, list(kind.dims))
     return BuiltinTensorType(i8, list(kind.dims)) if isinstance(kind, TensorType) else kind
 
 
@@ -432,10 +335,10 @@ class YieldOp(IRDLOperation):
 
 
 def _operations() -> list[type[Operation]]:
-    """Every operation of this file, then the movements."""
+    """The convolutions, every operation of this file, then the movements."""
     kinds = [kind for kind in globals().values() if isinstance(kind, type) and issubclass(kind, IRDLOperation)]
     named = [kind for kind in kinds if str(vars(kind).get("name", "")).startswith("cnn.")]
-    return sorted(named, key=lambda kind: kind.__module__ != __name__)
+    return sorted(named, key=lambda kind: kind.__module__ == MovingOp.__module__)
 
 
-CNN = Dialect("cnn", _operations(), [TensorType, QuantAttr, ClampAttr, WindowAttr, SumAttr])
+CNN = Dialect("cnn", _operations(), [TensorType, FloatType, QuantAttr, ClampAttr, WindowAttr, SumAttr])

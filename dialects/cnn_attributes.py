@@ -27,6 +27,12 @@ from xdsl.utils.exceptions import VerifyException
 
 from dialects.text import float32, parse_float, print_float
 
+RANK = 4
+"""Dimensions of every value: N, H, W, C."""
+
+FLOAT_BYTES = 4
+"""Bytes of a channel of a float32 result."""
+
 
 def _parse_scale_zero(parser: AttrParser) -> tuple[FloatData, IntAttr]:
     parser.parse_keyword("scale")
@@ -87,6 +93,46 @@ class TensorType(ParametrizedAttribute, TypeAttribute):
         if len(self.shape.data) != 4 or any(d.data < 1 for d in self.shape.data):
             raise VerifyException("a cnn tensor has four dimensions N, H, W, C, each at least 1")
         _check_scale_zero(self.scale.data, self.zero.data)
+
+
+@irdl_attr_definition
+class FloatType(ParametrizedAttribute, TypeAttribute):
+    """A float32 result of a convolution that no quantiser rounds, NHWC, on its way to the host: ``!cnn.float<…>``."""
+
+    name = "cnn.float"
+    shape: ArrayAttr[IntAttr] = param_def()
+
+    @classmethod
+    def of(cls, shape: Sequence[int]) -> FloatType:
+        return cls.new([ArrayAttr([IntAttr(n) for n in shape])])
+
+    @property
+    def dims(self) -> tuple[int, int, int, int]:
+        """N, H, W, C."""
+        n, h, w, c = (d.data for d in self.shape.data)
+        return n, h, w, c
+
+    @property
+    def in_memory(self) -> TensorType:
+        """Its bytes, little-endian, as the int8 tensor that they are to whatever only moves them."""
+        n, h, w, c = self.dims
+        return TensorType.of((n, h, w, c * FLOAT_BYTES), 1.0, 0)
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            shape = [parser.parse_shape_dimension(False)]
+            while len(shape) < RANK:
+                parser.parse_shape_delimiter()
+                shape.append(parser.parse_shape_dimension(False))
+            return (ArrayAttr([IntAttr(n) for n in shape]),)
+
+    def print_parameters(self, printer: Printer) -> None:
+        printer.print_string(f"<{'x'.join(str(d.data) for d in self.shape.data)}>")
+
+    def verify(self) -> None:
+        if len(self.shape.data) != RANK or any(d.data < 1 for d in self.shape.data):
+            raise VerifyException("a cnn tensor has four dimensions N, H, W, C, each at least 1")
 
 
 @irdl_attr_definition
@@ -272,17 +318,17 @@ def check_finite(values: Iterable[float]) -> None:
             raise VerifyException(f"the numbers of a law are finite float32, not {value}")
 
 
-def check_window(window: WindowAttr, input: TensorType, result: TensorType, channels: int) -> None:
+def check_window(window: WindowAttr, input: TensorType, result: Sequence[int], channels: int) -> None:
     """VerifyException unless the window makes the result's shape of the input's."""
     n, h, w, _ = input.dims
     made = window.output(h, w)
     if min(made) < 1:
         raise VerifyException(f"the window {_text(window)} does not fit into {h}x{w} pixels with its pads")
     wanted = (n, *made, channels)
-    if result.dims != wanted:
+    if tuple(result) != wanted:
         raise VerifyException(
             f"the window {_text(window)} makes {'x'.join(map(str, wanted))} of {'x'.join(map(str, input.dims))}, "
-            f"and the result is {'x'.join(map(str, result.dims))}"
+            f"and the result is {'x'.join(map(str, result))}"
         )
 
 
@@ -305,6 +351,12 @@ class CnnOp(IRDLOperation):
     @property
     def result_tensor(self) -> TensorType:
         return tensor_of(self.results[0])
+
+    @property
+    def result_dims(self) -> tuple[int, int, int, int]:
+        """N, H, W, C of the result, whatever it holds."""
+        kind = self.results[0].type
+        return kind.dims if isinstance(kind, FloatType) else self.result_tensor.dims
 
     def provenance(self, layer: str, nodes: Iterable[str]) -> None:
         """Set the layer's name and its ONNX nodes, if there are any."""

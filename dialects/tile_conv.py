@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import IndexType, IntegerAttr, i64
+from xdsl.dialects.builtin import IndexType, IntegerAttr, UnitAttr, i64
 from xdsl.ir import SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
@@ -20,7 +20,7 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.cnn_attributes import WindowAttr, between
+from dialects.cnn_attributes import FLOAT_BYTES, WindowAttr, between
 from dialects.tile_attributes import (
     AffineIndex,
     ConfigurationAttr,
@@ -126,7 +126,7 @@ class ConvOp(TileOp):
     and columns meet it (the buffer's logical height and width say where padding begins, ``pad_value`` what it holds);
     ``channels`` are the input channels this pass reads. With ``first`` accumulators start at zero; the ``requantize``
     stage makes a pass the last one, with ``params`` from the named channel on, then optionally the residual sum, then
-    the table.
+    the table. With ``float`` all passes of a reduction are of one whose result is float32: 4 bytes of ``out`` each.
     """
 
     name = "tile.conv"
@@ -147,6 +147,7 @@ class ConvOp(TileOp):
     requantize = opt_prop_def(RequantizeAttr)
     residual_offset = opt_prop_def(SliceAttr)
     sum = opt_prop_def(SumAttr)
+    float = opt_prop_def(UnitAttr)
     irdl_options = (AttrSizedOperandSegments(as_property=True),)
 
     def __init__(
@@ -168,6 +169,7 @@ class ConvOp(TileOp):
         residual_offset: AffineIndex | None = None,
         sum: Sum | None = None,
         table: SSAValue | None = None,
+        is_float: bool = False,
         layer: str | None = None,
         indices: Sequence[SSAValue] = (),
     ):
@@ -189,6 +191,7 @@ class ConvOp(TileOp):
                 "requantize": RequantizeAttr(requantize) if requantize else None,
                 "residual_offset": at(residual_offset),
                 "sum": SumAttr(sum) if sum else None,
+                "float": UnitAttr() if is_float else None,
                 "layer": layer_symbol(layer),
             },
         )
@@ -196,6 +199,15 @@ class ConvOp(TileOp):
     @property
     def last(self) -> bool:
         return self.requantize is not None
+
+    @property
+    def is_float(self) -> bool:
+        return self.float is not None
+
+    @property
+    def outputs(self) -> int:
+        """Output channels, each of 1 byte or 4."""
+        return self.out.data.sizes[2] // (FLOAT_BYTES if self.is_float else 1)
 
     @classmethod
     def parse(cls, parser: Parser) -> ConvOp:
@@ -227,6 +239,7 @@ class ConvOp(TileOp):
                     "sum": SumAttr.parse_parameter(parser),
                 },
                 "table": lambda: {"table": parse_buffer(parser)},
+                "float": lambda: {"is_float": True},
             },
         )
         return cls(
@@ -266,6 +279,8 @@ class ConvOp(TileOp):
         if self.table is not None:
             printer.print_string(" table ")
             printer.print_ssa_value(self.table)
+        if self.is_float:
+            printer.print_string(" float")
         self._print_layer(printer)
 
     def verify_(self) -> None:
@@ -280,11 +295,14 @@ class ConvOp(TileOp):
         between("pad_value", self.pad_value.value.data, -128, 127)
         if self.last and self.output is self.input:
             check_apart("a convolution", self.out.data, self.channels.data.offsets[0], self.channels.data.sizes[0])
-        if groups < 1 or self.channels.data.sizes[0] % groups or self.out.data.sizes[2] % groups:
+        if groups < 1 or self.channels.data.sizes[0] % groups or self.outputs % groups:
             raise VerifyException(
-                f"{groups} groups do not divide {self.channels.data.sizes[0]} input and "
-                f"{self.out.data.sizes[2]} output channels"
+                f"{groups} groups do not divide {self.channels.data.sizes[0]} input and {self.outputs} output channels"
             )
+        if self.is_float and self.out.data.sizes[2] % FLOAT_BYTES:
+            raise VerifyException(f"{self.out.data.sizes[2]} bytes are no whole number of float32")
+        if self.is_float and (self.residual is not None or self.table is not None):
+            raise VerifyException("a float32 result takes neither a residual nor a table")
         if (made := self.window.output(source[0], source[1])) != out[:2]:
             raise VerifyException(
                 f"the window makes {made[0]}x{made[1]} of {source[0]}x{source[1]} pixels, and the output buffer has "

@@ -40,6 +40,14 @@ def add_bias(sums: Sums, magnitude: int, bias: npt.NDArray[np.int32]) -> tuple[S
     return sums.astype(kind) + bias.astype(kind), bound
 
 
+def scaled(sums: Sums, scale: Floats) -> Floats:
+    """float32(sum) · scale, little-endian: what ``requantise`` would round."""
+    values = sums.astype("<f4")
+    with np.errstate(over="ignore"):
+        values *= scale
+    return values
+
+
 def requantise(sums: Sums, scale: Floats, zero_point: int, lo: int, hi: int) -> Codes:
     """clamp(rne(float32(sum) · scale) + zero_point, lo, hi); ``scale`` is finite and broadcasts."""
     values = sums.astype(np.float32)

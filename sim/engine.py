@@ -306,9 +306,9 @@ WIDE = 3
 
 
 def _chain(sram: Memory, fields: Fields, sums: Sums, magnitude: int) -> Codes:
-    """Bias → requantise → [+ residual] → [table], or bias → requantise with the residual → [table].
+    """Bias → requantise → [+ residual] → [table], or bias → requantise with the residual → [table]; or bias → scale.
 
-    Exact sums [oy, ox, channels] → int8 of the same shape.
+    Exact sums [oy, ox, channels] → int8 of the same shape, or the bytes [oy, ox, 4 · channels] of float32.
     """
     oy, ox, channels = sums.shape
     raw = sram.read(contiguous(fields["params"], laws.PARAMETER_BYTES * channels)).tobytes()
@@ -322,6 +322,10 @@ def _chain(sram: Memory, fields: Fields, sums: Sums, magnitude: int) -> Codes:
         least, most = int(total.min()), int(total.max())
         if most >= INT32 or least < -INT32:
             raise Violation(f"a sum with its bias reaches {max(most, least, key=abs)}, which does not fit int32.")
+    if fields["last"] == laws.FLOAT:
+        if fields["residual"] or fields["has_table"]:
+            raise Violation("its result is float32, to which no residual is added and which no table takes.")
+        return arithmetic.scaled(total, scale).view(np.int8)
     if fields["residual"] == WIDE:
         other = read_operand(sram, fields, "res", (oy, ox, channels))
         bounds = fields["sum_lo"], fields["sum_hi"]

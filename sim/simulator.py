@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -179,14 +180,14 @@ def _input(region: Region, tensors: Tensors) -> Codes:
     return np.ascontiguousarray(tensor)
 
 
-def _output(region: Region, dram: Memory) -> Codes:
+def _output(region: Region, dram: Memory) -> npt.NDArray[Any]:
     part = slice(region.address, region.address + region.bytes)
     if not dram.written[part].all():
         missing = region.address + int(np.flatnonzero(~dram.written[part])[0])
         raise Fault(
             f"The program ended and byte {missing:#x} of DRAM, in its output '{region.name}', was never written."
         )
-    return dram.data[part].view(np.int8).reshape(region.shape).copy()
+    return dram.data[part].copy().view(np.dtype(region.dtype).newbyteorder("<")).reshape(region.shape)
 
 
 def _check_program(program: Program) -> None:

@@ -74,13 +74,15 @@ def conv_of(dice: random.Random, fill: dict[str, Any]) -> dict[str, Any]:
     f |= {"lo": dice.randint(-128, -60), "hi": dice.randint(60, 127)}
     f |= {"sum_lo": dice.randint(-99, -60), "sum_hi": dice.randint(60, 99)}
     f |= {name: float(np.float32(dice.uniform(0.5, 2))) for name in ("ra", "rb", "fix")}
-    f |= {"residual": dice.randint(0, 2), "has_table": dice.randint(0, 1)}
+    f |= {"residual": dice.randint(0, 2), "has_table": dice.randint(0, 1), "last": 1}
+    if dice.random() < 0.2:  # a float32 result, which nothing follows
+        f |= {"residual": 0, "has_table": 0, "last": 2}
     f |= {"params": PARAMS + 8 * dice.randint(0, 9), "table": TABLE + dice.randint(0, 99)}
     height, width = rows - f["top"] - f["bottom"], columns - f["left"] - f["right"]
     for name, base, high, wide, deep in (
         ("in", IN, height, width, fill["groups"] * fill["inputs"]),
         ("res", RESIDUAL, f["oy"], f["ox"], channels),
-        ("out", OUT, f["oy"], f["ox"], channels),
+        ("out", OUT, f["oy"], f["ox"], channels * (4 if f["last"] == 2 else 1)),
     ):
         f[f"{name}.base"] = base + dice.randint(0, 40)
         f[f"{name}.pixel_stride"] = deep + dice.randint(0, 3)
@@ -120,10 +122,10 @@ def script_of(dice: random.Random, configurations: list[Configuration]) -> list[
     fill = fill_of(dice, half, configurations[active])
     other = fill_of(dice, 1 - half, configurations[1 - active])
     conv = conv_of(dice, fill)
-    passes = [{**conv, "first": 1, "last": 1}]
+    passes = [{**conv, "first": 1}]
     if dice.random() < 0.5:
         first = {"in.base": IN + dice.randint(0, 40), "pad_value": dice.randint(-9, 9)}
-        passes = [{**conv, **first, "first": 1, "last": 0}, {**conv, "first": 0, "last": 1}]
+        passes = [{**conv, **first, "first": 1, "last": 0}, {**conv, "first": 0}]
     fills = [("fill", fill), ("fill", other)]
     dice.shuffle(fills)
     return [

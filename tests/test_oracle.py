@@ -45,6 +45,11 @@ def test_example_requantise() -> None:
     assert laws.bias_codes(np.array([0.5, -0.0125], F), F(0.05), np.array([0.02, 0.01], F)).tolist() == [500, -25]
 
 
+def test_example_unrounded() -> None:
+    unit = np.array([0.02], F) * F(0.05)
+    np.testing.assert_array_equal(ints(1250, -1350).astype(F) * unit, np.array([1.25, -1.35], F))
+
+
 def test_example_clamp() -> None:
     assert laws.quantise(np.array([0, 6], F), F(0.05), -100).tolist() == [-100, 20]
 

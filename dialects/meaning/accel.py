@@ -22,6 +22,7 @@ from dialects.meaning.steps import Chain, MeaningError, Operands, finish, sums, 
 from dialects.tile_attributes import POSITIONS
 from sim.machine.description import ALGORITHMS, Configuration
 from sim.machine.isa import VECTOR_OPS
+from sim.machine.laws import FLOAT
 from sim.machine.operations import operation
 
 Array = npt.NDArray[Any]
@@ -276,6 +277,7 @@ class _Run:
             (f["ra"], f["rb"], f["fix"]),
             (f["sum_lo"], f["sum_hi"]),
             table,
+            is_float=f["last"] == FLOAT,
         )
 
     def vector(self, f: _Fields) -> None:

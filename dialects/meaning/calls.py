@@ -17,7 +17,7 @@ from dialects.recon import CallOp
 
 Array = npt.NDArray[Any]
 Segment = Callable[[Sequence[Array]], list[Array]]
-"""Takes and gives a segment's int8 tensors, in its own order and shapes."""
+"""Takes and gives a segment's tensors as int8, in its own order and shapes; of float32 the bytes."""
 
 
 def main_of(module: ModuleOp) -> func.FuncOp | None:
@@ -46,7 +46,7 @@ def evaluate_main(
             return dict(zip(output_names(main), operands, strict=True))
         if isinstance(op, CallOp):
             results = segments[op.segment.root_reference.data]([_codes(array) for array in operands])
-            shaped = (array.reshape(_shape(r.type)) for array, r in zip(results, op.results, strict=True))
+            shaped = (_given(array, r.type) for array, r in zip(results, op.results, strict=True))
             values.update(zip(op.results, shaped, strict=True))
         elif isinstance(op, cnn.HostOp):
             values.update(zip(op.results, run_host(op, operands, opsets), strict=True))
@@ -57,6 +57,13 @@ def evaluate_main(
 
 def _codes(array: Array) -> Array:
     return (array ^ np.uint8(128)).view(np.int8) if array.dtype == np.uint8 else array
+
+
+def _given(array: Array, kind: Attribute) -> Array:
+    """A segment's bytes as the tensor that ``@main`` takes them for."""
+    if isinstance(kind, cnn.FloatType):
+        return array.reshape(-1).view("<f4").reshape(kind.dims)
+    return array.reshape(_shape(kind))
 
 
 def _shape(kind: Attribute) -> tuple[int, ...]:

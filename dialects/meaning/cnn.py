@@ -88,9 +88,11 @@ def run_host(op: cnn.HostOp, operands: Sequence[Array], opsets: Mapping[str, int
     return [made[name] for name in outputs]
 
 
-def chain(op: cnn.Conv2dOp | cnn.FullyConnectedOp, acc: kernels.Int64, residual: kernels.Int8 | None) -> kernels.Int8:
-    """What stands behind the sums (with bias): requantise, the optional sum, the optional table."""
+def chain(op: cnn.Conv2dOp | cnn.FullyConnectedOp, acc: kernels.Int64, residual: kernels.Int8 | None) -> Array:
+    """What stands behind the sums (with bias): requantise, the optional sum, the optional table; or float32."""
     scale = kernels.requantise_scale(_type(op.input).scale.data, to_array(op.scales), op.quant.scale.data)
+    if op.is_float:
+        return kernels.scaled(acc, scale)
     if op.sum is not None and op.sum.position.data == "wide" and residual is not None and op.residual is not None:
         ratios = kernels.add_ratios(op.quant.scale.data, 0, *_plain(_type(op.residual).quant), *_plain(op.sum.quant))
         y = kernels.requantise_sum(acc, scale, residual, ratios, op.sum.clamp.lo.data, op.sum.clamp.hi.data)

@@ -79,6 +79,11 @@ def dequantise(x: Int8, scale: float, zero: int) -> F32:
     return (x.astype(np.int32) - zero).astype(np.float32) * np.float32(scale)
 
 
+def scaled(acc: Int64, scale: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """f32(f32(acc) · s): a convolution's result before anything rounds it."""
+    return np.asarray(acc).astype(np.float32) * scale
+
+
 def requantise(acc: Array, scale: npt.ArrayLike, zero: int, lo: int = -128, hi: int = 127) -> Int8:
     """clamp(rne(f32(f32(acc) · s)) + zy, lo, hi); ``scale`` broadcasts over the last axis."""
     value = acc.astype(np.float32)

@@ -29,7 +29,7 @@ class Chain:
     """Behind the accumulators: parameters uint8[8·K], zero point and clamp, then residual and table where given.
 
     ``ratios`` and ``bounds`` are the sum's; ``position`` that of the residual in it, ``first`` or ``second``, or
-    ``wide`` for a residual that joins before the rounding.
+    ``wide`` for a residual that joins before the rounding. ``is_float`` leaves float32 instead, 4 bytes per channel.
     """
 
     params: Int8
@@ -41,6 +41,7 @@ class Chain:
     ratios: tuple[float, float, float] = (0.0, 0.0, 0.0)
     bounds: tuple[int, int] = (-128, 127)
     table: Int8 | None = None
+    is_float: bool = False
 
 
 def sums(
@@ -70,13 +71,17 @@ def sums(
 
 
 def finish(acc: Int64, chain: Chain) -> Int8:
-    """The int8 result of a last pass."""
+    """The int8 result of a last pass, or the bytes of its float32 result."""
     raw = np.ascontiguousarray(chain.params).reshape(-1, 8)
     bias = raw[:, :4].copy().view(np.int32)[:, 0].astype(np.int64)
     scale = raw[:, 4:].copy().view(np.float32)[:, 0]
     total = acc + bias
     if not kernels.fits_int32(total):
         raise MeaningError("a sum of products with its bias does not fit int32")
+    if chain.is_float:
+        if chain.residual is not None or chain.table is not None:
+            raise MeaningError("a float32 result takes neither a residual nor a table")
+        return kernels.scaled(total, scale).astype("<f4").view(np.int8)
     if chain.residual is not None and chain.position == "wide":
         y = kernels.requantise_sum(total, scale, chain.residual, chain.ratios, *chain.bounds)
         return y if chain.table is None else kernels.table_lookup(y, chain.table)

@@ -319,10 +319,10 @@ class _Run:
         assert op.params_offset is not None
         (channel,) = op.params_offset.data.at(indices)
         law = op.requantize.data
-        params = self.buffer(op.params).read((channel, 0), (extent[2], 8))
+        params = self.buffer(op.params).read((channel, 0), (op.outputs, 8))
         table = self.buffer(op.table).read((0,), (256,)) if op.table is not None else None
         if op.residual is None or op.sum is None or op.residual_offset is None:
-            return Chain(params, law.zero, law.lo, law.hi, table=table)
+            return Chain(params, law.zero, law.lo, law.hi, table=table, is_float=op.is_float)
         (offset,) = op.residual_offset.data.at(indices)
         total = op.sum.data
         residual = self.buffer(op.residual).read((*place, offset), extent)

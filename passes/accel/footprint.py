@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sim.machine.isa import VECTOR_OPS
-from sim.machine.laws import PARAMETER_BYTES
+from sim.machine.laws import PARAMETER_BYTES, channel_bytes
 from sim.machine.operations import operation
 
 Number = int | float
@@ -178,7 +178,7 @@ def _conv(f: Fields) -> list[Access]:
             found.append(_operand(f, "res", oy, ox, channels))
         if f["has_table"]:
             found.append(_flat(f, "table", 256))
-        found.append(_operand(f, "out", oy, ox, channels, True))
+        found.append(_operand(f, "out", oy, ox, channels * int(channel_bytes(f["last"])), True))
     return found
 
 

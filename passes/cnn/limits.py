@@ -25,14 +25,14 @@ _INT32 = 2**31 - 1
 
 def one_image(op: cnn.CnnOp) -> str | None:
     """The machine takes one image at a time; export the model with a batch of 1 or of no fixed size."""
-    n = op.result_tensor.dims[0]
+    n = op.result_dims[0]
     return f"Its batch is {n}." if n != 1 else None
 
 
 def image_size(op: cnn.CnnOp) -> str | None:
     """Instructions count rows and columns in 16 bits; cut the image into parts."""
     most = _CONV.field("oy").high
-    _, h, w, _ = op.result_tensor.dims
+    _, h, w, _ = op.result_dims
     return f"Its result has {h}x{w} pixels, more than {most} in a row or column." if max(h, w) > most else None
 
 
@@ -63,7 +63,7 @@ def channels(op: cnn.CnnOp) -> str | None:
     most = _VECTOR.field("channels").high
     if isinstance(op, cnn.Conv2dOp | cnn.FullyConnectedOp):
         most = _CONV.field("outputs").high
-    c = op.result_tensor.dims[3]
+    c = op.result_dims[3]
     return f"Its result has {c} channels; the most is {most}." if c > most else None
 
 

@@ -25,9 +25,7 @@ def layer_row(layer: Layer, target: Machine) -> LayerOp:
         macs = shape.macs(source.height, source.width, top, left)
         fast = shape.winograd and target.array.winograd != "none"
         compute = ceil_div(4 * macs, 9 * target.array.lanes) if fast else ceil_div(macs, target.array.lanes)
-        weight_bytes = (
-            shape.weight_bytes + PARAMETER_BYTES * output.channels + (256 if layer.conv.table is not None else 0)
-        )
+        weight_bytes = shape.weight_bytes + shape.parameter_bytes + (256 if layer.conv.table is not None else 0)
     elif layer.vector.side == "params":
         weight_bytes = PARAMETER_BYTES * output.channels
     elif layer.vector.side == "table":
@@ -47,7 +45,7 @@ def least_cycles(layer: Layer, target: Machine) -> tuple[int, int]:
     if layer.is_conv:
         shape = conv_shape(layer)
         plain = layer.conv.weight_zero.value.data == 0
-        conv = ConvSizes(shape.groups, shape.outputs, shape.inputs, rows, columns, plain)
+        conv = ConvSizes(shape.groups, shape.outputs, shape.inputs, rows, columns, plain, shape.is_float)
         return floors.convolution(target, conv), 0
     if layer.op is None or layer.kind == "pad" or layer.vector.name in MOVES:
         return 0, 0
@@ -57,7 +55,10 @@ def least_cycles(layer: Layer, target: Machine) -> tuple[int, int]:
 def describe(layer: Layer) -> str:
     """A layer's shape for people: ``56x56x64 -> 56x56x256 1x1``."""
     source, output = layer.inputs[0], layer.output
-    text = f"{source.height}x{source.width}x{source.channels} -> {output.height}x{output.width}x{output.channels}"
+    depth, kind = output.channels, ""
+    if layer.is_conv and layer.conv.is_float:
+        depth, kind = layer.conv.weights.shape[0], " float32"
+    text = f"{source.height}x{source.width}x{source.channels} -> {output.height}x{output.width}x{depth}{kind}"
     (fy, fx), _, (sy, sx), (dy, dx) = layer.window.values
     if (fy, fx) != (1, 1) or layer.is_conv:
         text += f" {fy}x{fx}"

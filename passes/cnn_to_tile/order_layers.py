@@ -82,7 +82,8 @@ def tasks(ops: Sequence[Operation], target: Machine) -> list[Task]:
 
 
 def _bytes(type_: object) -> int:
-    return math.prod(type_.dims) if isinstance(type_, cnn.TensorType) else 0
+    kind = type_.in_memory if isinstance(type_, cnn.FloatType) else type_
+    return math.prod(kind.dims) if isinstance(kind, cnn.TensorType) else 0
 
 
 def _arrange(ops: Sequence[Operation], order: Sequence[Operation]) -> None:

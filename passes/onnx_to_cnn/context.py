@@ -64,7 +64,8 @@ class Conversion:
 
     ``current`` is the node being read, ``hosted`` why each host operator is not on the machine, ``failures`` those of
     them that the graph did not say in advance, ``origin`` the node to blame where an operation has no place, ``trails``
-    the nodes that an operation stands for.
+    the nodes that an operation stands for, ``unrounded`` the float32 products that the machine gives, by the values of
+    the graph that they are.
     """
 
     block: Block
@@ -82,6 +83,7 @@ class Conversion:
     products: dict[tuple[Real, Codes | None, float, int, int, int], Codes] = field(
         default_factory=dict[tuple[Real, "Codes | None", float, int, int, int], Codes]
     )
+    unrounded: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
     settled: dict[tuple[Real, float, int], Codes] = field(default_factory=dict[tuple[Real, float, int], Codes])
 
     # --- operands ---

@@ -84,6 +84,6 @@ class HostRegion:
 
     def _name(self, types: Sequence[Attribute]) -> str:
         """What a region is called: ``entry`` before the machine, ``exit`` behind it, ``middle`` between."""
-        takes = any(isinstance(value.type, cnn.TensorType) for value in self.inputs)
+        takes = any(isinstance(value.type, cnn.TensorType | cnn.FloatType) for value in self.inputs)
         gives = any(isinstance(kind, cnn.TensorType) for kind in types)
         return {(False, True): "entry", (True, False): "exit", (True, True): "middle"}.get((takes, gives), "host")

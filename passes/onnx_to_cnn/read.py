@@ -18,6 +18,7 @@ from passes.common.problems import ModelError
 from passes.common.statements import unread
 from passes.onnx_to_cnn.context import Conversion, held_by_host
 from passes.onnx_to_cnn.operators import host_codes, reader_of
+from passes.onnx_to_cnn.unrounded import deliver
 from passes.onnx_to_cnn.values import MOVEMENTS, Codes, Dequantised, Host, Meaning, Real, Unsupported
 
 _QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
@@ -50,6 +51,7 @@ def read(old: Block, opsets: Mapping[str, int], exact: bool = False) -> Conversi
             _read(conversion, op)
         elif not isinstance(op, ConstantOp | NoneOp | ReturnOp):
             raise ValueError(f"{op.name} is no operation of the onnx dialect")
+    deliver(conversion, old)
     return conversion
 
 

@@ -20,12 +20,12 @@ from dialects import cnn
 from dialects.onnx import NodeOp, element_of, tensor
 from passes.onnx_to_cnn.context import Conversion, HostPort
 from passes.onnx_to_cnn.host import HostRegion
-from passes.onnx_to_cnn.values import PRODUCTS, Codes, Host, Raw
+from passes.onnx_to_cnn.values import PRODUCTS, Codes, Host, Raw, Sums
 from passes.onnx_to_cnn.view import flat
 
 NOT_ROUNDED = (
-    "There is no QuantizeLinear behind it, and the machine's result is int8; quantise its output too, and the machine "
-    "computes it."
+    "There is no QuantizeLinear behind it, and the machine weaves int8 results together; quantise its output too, and "
+    "the machine computes it."
 )
 ONLY_LEADS = "It only leads to what the host computes or delivers."
 """Why a node is on the host although the machine could do its like."""
@@ -105,7 +105,9 @@ class Regions:
                 return False
 
     def _on_machine(self, value: SSAValue) -> SSAValue | None:
-        """The int8 value of the new block that is a value of the graph, if the machine made it."""
+        """The value of the new block, int8 or float32, that is a value of the graph, if the machine made it."""
+        if value in self.conversion.unrounded:
+            return self.conversion.unrounded[value]
         meaning = self.conversion.env.get(value)
         return meaning.storage.value if isinstance(meaning, Codes) else None
 
@@ -201,19 +203,19 @@ class Regions:
         return op
 
     def _received(self, region: HostRegion, plan: _Plan, value: SSAValue) -> None:
-        """Bring a value into a region: codes of the machine in the order of the graph, tensors of an earlier region."""
-        codes = self.conversion.env.get(value)
+        """Bring a value into a region: what the machine made, in the graph's order; a tensor of an earlier region."""
+        meaning, given = self.conversion.env.get(value), self._on_machine(value)
         if value in region.inside or value in self.arguments:
             return
         if value in self.made:
             region.inside[value] = region.argument(self.made[value])
-        elif isinstance(codes, Codes) and codes.storage.value is not None:
-            outside = self.made.get(codes.storage.value, codes.storage.value)
-            dims = codes.view.dims
-            inner = region.inside.get(outside) or region.argument(outside, tensor(dims, "i8"))
-            have, want = flat(codes.view.memory), flat(codes.view.logical)
+        elif given is not None and isinstance(meaning, Codes | Sums):
+            view = meaning.view if isinstance(meaning, Codes) else meaning.result
+            outside, element = self.made.get(given, given), "i8" if isinstance(meaning, Codes) else "f32"
+            inner = region.inside.get(outside) or region.argument(outside, tensor(view.dims, element))
+            have, want = flat(view.memory), flat(view.logical)
             order = tuple(have.index(atom) for atom in want)
-            inner = region.permuted(inner, tuple(atom.size for atom in have), order, codes.shape)
+            inner = region.permuted(inner, tuple(atom.size for atom in have), order, meaning.shape)
             region.inside[value] = region.shifted(inner, 128, "ui8") if element_of(value) == "ui8" else inner
 
     def _why(self, op: Operation) -> str:

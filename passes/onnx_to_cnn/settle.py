@@ -6,9 +6,11 @@ after the operation they follow, and everything settled is remembered, so that n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from xdsl.dialects.builtin import FloatAttr, StringAttr, f32
-from xdsl.ir import Attribute
+from xdsl.ir import Attribute, SSAValue
 
 from dialects import cnn
 from dialects.blobs import to_blob
@@ -127,32 +129,48 @@ def _sums(
     key = (sums, residual, quant.scale, quant.zero, *bounds)
     if key in r.products:
         return r.products[key]
+    view = sums.result
+    properties = _stages(sums, quant, bounds if residual is None else FULL)
+    if residual is not None:
+        own = cnn.QuantAttr.of(quant.scale, quant.zero)
+        properties["sum"] = cnn.SumAttr(StringAttr("wide"), own, clamp_of(bounds))
+    value = sums.place()
+    other = r.place(residual, r.spec_of(view)) if residual is not None else None
+    if sums.spread is not None:
+        return r.made(transposed.woven(r, sums, sums.spread, properties, quant, trail), view, quant)
+    op = _product(sums, [value, other], r.type_of(view.dims, quant), properties)
+    r.products[key] = r.made(r.emit(op, last_compute(trail), trail), view, quant)
+    return r.products[key]
+
+
+def unrounded(r: Conversion, sums: Sums) -> SSAValue:
+    """A convolution or matrix product as float32, which no QuantizeLinear rounds."""
+    properties = _stages(sums, Quant(1.0, 0), FULL)
+    op = _product(sums, [sums.place(), None], cnn.FloatType.of(sums.result.dims), properties)
+    return r.emit(op, last_compute(sums.trail), sums.trail)
+
+
+def _stages(sums: Sums, quant: Quant, bounds: Bounds) -> dict[str, Attribute]:
+    """Weights and parameters of a convolution, and its requantisation."""
     weights, scale, bias = products.settled(sums)
     weights, zero = products.one_zero_point(weights, sums.weight_zero)
-    value = sums.place()
-    view = sums.result
-    other = r.place(residual, r.spec_of(view)) if residual is not None else None
-    own = cnn.QuantAttr.of(quant.scale, quant.zero)
-    properties: dict[str, Attribute] = {
+    return {
         "weights": to_blob(np.ascontiguousarray(weights, np.int8)),
         "bias": to_blob(bias.astype(np.int32)),
         "scales": to_blob(np.ascontiguousarray(scale, np.float32)),
         "weight_zero": cnn.integer(zero),
-        "quant": own,
-        "clamp": clamp_of(bounds if residual is None else FULL),
+        "quant": cnn.QuantAttr.of(quant.scale, quant.zero),
+        "clamp": clamp_of(bounds),
     }
-    if residual is not None:
-        properties["sum"] = cnn.SumAttr(StringAttr("wide"), own, clamp_of(bounds))
-    result = [r.type_of(view.dims, quant)]
-    if sums.spread is not None:
-        return r.made(transposed.woven(r, sums, sums.spread, properties, quant, trail), view, quant)
+
+
+def _product(
+    sums: Sums, operands: Sequence[SSAValue | None], kind: Attribute, properties: dict[str, Attribute]
+) -> cnn.CnnOp:
     if sums.window is None:
-        op = cnn.FullyConnectedOp.build(operands=[value, other], result_types=result, properties=properties)
-    else:
-        properties |= {"window": cnn.WindowAttr.of(*sums.window), "groups": cnn.integer(sums.groups)}
-        op = cnn.Conv2dOp.build(operands=[value, other], result_types=result, properties=properties)
-    r.products[key] = r.made(r.emit(op, last_compute(trail), trail), view, quant)
-    return r.products[key]
+        return cnn.FullyConnectedOp.build(operands=operands, result_types=[kind], properties=properties)
+    properties |= {"window": cnn.WindowAttr.of(*sums.window), "groups": cnn.integer(sums.groups)}
+    return cnn.Conv2dOp.build(operands=operands, result_types=[kind], properties=properties)
 
 
 def _affine(r: Conversion, real: Affine, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:

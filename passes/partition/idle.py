@@ -75,4 +75,5 @@ def _leaving(group: set[Operation]) -> list[SSAValue]:
 
 
 def _bytes(value: SSAValue) -> int:
-    return math.prod(value.type.dims) if isinstance(value.type, cnn.TensorType) else 0
+    kind = value.type.in_memory if isinstance(value.type, cnn.FloatType) else value.type
+    return math.prod(kind.dims) if isinstance(kind, cnn.TensorType) else 0

@@ -100,11 +100,12 @@ class ConvWorks:
         shape = mapping.shape
         source, target = layer.inputs[0], layer.output
         k, c = block.first_channel(shape), block.group * shape.inputs + block.input
+        place, depth = k * shape.channel_bytes, block.channels * shape.channel_bytes
         is_last = block.input + block.inputs == shape.inputs
         return ConvPass(
             layer=layer.name,
             output=self.rooms.of(target),
-            out=Slice.of((rows[0], 0, target.offset + k), (rows[1] - rows[0], shape.ox, block.channels)),
+            out=Slice.of((rows[0], 0, target.offset + place), (rows[1] - rows[0], shape.ox, depth)),
             input=self.rooms.of(source),
             channels=Slice.of((source.offset + c,), (block.groups * block.inputs,)),
             half=fill,
@@ -113,6 +114,7 @@ class ConvWorks:
             pad_value=source.type.zero.data,
             first=block.input == 0,
             finish=self._finish(layer, k, constants) if is_last else None,
+            is_float=shape.is_float,
         )
 
     def _finish(self, layer: Layer, k: int, constants: Mapping[str, Room]) -> Finish:

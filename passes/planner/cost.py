@@ -61,7 +61,7 @@ def conv_cost(
         dx=shape.dx,
         oy=oy,
         ox=shape.ox,
-        last=1,
+        last=laws.FLOAT if shape.is_float else 1,
         residual=shape.residual,
     )
 
@@ -120,10 +120,11 @@ def pass_costs(machine: Machine, passes: Sequence[ConvPass]) -> laws.ConvCost:
     rows: list[tuple[int, ...]] = []
     for one in passes:
         (fy, fx), _, (_, sx), (_, dx) = one.window.values
-        oy, ox, outputs = one.out.sizes
+        oy, ox, _ = one.out.sizes
         groups, inputs = one.groups, one.channels.sizes[0]
-        shape = (groups, outputs // groups, inputs // groups, fy, fx, sx, dx, oy, ox)
-        finish = (one.finish is not None, one.finish is not None and one.finish.residual is not None)
+        shape = (groups, one.outputs // groups, inputs // groups, fy, fx, sx, dx, oy, ox)
+        last = (laws.FLOAT if one.is_float else 1) if one.finish is not None else 0
+        finish = (last, one.finish is not None and one.finish.residual is not None)
         rows.append((*Lanes.of(one.configuration), *shape, *finish))
     names = (*Lanes._fields, "groups", "outputs", "inputs", "fy", "fx", "sx", "dx", "oy", "ox", "last", "residual")
     columns = np.array(rows, np.int64).reshape(-1, len(names)).T

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dialects import cnn
+from dialects.cnn_attributes import FLOAT_BYTES
 from passes.planner.network import Layer
 from sim.machine.description import Configuration
-from sim.machine.laws import ceil_div
+from sim.machine.laws import PARAMETER_BYTES, ceil_div
 
 Span = tuple[int, int]
 """Positions [first, end) along one axis."""
@@ -36,7 +37,8 @@ def cuts(begin: int, stop: int, pieces: int, multiple: int = 1) -> list[Span]:
 class ConvShape:
     """The numbers of a convolution that its cost depends on; outputs and inputs are channels of one group.
 
-    ``winograd`` says whether F(2x2, 3x3) is exact for it, ``residual`` whether it adds one.
+    ``winograd`` says whether F(2x2, 3x3) is exact for it, ``residual`` whether it adds one, ``is_float`` whether its
+    result is float32.
     """
 
     groups: int
@@ -52,6 +54,12 @@ class ConvShape:
     ox: int
     winograd: bool
     residual: bool = False
+    is_float: bool = False
+
+    @property
+    def channel_bytes(self) -> int:
+        """Bytes of one channel of an output pixel."""
+        return FLOAT_BYTES if self.is_float else 1
 
     @property
     def taps(self) -> int:
@@ -60,6 +68,11 @@ class ConvShape:
     @property
     def weight_bytes(self) -> int:
         return self.groups * self.outputs * self.inputs * self.taps
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bias and scale of every output channel."""
+        return PARAMETER_BYTES * self.groups * self.outputs
 
     def macs(self, height: int, width: int, top: int, left: int) -> int:
         """Multiply-accumulates whose input is real, for an input of height × width padded by top and left."""
@@ -80,10 +93,10 @@ def conv_shape(layer: Layer) -> ConvShape:
     (fy, fx), _, (sy, sx), (dy, dx) = layer.window.values
     groups = layer.groups
     inputs = layer.inputs[0].channels // groups
-    outputs = layer.output.channels // groups
+    outputs = op.weights.shape[0] // groups
     allowed = (fy, fx, sy, sx, dy, dx) == (3, 3, 1, 1, 1, 1) and _winograd_is_exact(op)
     oy, ox, residual = layer.output.height, layer.output.width, op.residual is not None
-    return ConvShape(groups, outputs, inputs, fy, fx, sy, sx, dy, dx, oy, ox, allowed, residual)
+    return ConvShape(groups, outputs, inputs, fy, fx, sy, sx, dy, dx, oy, ox, allowed, residual, op.is_float)
 
 
 def weights_of(op: cnn.Conv2dOp | cnn.FullyConnectedOp) -> npt.NDArray[np.int8]:

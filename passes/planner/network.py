@@ -259,9 +259,10 @@ def makers(tensor: Tensor) -> list[Layer]:
 
 
 def _type(value: SSAValue) -> cnn.TensorType:
-    if not isinstance(value.type, cnn.TensorType):
+    kind = value.type.in_memory if isinstance(value.type, cnn.FloatType) else value.type
+    if not isinstance(kind, cnn.TensorType):
         raise ReconError(f"A machine segment holds cnn tensors only, not {value.type}.")
-    return value.type
+    return kind
 
 
 class _Builder:

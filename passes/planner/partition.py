@@ -93,8 +93,8 @@ class Partitioner:
 
     def weights(self, layer: Layer) -> int:
         if layer not in self.known_weights:
-            found = self.mappings[layer].shape.weight_bytes + 8 * layer.output.channels if layer.is_conv else 0
-            self.known_weights[layer] = found
+            shape = self.mappings[layer].shape if layer.is_conv else None
+            self.known_weights[layer] = shape.weight_bytes + shape.parameter_bytes if shape is not None else 0
         return self.known_weights[layer]
 
     def least_weights(self, layer: Layer) -> int:
@@ -103,7 +103,8 @@ class Partitioner:
             return 0
         mapping = self.mappings[layer]
         block = mapping.largest.channels * mapping.largest.inputs * mapping.shape.taps
-        return min(2 * max(block, chunk_bytes(self.machine)), mapping.shape.weight_bytes) + 8 * layer.output.channels
+        shape = mapping.shape
+        return min(2 * max(block, chunk_bytes(self.machine)), shape.weight_bytes) + shape.parameter_bytes
 
     def can_stripe(self, layer: Layer) -> bool:
         return (

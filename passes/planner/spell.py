@@ -122,6 +122,7 @@ class Speller:
             residual_offset=AffineIndex(residual.channel) if residual is not None else None,
             sum=residual.law if residual is not None else None,
             table=self.optional(finish.table if finish is not None else None),
+            is_float=work.is_float,
             layer=work.layer or None,
         )
 

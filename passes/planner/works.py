@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dialects.cnn import WindowAttr
+from dialects.cnn_attributes import FLOAT_BYTES
 from dialects.tile import Requantize, Slice, Sum, VectorLaw, Walk
 from passes.planner.mapping import Span
 from passes.planner.network import Buffer, Tensor
@@ -85,6 +86,12 @@ class ConvPass:
     pad_value: int
     first: bool
     finish: Finish | None
+    is_float: bool = False
+
+    @property
+    def outputs(self) -> int:
+        """Output channels, each of 1 byte or, if the result is float32, 4."""
+        return self.out.sizes[2] // (FLOAT_BYTES if self.is_float else 1)
 
     @property
     def configuration(self) -> Configuration:

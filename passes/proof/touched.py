@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sim.machine.encoding import Stream
 from sim.machine.isa import BY_NAME, VECTOR_OPS
-from sim.machine.laws import PARAMETER_BYTES
+from sim.machine.laws import PARAMETER_BYTES, channel_bytes
 from sim.machine.operations import Operation, operation
 
 Ints = npt.NDArray[np.int64]
@@ -200,10 +200,10 @@ def _convolutions(out: _Collector, f: Rows) -> None:
     _operand(out, f, "in", False, rows, columns, f["groups"] * f["inputs"])
     out.flat(f.where, STATE, False, f["half"], 1)
     out.flat(f.where, STATE, False, 2, 1)
-    last = f.only(f["last"] == 1)
+    last = f.only(f["last"] > 0)
     channels = last["groups"] * last["outputs"]
     out.flat(last.where, SRAM, False, last["params"], PARAMETER_BYTES * channels)
-    _operand(out, last, "out", True, last["oy"], last["ox"], channels)
+    _operand(out, last, "out", True, last["oy"], last["ox"], channels * channel_bytes(last["last"]))
     added = last.only(last["residual"] > 0)
     _operand(out, added, "res", False, added["oy"], added["ox"], added["groups"] * added["outputs"])
     looked = last.only(last["has_table"] == 1)

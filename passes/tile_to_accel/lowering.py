@@ -13,6 +13,7 @@ from xdsl.dialects.builtin import SymbolRefAttr
 from xdsl.ir import Operation, SSAValue
 
 from dialects import accel, tile
+from dialects.cnn_attributes import FLOAT_BYTES
 from dialects.tile_attributes import POSITIONS
 from passes.common.geometry import Span, clip, copy, flat, span
 from passes.common.problems import ModelError, Problems, place_in_text
@@ -22,6 +23,7 @@ from passes.tile_to_accel.written import Written
 from sim.machine import description as machines
 from sim.machine.description import ALGORITHMS, Configuration, Machine
 from sim.machine.isa import BY_NAME, INTEGERS, VECTOR_OPS
+from sim.machine.laws import FLOAT
 from sim.machine.operations import operation
 
 Fields = dict[str, int | float]
@@ -72,6 +74,7 @@ class _ConvParts:
     groups: int
     first: bool
     pad_value: int
+    is_float: bool
 
     @classmethod
     def of(cls, op: tile.ConvOp) -> _ConvParts:
@@ -95,6 +98,7 @@ class _ConvParts:
             op.groups.value.data,
             bool(op.first.value.data),
             op.pad_value.value.data,
+            op.is_float,
         )
 
 
@@ -463,7 +467,8 @@ class _Lowering:
         target, source = self.state.buffer(parts.output), self.state.buffer(parts.input)
         if target is None or source is None:
             return
-        (y, x, k), (oy, ox, outputs) = parts.out.at(indices), parts.out.sizes
+        (y, x, k), (oy, ox, depth) = parts.out.at(indices), parts.out.sizes
+        outputs = depth // (FLOAT_BYTES if parts.is_float else 1)
         y, oy = clip(y, oy, target.dims[0])
         if oy == 0:
             return
@@ -509,7 +514,8 @@ class _Lowering:
             )
         if parts.requantize is not None and parts.params is not None and parts.params_offset is not None:
             stage = parts.requantize
-            fields.update(last=1, zero_point=stage.zero, lo=stage.lo, hi=stage.hi)
+            last = FLOAT if parts.is_float else 1
+            fields.update(last=last, zero_point=stage.zero, lo=stage.lo, hi=stage.hi)
             (first,) = parts.params_offset.at(indices)
             self.flat_operand("params", parts.params, 8 * first, 8 * outputs, memory, "its parameters")
             if parts.residual is not None and parts.sum is not None and parts.residual_offset is not None:
@@ -527,7 +533,7 @@ class _Lowering:
             if parts.table is not None:
                 fields["has_table"] = 1
                 self.flat_operand("table", parts.table, 0, 256, memory, "its table")
-            self.operand("out", parts.output, (y, x, k), (oy, ox, outputs), fields, memory, "its outputs")
+            self.operand("out", parts.output, (y, x, k), (oy, ox, depth), fields, memory, "its outputs")
         self.emit("conv", fields, memory, op.layer)
 
     def vector(self, op: tile.VectorOp, indices: Sequence[int]) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.machine.description import Configuration, Machine
-from sim.machine.laws import GRANULE, ceil_div
+from sim.machine.laws import FLOAT, GRANULE, ceil_div, channel_bytes
 from sim.machine.operations import operation
 
 Ints = npt.NDArray[np.int64]
@@ -54,7 +54,8 @@ class WindowAxis:
 
 @dataclass(frozen=True)
 class ConvSizes:
-    """A layer's sizes: outputs and inputs are channels of one group; ``winograd`` whether its weights allow it."""
+    """A layer's sizes: outputs and inputs are channels of one group; ``winograd`` whether its weights allow it,
+    ``is_float`` whether its result is float32."""
 
     groups: int
     outputs: int
@@ -62,6 +63,7 @@ class ConvSizes:
     rows: WindowAxis
     columns: WindowAxis
     winograd: bool
+    is_float: bool = False
 
     @property
     def weights(self) -> int:
@@ -111,7 +113,8 @@ def convolution(machine: Machine, layer: ConvSizes) -> int:
         cost = np.maximum(products, read / machine.streams.input)
         total += rows * columns * float(cost[~winograd | (taps > 4)].min(initial=math.inf))
     pixels = layer.rows.outputs * layer.columns.outputs
-    written = pixels * GRANULE * ceil_div(layer.groups * layer.outputs, GRANULE) / machine.streams.output
+    run = layer.groups * layer.outputs * int(channel_bytes(FLOAT if layer.is_float else 1))
+    written = pixels * GRANULE * ceil_div(run, GRANULE) / machine.streams.output
     passes = ceil_div(layer.weights, machine.array.half_words * machine.array.lanes)
     return int(machine.array.conv_overhead * passes + math.ceil(max(total, written) * _SAFE))
 

@@ -167,7 +167,7 @@ INSTRUCTIONS = (
         6,
         "array",
         "One pass of a convolution over a tile: input window × the weights of one half → accumulators; the last pass "
-        "sends them through requantise → [+ residual] → [table] to SRAM.",
+        "sends them through requantise → [+ residual] → [table] to SRAM, or unrounded as float32.",
         (
             *_LAYOUT,
             *_CHANNELS,
@@ -178,7 +178,12 @@ INSTRUCTIONS = (
             *_EXTENT,
             *operand("in", "input"),
             _field("first", "u8", "1: accumulators start at zero", high=1),
-            _field("last", "u8", "1: the result goes through the chain to SRAM", high=1),
+            _field(
+                "last",
+                "u8",
+                "1: the result goes through the chain to SRAM; 2: as float32, before rounding, 4 bytes per channel",
+                high=2,
+            ),
             _field("params", "u32", "address of int32 bias and float32 scale per output channel (8 bytes each)"),
             *_CLAMP,
             _field(

@@ -26,6 +26,15 @@ PARAMETER_BYTES = 8
 """Bytes of one output channel's parameters: int32 bias, float32 scale."""
 
 
+FLOAT = 2
+"""``last`` of a ``conv`` whose result is float32, neither rounded nor clamped."""
+
+
+def channel_bytes(last: Numbers) -> Any:
+    """Bytes of one output channel of a last pass."""
+    return np.where(np.asarray(last) == FLOAT, 4, 1)
+
+
 def ceil_div(a: Numbers, b: Numbers) -> Any:
     """a / b rounded up, for whole numbers."""
     return -(-a // b)
@@ -102,8 +111,9 @@ def conv(
 ) -> ConvCost:
     """The law of ``conv``.
 
-    ``winograd``, ``last`` and ``residual`` (whether one is added) are true or false; g, k, r, p the active
-    configuration; groups, outputs and inputs the Gt, Kt and Ct of the pass; oy × ox its output rectangle.
+    ``winograd`` and ``residual`` (whether one is added) are true or false, ``last`` is 0, 1 or (a float32 result) 2;
+    g, k, r, p are the active configuration; groups, outputs and inputs the Gt, Kt and Ct of the pass; oy × ox its
+    output rectangle.
 
     Long, with many parameters: one formula, line by line and by the names that the manual gives.
     """
@@ -127,10 +137,10 @@ def conv(
     word = whole * GRANULE * ceil_div(g * inputs, GRANULE) + GRANULE * ceil_div(rest * inputs, GRANULE)
     parameters = np.where(last, PARAMETER_BYTES * groups * outputs, 0)
     input_bytes = ceil_div(outputs, k) * rows * columns * word + parameters
-    output_bytes = np.where(last, oy * ox * GRANULE * ceil_div(groups * outputs, GRANULE), 0)
+    output_bytes = np.where(last, oy * ox * _run(groups * outputs * channel_bytes(last)), 0)
     input_cycles = ceil_div(input_bytes, machine.streams.input)
     output_cycles = ceil_div(output_bytes, machine.streams.output)
-    residual_bytes = np.where(residual, output_bytes, 0)
+    residual_bytes = np.where((last > 0) & (residual > 0), oy * ox * _run(groups * outputs), 0)
     residual_cycles = ceil_div(residual_bytes, machine.streams.residual)
     streams = np.stack([compute, input_cycles, output_cycles, residual_cycles])
     return ConvCost(

@@ -26,7 +26,7 @@ from sim.machine.errors import ProgramError
 from sim.machine.files import read_whole, write_whole
 from sim.machine.isa import digest
 
-FORMAT = 4
+FORMAT = 5
 """Version of the program file; a reader refuses any other."""
 
 UNSEALED = "0" * 64
@@ -44,15 +44,16 @@ class Port:
 
 @dataclass(frozen=True)
 class Region:
-    """A named int8 tensor in DRAM, dense in row-major order: ``address`` and product(shape) bytes."""
+    """A named tensor in DRAM, dense in row-major order, from ``address`` on: int8, or a result in float32."""
 
     name: str
     address: int
     shape: tuple[int, ...]
+    dtype: str = "int8"
 
     @property
     def bytes(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -361,7 +362,10 @@ def _each(read: Callable[[Any], Any], values: Any) -> tuple[Any, ...]:
 
 
 def _region(entry: dict[str, Any]) -> Region:
-    return Region(_text(entry["name"]), _whole(entry["address"]), _each(_whole, entry["shape"]))
+    dtype = _text(entry["dtype"])
+    if dtype not in ("int8", "float32"):
+        raise ValueError(f"{dtype!r} is no type that the machine knows")
+    return Region(_text(entry["name"]), _whole(entry["address"]), _each(_whole, entry["shape"]), dtype)
 
 
 def _buffers(table: npt.NDArray[Any] | None) -> npt.NDArray[np.int64]:

@@ -93,6 +93,14 @@ TILE = {
         "tile.conv %y = %x, %h window <3x3 pad 1 1 1 1> pad_value 300",
         "pad_value is 300, and -128 to 127 are allowed",
     ),
+    "bytes that are no float32": (
+        "tile.conv %y[0, 0, 0] [8, 8, 14] = %x, %h window <3x3 pad 1 1 1 1> float",
+        "14 bytes are no whole number of float32",
+    ),
+    "a table of float32": (
+        "tile.conv %y = %x, %h window <3x3 pad 1 1 1 1> params %p requantize <zero 0 clamp 0 4> table %p float",
+        "a float32 result takes neither a residual nor a table",
+    ),
     "an empty clamp": (
         "tile.conv %y = %x, %h window <3x3 pad 1 1 1 1> params %p requantize <zero 0 clamp 5 4>",
         "clamp 5 4 is not within -128 to 127, the lower bound first",

@@ -138,7 +138,7 @@ def touches(name: str, f: Fields, image_bytes: int) -> tuple[Places, Places]:
             reads |= _flat("SRAM", f["params"], 8 * channels)
             reads |= _tensor(f, "res", f["oy"], f["ox"], channels) if f["residual"] else set()
             reads |= _flat("SRAM", f["table"], 256) if f["has_table"] else set()
-            writes = _tensor(f, "out", f["oy"], f["ox"], channels)
+            writes = _tensor(f, "out", f["oy"], f["ox"], channels * (4 if f["last"] == 2 else 1))
     else:
         row, oy, ox, channels = operation(VECTOR_OPS[f["op"]]), f["oy"], f["ox"], f["channels"]
         met = {"box": (oy, ox), "window": _met(f, 1, 1), "image": (f["iy"], f["ix"])}

@@ -247,7 +247,7 @@ def pass_mistaken(records: Sequence[Record], dice: random.Random) -> Records | N
     if not found:
         return None
     index, field = dice.choice(found), dice.choice(("first", "last"))
-    return _set(records, index, field, 1 - int(records[index][1][field]))
+    return _set(records, index, field, int(not records[index][1][field]))
 
 
 KINDS: dict[str, Mutation] = {

@@ -114,8 +114,9 @@ def conv_cost(machine: Machine, configuration: Configuration, conv: Fields) -> C
     bytes_out = bytes_added = 0
     if last:
         bytes_in += 8 * groups * outputs
-        bytes_out = oy * ox * granules(groups * outputs)
-        bytes_added = bytes_out if conv.get("residual") else 0
+        number = 4 if conv["last"] == 2 else 1  # a float32 result
+        bytes_out = oy * ox * granules(number * groups * outputs)
+        bytes_added = oy * ox * granules(groups * outputs) if conv.get("residual") else 0
     busy = machine.array.conv_overhead + max(
         mac,
         cycles_to_move(bytes_in, machine.streams.input),

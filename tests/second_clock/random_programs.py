@@ -303,11 +303,14 @@ class _Maker:
         if fields["last"]:
             fields.update(zero_point=self.dice.randint(-128, 127), lo=-128, hi=127, sum_lo=-128, sum_hi=127)
             fields["params"] = self.dice.randint(0, self.machine.sram.bytes - 8 * groups * outputs)
-            fields.update(self.operand("out", oy, ox, groups * outputs))
-            fields["residual"] = self.dice.choice((0, 0, 1, 2, 3))
+            if self.chance(0.15):  # a float32 result, which nothing follows
+                fields["last"] = 2
+            is_float = fields["last"] == 2
+            fields.update(self.operand("out", oy, ox, groups * outputs * (4 if is_float else 1)))
+            fields["residual"] = 0 if is_float else self.dice.choice((0, 0, 1, 2, 3))
             if fields["residual"]:
                 fields.update(self.operand("res", oy, ox, groups * outputs), ra=1.0, rb=1.0)
-            fields["has_table"] = self.dice.randrange(2)
+            fields["has_table"] = 0 if is_float else self.dice.randrange(2)
             if fields["has_table"]:
                 fields["table"] = self.dice.randint(0, self.machine.sram.bytes - 256)
         held.used = self.emit("conv", fields, weights=held.filled)

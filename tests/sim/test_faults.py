@@ -116,6 +116,10 @@ def test_a_deadlock_names_the_layers_too() -> None:
         ("fill address=0x3000", "it reads byte 0x3000 of SRAM, which no instruction of this run has written."),
         ("conv half=1", "half 1 of L1 is empty; a fill must come before."),
         (
+            "conv first=1 last=2 outputs=2 inputs=4 residual=1",
+            "its result is float32, to which no residual is added and which no table takes.",
+        ),
+        (
             "conv outputs=3 inputs=4",
             "half 0 of L1 holds weights of 1 groups of 2 output and 4 input channels, 1×1, and the "
             "instruction names 1 groups of 3 output and 4 input channels, 1×1.",

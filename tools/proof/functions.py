@@ -19,6 +19,20 @@ def requantised(run: Round, sums: Labels, scale: Floats, zero: int, lo: int, hi:
     return run.apply(run.keys(run.key("requantise", zero, lo, hi), scale), sums)
 
 
+def unrounded(run: Round, sums: Labels, scale: Floats) -> Labels:
+    """f32(f32(sum) · s), section 11: the labels of its four bytes, side by side along the last axis."""
+    keys = run.keys(run.key("float32"), scale)
+    value = run.apply(keys, sums)
+    bytes_ = [run.apply(run.key("byte", number), value) for number in range(4)]
+    return np.stack(bytes_, axis=-1).reshape(*value.shape[:-1], -1)
+
+
+def number(run: Round, bytes_: Labels) -> Labels:
+    """The labels of float32 numbers from those of their bytes, four after the other along the last axis."""
+    parts = bytes_.reshape(*bytes_.shape[:-1], -1, 4)
+    return run.apply(run.key("number"), *(parts[..., at] for at in range(4)))
+
+
 def added(run: Round, a: Labels, b: Labels, ratios: tuple[float, float, float], lo: int, hi: int) -> Labels:
     """The sum of section 5: its operands do not commute, for they round apart."""
     bits = np.array(ratios, np.float32).tobytes()

@@ -26,6 +26,7 @@ Element = TypeVar("Element", np.uint32, np.int8)
 Codes = laws.Codes
 
 _INT32 = 2**31
+_FLOAT = 2  # "last" of a pass whose result is float32
 
 
 class NotProven(ReconError):
@@ -265,6 +266,10 @@ def _chain(machine: LabelMachine, f: Fields, sums: Labels, least: Integers, most
     _fits(least + bias, most + bias, 1)
     run = machine.run
     sums, scale = plus(sums, bias), params["scale"].copy()
+    if f["last"] == _FLOAT:
+        if f["residual"] or f["has_table"]:
+            raise NotProven("its result is float32, to which no residual is added and which no table takes.")
+        return machine.give(f, functions.unrounded(run, sums, scale))
     y = functions.requantised(run, sums, scale, f["zero_point"], f["lo"], f["hi"])
     other = machine.operand(f, "res", (f["oy"], f["ox"], channels)) if f["residual"] else y
     if f["residual"] == 3:
@@ -435,7 +440,8 @@ def run_segment(
     for region in segment.outputs:
         box = Box(region.address, 1, 0, 1, 0, region.bytes)
         try:
-            found[region.name] = machine.dram.read(box).reshape(-1).copy()
+            labels = machine.dram.read(box).reshape(-1).copy()
+            found[region.name] = functions.number(run, labels) if region.dtype == "float32" else labels
         except NotProven as error:
             raise NotProven(f"The program ends without its output '{region.name}': {error}") from None
     return found

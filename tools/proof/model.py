@@ -61,12 +61,14 @@ def labels_of(module: ModuleOp, run: Round) -> Labelled:
         if isinstance(op, cnn.CnnOp) and op.layer is not None and len(op.results) == 1:
             found.layers[op.layer.data] = values[op.results[0]]
             found.nodes[op.layer.data] = tuple(strings_of(op.nodes))
+        if op.results and isinstance(op.results[0].type, cnn.FloatType):  # bytes, which the host takes for numbers
+            values[op.results[0]] = functions.number(run, values[op.results[0]])
     return found
 
 
 def _shape(value: SSAValue) -> tuple[int, ...]:
     kind: Any = value.type
-    return kind.dims if isinstance(kind, cnn.TensorType) else tuple(kind.get_shape())
+    return kind.dims if isinstance(kind, cnn.TensorType | cnn.FloatType) else tuple(kind.get_shape())
 
 
 Handler = Callable[[Any, Round, Sequence[Labels]], Labels]
@@ -112,7 +114,7 @@ def _per_image(x: Labels, function: Callable[[Labels], Labels]) -> Labels:
 def _window(op: Any) -> tuple[Window, tuple[int, ...]]:
     """The window of a convolution or pool over its operand, and its pads."""
     (fy, fx), pads, (sy, sx), (dy, dx) = op.window.values
-    _, oy, ox, _ = op.result_tensor.dims
+    _, oy, ox, _ = op.result_dims
     return Window((oy, ox), (fy, fx), (sy, sx), (dy, dx)), pads
 
 
@@ -134,6 +136,8 @@ def _convolution(op: cnn.Conv2dOp | cnn.FullyConnectedOp, run: Round, x: Sequenc
 
     scale = laws.convolution_scale(sx, to_array(op.scales), op.quant.scale.data)
     total = _per_image(x[0], sums)
+    if op.is_float:
+        return functions.unrounded(run, total, scale)
     y = functions.requantised(run, total, scale, op.quant.zero.data, *_clamp(op))
     if op.sum is not None and op.residual is not None and op.sum.position.data == "wide":
         result = op.sum.quant.scale.data, op.sum.quant.zero.data

@@ -145,7 +145,7 @@ def _macs(module: ModuleOp, place: str) -> int:
     total = 0
     for op in module.walk():
         if place == MACHINE and isinstance(op, cnn.Conv2dOp | cnn.FullyConnectedOp):
-            n, h, w, _ = op.result_tensor.dims
+            n, h, w, _ = op.result_dims
             total += n * h * w * op.weights.data.size
         elif place == HOST and isinstance(op, NodeOp) and op.kind in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
             weights, result = shape_of(op.inputs[1]), shape_of(op.outputs[0])

@@ -21,6 +21,7 @@ from passes.common.levels import LEVELS, level_of
 from sim.machine.assembly import line
 from sim.machine.encoding import decode
 from sim.machine.errors import Fault, ReconError
+from sim.machine.laws import channel_bytes
 from sim.machine.program import MachineSegment, Program
 from sim.memory import Fields, Memory, read_operand
 from tools.driver import DEFAULT_MACHINE, lower, make_context, read_module
@@ -150,7 +151,8 @@ class _Run:
 
     def _watch(self, segment: MachineSegment, index: int, name: str, fields: Fields, sram: Memory) -> None:
         if name == "conv" and fields["last"]:
-            shape = (fields["oy"], fields["ox"], fields["groups"] * fields["outputs"])
+            depth = fields["groups"] * fields["outputs"] * int(channel_bytes(fields["last"]))
+            shape = (fields["oy"], fields["ox"], depth)
         elif name == "vector":
             shape = (fields["oy"], fields["ox"], fields["channels"])
         else:

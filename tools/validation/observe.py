@@ -75,9 +75,9 @@ def _cnn(module: ModuleOp, inputs: Mapping[str, Array]) -> Observation:
     for op in main_function(module).body.block.ops:
         if isinstance(op, cnn.CnnOp) and op.layer is not None and len(op.results) == 1:
             kind = op.results[0].type
-            if isinstance(kind, cnn.TensorType):
+            if isinstance(kind, cnn.TensorType | cnn.FloatType):
                 mark = f"{strings_of(op.nodes)} {kind}"
-                seen.layers[op.layer.data] = SeenLayer(op.name, run.values[op.results[0]], mark=mark)
+                seen.layers[op.layer.data] = SeenLayer(op.name, run.values[op.results[0]].view(np.int8), mark=mark)
     return seen
 
 

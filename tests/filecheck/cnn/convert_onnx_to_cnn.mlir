@@ -118,3 +118,26 @@ func.func @main(%x: tensor<1x2x3x5xi8>, %r: tensor<1x2x3x5xi8>) -> tensor<1x2x3x
   %y = onnx.node "QuantizeLinear"(%u, %sy, %zy) : (tensor<1x2x3x5xf32>, tensor<f32>, tensor<i8>) -> tensor<1x2x3x5xi8>
   func.return %y : tensor<1x2x3x5xi8>
 }
+
+// -----
+
+// No quantiser rounds the product: the machine gives it to the host in float32, its bias added.
+// CHECK-LABEL: func.func @main
+// CHECK: [[RAW:%.*]] = cnn.fully_connected {{.*}} bias <2xi32, [8, -4]> scales <2xf32, [0.25, 0.5]> quant <scale 1.0, zero 0> clamp <-128, 127> layer "fc" nodes ["fc", "bias"] : (!cnn.tensor<1x1x1x3, scale 0.5, zero 3>) -> !cnn.float<1x1x1x2>
+// CHECK: cnn.host [[RAW]] {
+// CHECK: onnx.node "Reshape"
+// CHECK-NEXT: onnx.node "Softmax"
+func.func @main(%x: tensor<1x3xi8>) -> tensor<1x2xf32> attributes {inputs = ["x"], outputs = ["y"]} {
+  %s = onnx.constant <f32, [0.5]> : tensor<f32>
+  %z = onnx.constant <i8, [3]> : tensor<i8>
+  %xr = onnx.node "DequantizeLinear"(%x, %s, %z) : (tensor<1x3xi8>, tensor<f32>, tensor<i8>) -> tensor<1x3xf32>
+  %w = onnx.constant <3x2xi8, [1, 2, 3, 4, 5, 6]> : tensor<3x2xi8>
+  %sw = onnx.constant <2xf32, [0.25, 0.5]> : tensor<2xf32>
+  %zw = onnx.constant <2xi8, [0, 0]> : tensor<2xi8>
+  %wr = onnx.node "DequantizeLinear"(%w, %sw, %zw) attributes {axis = 1 : i64} : (tensor<3x2xi8>, tensor<2xf32>, tensor<2xi8>) -> tensor<3x2xf32>
+  %b = onnx.constant <2xf32, [1.0, -1.0]> : tensor<2xf32>
+  %m = onnx.node "MatMul"(%xr, %wr) name "fc" : (tensor<1x3xf32>, tensor<3x2xf32>) -> tensor<1x2xf32>
+  %a = onnx.node "Add"(%m, %b) name "bias" : (tensor<1x2xf32>, tensor<2xf32>) -> tensor<1x2xf32>
+  %y = onnx.node "Softmax"(%a) name "prob" : (tensor<1x2xf32>) -> tensor<1x2xf32>
+  func.return %y : tensor<1x2xf32>
+}

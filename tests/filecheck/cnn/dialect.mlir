@@ -7,6 +7,15 @@
 %c = cnn.conv2d %x residual %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [1, -2, 3, -4]> scales <4xf32, [0.5, 0.25, 0.125, 1.0]> window <3x3 pad 2 2 2 2 dilation 2 2> groups 1 weight_zero 5 quant <scale 0.1, zero 0> clamp <0, 127> sum <first, #cnn.quant<scale 0.2, zero 1>, #cnn.clamp<-128, 100>> table <256xi8, seed 2> layer "c" nodes ["a", "b"] : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.3, zero 2>
 // CHECK: cnn.conv2d %x residual %x {{.*}} quant <scale 0.2, zero 1> clamp <-128, 127> sum <wide, #cnn.quant<scale 0.2, zero 1>, #cnn.clamp<1, 127>> :
 %wide = cnn.conv2d %x residual %x weights <4x1x1x4xi8, seed 1> bias <4xi32, [1, -2, 3, -4]> scales <4xf32, [0.5, 0.25, 0.125, 1.0]> window <1x1> quant <scale 0.2, zero 1> clamp <-128, 127> sum <wide, #cnn.quant<scale 0.2, zero 1>, #cnn.clamp<1, 127>> : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.2, zero 1>
+// CHECK: cnn.conv2d %x {{.*}} quant <scale 1.0, zero 0> clamp <-128, 127> layer "raw" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.float<1x8x8x4>
+%raw = cnn.conv2d %x weights <4x1x1x4xi8, seed 1> bias <4xi32, [1, -2, 3, -4]> scales <4xf32, [0.5, 0.25, 0.125, 1.0]> window <1x1> quant <scale 1.0, zero 0> clamp <-128, 127> layer "raw" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.float<1x8x8x4>
+// CHECK: cnn.host %raw {
+// CHECK-NEXT: ^bb0({{.*}}: tensor<1x8x8x4xf32>):
+%sm = cnn.host %raw {
+^bb0(%rr: tensor<1x8x8x4xf32>):
+  %rs = onnx.node "Softmax"(%rr) : (tensor<1x8x8x4xf32>) -> tensor<1x8x8x4xf32>
+  cnn.yield %rs : tensor<1x8x8x4xf32>
+} : (!cnn.float<1x8x8x4>) -> tensor<1x8x8x4xf32>
 // CHECK: cnn.fully_connected %v weights <2x1x1x4xi8, [1, 2, 3, 4, 5, 6, 7, 8]> bias <2xi32, 0> scales <2xf32, 0.5> quant <scale 0.1, zero 0> clamp <-128, 127> layer "fc"
 %f = cnn.fully_connected %v weights <2x1x1x4xi8, [1, 2, 3, 4, 5, 6, 7, 8]> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> quant <scale 0.1, zero 0> clamp <-128, 127> layer "fc" : (!cnn.tensor<1x1x1x4, scale 0.25, zero -1>) -> !cnn.tensor<1x1x1x2, scale 0.1, zero 0>
 // CHECK: cnn.max_pool2d %x window <2x2 stride 2 2>

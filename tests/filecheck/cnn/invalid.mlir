@@ -27,6 +27,25 @@
 %y = cnn.conv2d %x residual %x weights <2x1x1x2xi8, seed 1> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> window <1x1> quant <scale 0.5, zero 7> clamp <7, 127> sum <wide, #cnn.quant<scale 0.25, zero 7>, #cnn.clamp<7, 127>> : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>, !cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x2, scale 0.25, zero 7>
 
 // -----
+// CHECK: a float result is in units of 1 and not clamped: scale 1.0, zero 0, clamp -128, 127
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.conv2d %x weights <2x1x1x2xi8, seed 1> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> window <1x1> quant <scale 1.0, zero 0> clamp <0, 127> : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.float<1x4x4x2>
+
+// -----
+// CHECK: a float result is final: neither a residual nor a table comes behind it
+%x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+%y = cnn.conv2d %x weights <2x1x1x2xi8, seed 1> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> window <1x1> quant <scale 1.0, zero 0> clamp <-128, 127> table <256xi8, seed 2> : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.float<1x4x4x2>
+
+// -----
+// CHECK: a cnn tensor has four dimensions N, H, W, C, each at least 1
+%x = "test.op"() : () -> !cnn.float<1x4x0x2>
+
+// -----
+// CHECK: !cnn.float<1x4x4x2> should be of base attribute cnn.tensor
+%x = "test.op"() : () -> !cnn.float<1x4x4x2>
+%y = cnn.reshape %x : (!cnn.float<1x4x4x2>) -> !cnn.tensor<1x1x1x32, scale 0.5, zero 3>
+
+// -----
 // CHECK: a residual operand and its sum come together
 %x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
 %y = cnn.conv2d %x residual %x weights <2x1x1x2xi8, seed 1> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> window <1x1> quant <scale 0.25, zero 7> clamp <7, 127> : (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>, !cnn.tensor<1x4x4x2, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x2, scale 0.25, zero 7>

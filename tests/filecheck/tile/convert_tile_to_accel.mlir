@@ -45,3 +45,26 @@ tile.schedule @main machine "edge4k" (%in: !tile.dram<6x4x16xi8>) -> (%out: !til
     tile.store %out[%i, 0, 0] [4, 4, 8] from %y[%i, 0, 0]
   }
 }
+
+// -----
+
+// A result of 8 float32 channels is 32 bytes per pixel, in SRAM and in DRAM.
+// CHECK-LABEL: accel.program @float
+// CHECK: accel.conv in(%x) params(%ps) out(%y) {outputs = 8, inputs = 16, oy = 6, ox = 4, in.row_stride = 64, in.pixel_stride = 16, first = 1, last = 2, lo = -128, hi = 127, out.row_stride = 128, out.pixel_stride = 32}
+// CHECK-NEXT: accel.store dram(%out) sram(%y) {bytes = 768}
+tile.schedule @float machine "edge4k" (%in: !tile.dram<6x4x16xi8>) -> (%out: !tile.dram<6x4x32xi8>) {
+  %w = tile.constant <8x1x1x16xi8, seed 1> : !tile.dram<8x1x1x16xi8>
+  %p = tile.constant <8x2xi32, [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1]> : !tile.dram<8x8xi8>
+  %x = tile.alloc : !tile.sram<6x4x16xi8>
+  %ws = tile.alloc : !tile.sram<8x1x1x16xi8>
+  %ps = tile.alloc : !tile.sram<8x8xi8>
+  %y = tile.alloc : !tile.sram<6x4x32xi8>
+  tile.load_config <direct g1 k8 r16 p4>
+  tile.load %x[0, 0, 0] [6, 4, 16] from %in[0, 0, 0]
+  tile.load %ws[0, 0, 0, 0] [8, 1, 1, 16] from %w[0, 0, 0, 0]
+  tile.load %ps[0, 0] [8, 8] from %p[0, 0]
+  tile.use <direct g1 k8 r16 p4>
+  %h = tile.fill half 0 %ws[0, 0, 0, 0] [8, 1, 1, 16] for <direct g1 k8 r16 p4>
+  tile.conv %y[0, 0, 0] [6, 4, 32] = %x[0] [16], %h window <1x1> params %ps[0] requantize <zero 0 clamp -128 127> float
+  tile.store %out[0, 0, 0] [6, 4, 32] from %y[0, 0, 0]
+}

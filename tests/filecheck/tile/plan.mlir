@@ -22,6 +22,8 @@
 // CHECK-NEXT: tile.load %x[%j, 0, 0] [4, 8, 16] from %in[%j, 0, 0] layer @c
 // CHECK-NEXT: tile.conv %r[%j - 1, 0, 0] [4, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> pad_value -7
 // CHECK-NEXT: tile.conv %r[%j * 2 + 1, 0, 0] [4, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> accumulate params %p[0] requantize <zero 1 clamp -128 127> add %x[0] <first ratios 0.5 0.25 -1.0 clamp 0 127> table %t layer @c
+// CHECK-NEXT: tile.conv %x[%j, 0, 0] [1, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> float
+// CHECK-NEXT: tile.conv %x[%j, 0, 0] [1, 8, 16] = %r[0] [16], %h window <3x3 pad 1 1 1 1> accumulate params %p[0] requantize <zero 0 clamp -128 127> float layer @c
 // CHECK-NEXT: tile.vector max_pool %x[%j, 0, 0] [4, 8, 16] = %r[0] window <3x3 pad 1 1 1 1>
 // CHECK-NEXT: tile.vector add %x[%j, 0, 0] [4, 8, 16] = %r[0], %x[0] law <floats 0.5 0.25 1.0 0.0 0.0 0.0 zeros 1 2 3 clamp 0 127 size 0> layer @c
 // CHECK-NEXT: tile.vector affine %x[%j, 0, 0] [4, 8, 16] = %r[0] params %p[0]
@@ -51,6 +53,8 @@ tile.schedule @main machine "edge4k" (%in: !tile.dram<8x8x16xi8>) -> (%out: !til
     tile.load %x[%j, 0, 0] [4, 8, 16] from %in[%j, 0, 0] layer @c
     tile.conv %r[%j - 1, 0, 0] [4, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> pad_value -7
     tile.conv %r[%j * 2 + 1, 0, 0] [4, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> accumulate params %p[0] requantize <zero 1 clamp -128 127> add %x[0] <first ratios 0.5 0.25 -1.0 clamp 0 127> table %t layer @c
+    tile.conv %x[%j, 0, 0] [1, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> float
+    tile.conv %x[%j, 0, 0] [1, 8, 16] = %r[0] [16], %h window <3x3 pad 1 1 1 1> accumulate params %p[0] requantize <zero 0 clamp -128 127> float layer @c
     tile.vector max_pool %x[%j, 0, 0] [4, 8, 16] = %r[0] window <3x3 pad 1 1 1 1>
     tile.vector add %x[%j, 0, 0] [4, 8, 16] = %r[0], %x[0] law <floats 0.5 0.25 1.0 0.0 0.0 0.0 zeros 1 2 3 clamp 0 127 size 0> layer @c
     tile.vector affine %x[%j, 0, 0] [4, 8, 16] = %r[0] params %p[0]

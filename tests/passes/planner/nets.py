@@ -10,6 +10,7 @@ import numpy as np
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ArrayAttr, FloatAttr, ModuleOp, StringAttr, f32
 from xdsl.ir import Block, Region, SSAValue
+from xdsl.rewriter import Rewriter
 
 from dialects import cnn
 from dialects.blobs import to_blob
@@ -420,9 +421,16 @@ class RandomNet(Net):
             dice.choices(list(table), weights)[0]()
 
     def outputs(self) -> list[Value]:
-        """All that nobody reads, and sometimes something inside."""
+        """All that nobody reads, sometimes as it is before rounding, and sometimes something inside."""
         loose = [value for value in self.values if not value.uses and value not in self.block.args]
         inner = [value for value in self.values if value.uses and value not in self.block.args]
+        for at, value in enumerate(loose):
+            op = value.owner
+            if isinstance(op, cnn.Conv2dOp | cnn.FullyConnectedOp) and not (
+                op.sum or op.table or self.dice.random() < 0.7
+            ):
+                op.properties |= {"quant": cnn.QuantAttr.of(1.0, 0), "clamp": cnn.ClampAttr.of()}
+                loose[at] = Rewriter.replace_value_with_new_type(value, cnn.FloatType.of(kind(value).dims))
         loose += [value for value in inner if self.dice.random() < 0.06]
         self.dice.shuffle(loose)
         return loose or self.values[-1:]

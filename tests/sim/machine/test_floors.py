@@ -42,7 +42,8 @@ def layer_of(dice: random.Random) -> ConvSizes:
                 (size + 2 * pad - (kernel - 1) * dilation - 1) // stride + 1, kernel, stride, dilation, pad, size
             )
         )
-    return ConvSizes(dice.choice([1, 1, 3]), dice.choice([1, 3, 6]), dice.choice([1, 2, 5]), *axes, True)
+    groups, outputs, inputs = dice.choice([1, 1, 3]), dice.choice([1, 3, 6]), dice.choice([1, 2, 5])
+    return ConvSizes(groups, outputs, inputs, axes[0], axes[1], True, dice.random() < 0.2)
 
 
 def parts(length: int, pieces: int) -> list[Part]:
@@ -60,7 +61,8 @@ def passes(layer: ConvSizes, dice: random.Random) -> Iterator[dict[str, int]]:
     for group, output, row, column in itertools.product(grid[0], grid[1], grid[3], grid[4]):
         for number, (inputs, fy, fx) in enumerate(reductions):
             yield {"groups": group[1], "outputs": output[1], "inputs": inputs[1], "fy": fy[1], "fx": fx[1],
-                   "oy": row[1], "ox": column[1], "last": number + 1 == len(reductions)}  # fmt: skip
+                   "oy": row[1], "ox": column[1],
+                   "last": (2 if layer.is_float else 1) * (number + 1 == len(reductions))}  # fmt: skip
 
 
 def least(machine: Machine, layer: ConvSizes, work: dict[str, int]) -> int | None:

@@ -74,8 +74,10 @@ def count_conv(target: Machine, winograd: bool, g: int, k: int, r: int, p: int, 
     granules = sum(16 * ceil(n * s["inputs"] / 16) for n in blocks(s["groups"], g))
     channels = s["groups"] * s["outputs"]
     read = sum(rows * columns * granules for _ in blocks(s["outputs"], k)) + (8 * channels if s["last"] else 0)
-    written = sum(16 * ceil(channels / 16) for _ in range(s["oy"] * s["ox"])) if s["last"] else 0
-    added, rates = written if s["residual"] else 0, target.streams
+    pixels_out, number = range(s["oy"] * s["ox"]), 4 if s["last"] == 2 else 1
+    written = sum(16 * ceil(number * channels / 16) for _ in pixels_out) if s["last"] else 0
+    added = sum(16 * ceil(channels / 16) for _ in pixels_out) if s["last"] and s["residual"] else 0
+    rates = target.streams
     return {
         "steps": steps,
         "compute": mac,
@@ -104,7 +106,7 @@ def count_conv(target: Machine, winograd: bool, g: int, k: int, r: int, p: int, 
             "dx": st.integers(1, 3),
             "oy": st.integers(1, 9),
             "ox": st.integers(1, 9),
-            "last": st.integers(0, 1),
+            "last": st.integers(0, 2),
             "residual": st.integers(0, 2),
         }
     ),

@@ -87,7 +87,8 @@ def sums_miscounted(program: Program, segment: MachineSegment, records: Records,
         records.insert(at, (records[at][0], {**records[at][1], "last": 0}))
         records[at + 1][1]["first"] = 0
     else:
-        records[at][1][dice.choice(["first", "last"])] ^= 1  # type: ignore[operator]
+        field = dice.choice(["first", "last"])
+        records[at][1][field] = int(not records[at][1][field])
     return with_records(program, segment, records)
 
 
