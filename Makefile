@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n auto
 LENGTH ?= normal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test verify bench browser lint format types floors filecheck pytest wheel docs clean
+.PHONY: help run test verify bench models browser lint format types floors filecheck pytest wheel docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -27,6 +27,9 @@ bench: $(STAMP) ## cost of compiling and simulating; schedules against the bound
 	@$(BIN)/python benchmarks/cost.py
 	@echo
 	@$(BIN)/python benchmarks/table.py $(BENCH_ARGS)
+
+models: $(STAMP) ## real models that packages ship, on the whole road; writes docs/models.md; MODELS_ARGS='nudenet craft'
+	@$(BIN)/python benchmarks/models.py $(MODELS_ARGS)
 
 lint: $(STAMP) ## ruff: rules and format
 	@$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from dialects.onnx import NodeOp, shape_of
 from passes.common.windows import window_of
 from passes.onnx_to_cnn.context import Conversion, float32_vector
 from passes.onnx_to_cnn.values import Affine, Array, Codes, Known, KnownCodes, Meaning, Sums, Unsupported
-from passes.onnx_to_cnn.view import View, flat, standard
+from passes.onnx_to_cnn.view import View, flat
 
 Int64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
@@ -117,12 +117,12 @@ def _product(r: Conversion, node: NodeOp, codes: Codes, weights: KnownCodes, tra
         taps = taps.reshape(k, depth)
         logical = (*codes.view.logical[:last], tuple(memory_order))
         codes = Codes(codes.storage, View(logical, codes.view.memory), codes.quant)
-    rows = math.prod(codes.shape[1:last])
+    rows = math.prod(codes.shape[:last])
+    lead = tuple(range(codes.shape[0] == 1, last))  # what is no batch of 1 are rows of one product, whose weights stay
+    spec = (tuple(range(last - len(lead))), (), lead, (last,))
     result = (*codes.shape[:last], k)
-    single = math.prod(codes.shape[:last]) == 1
-    spec = ((0,), (), tuple(range(1, last)), (last,)) if last else ((), (), (), (0,))
     logical = tuple(View.canonical(result).logical)
-    memory = (logical[0], (), flat(logical[1:last]), logical[last]) if last else standard(logical)
+    memory = (flat([logical[axis] for axis in spec[0]]), (), flat([logical[axis] for axis in lead]), logical[last])
     placed = codes
     return Sums(
         shape=result,
@@ -132,7 +132,7 @@ def _product(r: Conversion, node: NodeOp, codes: Codes, weights: KnownCodes, tra
         weight_scale=scale,
         weight_zero=zero,
         bias=np.zeros(k, np.int64),
-        window=None if single or rows == 1 else ((1, 1), (0, 0, 0, 0), (1, 1), (1, 1)),
+        window=None if rows == 1 else ((1, 1), (0, 0, 0, 0), (1, 1), (1, 1)),
         groups=1,
         place=lambda: r.place(placed, spec),
         result=View(logical, memory),

@@ -303,6 +303,10 @@ CASES: dict[str, Callable[[Graph], None]] = {
     "matmul_bias": _matmul_bias,
     "gemm_alpha": lambda g: g.output(
         g.node("Gemm", g.input(1, 8), g.weights(5, 8), g.vector(5), transB=1, alpha=0.5, beta=2.0)),
+    "gemm_rows": lambda g: _chain(
+        g, lambda x: g.node("Reshape", x, g.constant(np.asarray([30, 8]))),
+        lambda x: g.requantised(g.node("Gemm", x, g.weights(6, 8), g.vector(6), transB=1)),
+        lambda x: g.node("MatMul", x, g.weights(6, 5, axis=1))),
     "matmul_rows": lambda g: g.output(g.node("MatMul", g.input(1, 6, 8), g.weights(8, 5, axis=1))),
     "residual": lambda g: _residual(g, False, True),
     "residual_first": lambda g: _residual(g, True, False),
