@@ -71,7 +71,7 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
                 buffer_table(segment.program),
             )
         )
-    _check_code(segments, machine)
+    check_code([segment.code for segment in segments if isinstance(segment, MachineSegment)], machine)
     if (
         clash := accel.shared_bytes(region for program in programs.values() for region in program.regions_in_dram)
     ) is not None:
@@ -101,8 +101,8 @@ def _code(program: accel.ProgramOp) -> bytes:
         raise EmitError(f"The program @{program.sym_name.data} is not placed: {error}.") from None
 
 
-def _check_code(segments: Sequence[Segment], machine: Machine) -> None:
-    code = [segment.code for segment in segments if isinstance(segment, MachineSegment)]
+def check_code(code: Sequence[bytes], machine: Machine) -> None:
+    """EmitError if the segments' instructions are more than the instruction memory holds."""
     size, room = sum(map(len, code)), machine.instruction_memory.bytes
     if size > room:
         count = sum(len(decode(part)) for part in code)

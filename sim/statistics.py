@@ -240,7 +240,7 @@ def collect(program: Program, run: Run) -> Statistics:
         host_ops=len(program.host_operators),
         host_operators=program.host_operators,
         host_macs=sum(segment.macs for segment in host_of(program)),
-        energy=_energy(machine, macs, sum(int((c.sram_read + c.sram_written).sum()) for c in costs), burst_bytes),
+        energy=energy(machine, macs, sum(int((c.sram_read + c.sram_written).sum()) for c in costs), burst_bytes),
         host=host_of(program),
         layers=tuple(_layer(program, tables, index) for index in range(len(program.layers))),
     )
@@ -293,7 +293,8 @@ def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _energy(machine: Machine, macs: int, sram_bytes: int, dram_bytes: int) -> EnergyEstimate:
+def energy(machine: Machine, macs: int, sram_bytes: int, dram_bytes: int) -> EnergyEstimate:
+    """Counted events times the unit costs of the machine; ``dram_bytes`` are those of all bursts touched."""
     unit = machine.energy
     femto = (macs * unit.mac_fj, sram_bytes * unit.sram_fj_per_byte, dram_bytes * unit.dram_fj_per_byte)
     array, sram, dram = (amount * 1e-15 for amount in femto)

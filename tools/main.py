@@ -22,6 +22,7 @@ from tools.commands.disassemble import disassemble_command
 from tools.commands.dump import dump_command
 from tools.commands.evaluate import evaluate_command
 from tools.commands.explain import explain_command
+from tools.commands.explore import explore_command
 from tools.commands.gui import gui_command
 from tools.commands.machines import machines_command
 from tools.commands.operators import operators_command
@@ -44,6 +45,7 @@ COMMANDS = (
     roofline_command,
     evaluate_command,
     compare_command,
+    explore_command,
     disassemble_command,
     assemble_command,
     machines_command,

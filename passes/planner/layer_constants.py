@@ -63,7 +63,7 @@ def weight_rooms(
         room = Room(f"{layer.name}_w{k}", (outputs, shape.fy, shape.fx, inputs))
         source, origin = Constant(weights, weights.shape), k
         if inputs < shape.inputs:
-            source, origin = Constant(_laid_out(weights, k, outputs, c, inputs), room.shape), 0
+            source, origin = Constant(laid_out(weights, k, outputs, c, inputs), room.shape), 0
         for first, end in _pieces([block.channels for block in batch], shape.taps * inputs):
             sizes = (end - first, shape.fy, shape.fx, inputs)
             loads.append(Load(room, (first, 0, 0, 0), source, (origin + first, 0, 0, 0), sizes, layer.name))
@@ -72,7 +72,7 @@ def weight_rooms(
 
 
 @functools.lru_cache(maxsize=4096)
-def _laid_out(weights: BlobAttr, k: int, outputs: int, c: int, inputs: int) -> BlobAttr:
+def laid_out(weights: BlobAttr, k: int, outputs: int, c: int, inputs: int) -> BlobAttr:
     """A block's part of the weights as a constant of its own: in DRAM it lies as it is read, in whole bursts, and not
     in runs of a few input channels."""
     part = np.frombuffer(weights.data.buffer(), np.int8).reshape(weights.shape)[k : k + outputs, :, :, c : c + inputs]

@@ -9,6 +9,7 @@ it against every way of cutting small layers.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ class ConvSizes:
         return self.groups * self.outputs * self.inputs * self.rows.kernel * self.columns.kernel
 
 
+@functools.lru_cache(maxsize=8)
 def _configurations(machine: Machine) -> tuple[Configuration, ...]:
     """Those among which the best rate is: what the machine lists, or all of the most lanes."""
     if machine.configurations:
@@ -84,6 +86,7 @@ def _configurations(machine: Machine) -> tuple[Configuration, ...]:
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def convolution(machine: Machine, layer: ConvSizes) -> int:
     """The least cycles of the array for a convolution."""
     choices = _configurations(machine)

@@ -1,0 +1,137 @@
+"""Whatever is killed, no row is lost and none is there twice; any number of processes gives the rows of one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.tools.explore.support import alone, table, written
+
+pytest.importorskip("distributed", reason="pip install -e '.[explore]'")
+
+BIN = Path(sys.executable).parent
+WAIT = 120.0
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("space"))
+
+
+@pytest.fixture(scope="module")
+def expected(space: Path) -> list[tuple[object, ...]]:
+    rows = table(alone(space, space.with_suffix(".alone.sqlite")))
+    assert len(rows) == 16
+    assert {row[9] for row in rows} == {"ok", "refused"}
+    return rows
+
+
+@pytest.fixture
+def start() -> Generator[Callable[..., subprocess.Popen[str]], None, None]:
+    """Starts processes that are killed when the test ends."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*command: str | Path) -> subprocess.Popen[str]:
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=env,
+            cwd=ROOT,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def explore(space: Path, store: Path, *more: str) -> Sequence[str | Path]:
+    return (BIN / "recon", "explore", space, "-o", store, *more)
+
+
+def processes(store: Path, running: subprocess.Popen[str]) -> list[int]:
+    """The processes of the rows that are kept, once there are any."""
+    until = time.monotonic() + WAIT
+    while time.monotonic() < until and running.poll() is None:
+        if store.exists():
+            connection = sqlite3.connect(store, timeout=WAIT)
+            try:
+                found = connection.execute("SELECT DISTINCT process FROM effort").fetchall()
+            except sqlite3.OperationalError:  # the table is not made yet
+                found = []
+            finally:
+                connection.close()
+            if found:
+                return [int(process.rpartition(":")[2]) for (process,) in found]
+        time.sleep(0.02)
+    raise AssertionError(f"no row came: {running.communicate()}")
+
+
+def test_four_processes_of_which_one_is_killed_give_the_rows_of_one(
+    space: Path, expected: list[tuple[object, ...]], tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    store = tmp_path / "rows.sqlite"
+    client = start(*explore(space, store, "--workers", "4"))
+    os.kill(processes(store, client)[0], signal.SIGKILL)
+    out, err = client.communicate(timeout=WAIT)
+    assert (client.returncode, err) == (0, "")
+    assert "16 rows in" in out
+    assert table(store) == expected
+
+
+def test_of_two_runs_into_one_store_one_is_killed_and_the_store_is_whole(
+    space: Path, expected: list[tuple[object, ...]], tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    store = tmp_path / "rows.sqlite"
+    first = start(*explore(space, store, "--workers", "1"))
+    second = start(*explore(space, store, "--workers", "1"))
+    processes(store, first)
+    first.kill()
+    assert all(row in expected for row in table(store))
+    out, err = second.communicate(timeout=WAIT)
+    assert (second.returncode, err) == (0, "")
+    assert table(store) == expected
+    again = start(*explore(space, store, "--workers", "1"))
+    out, err = again.communicate(timeout=WAIT)
+    assert (again.returncode, err) == (0, "")
+    assert "16 rows in" in out
+    assert "16 of them from before" in out
+
+
+def test_a_killed_scheduler_is_told_of_and_what_came_is_kept(
+    space: Path, expected: list[tuple[object, ...]], tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    store, address = tmp_path / "rows.sqlite", tmp_path / "scheduler.json"
+    scheduler = start(
+        BIN / "dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", address
+    )
+    start(BIN / "dask", "worker", "--scheduler-file", address, "--nthreads", "1", "--no-dashboard", "--no-nanny")
+    until = time.monotonic() + WAIT
+    while not address.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    import json
+
+    client = start(*explore(space, store, "--scheduler", json.loads(address.read_text())["address"]))
+    processes(store, client)
+    scheduler.kill()
+    _, err = client.communicate(timeout=WAIT)
+    assert client.returncode == 1
+    assert err.startswith("error: The scheduler is gone (")
+    assert err.endswith("the rows that had come are in the store, and the same command goes on from there.\n")
+    kept = table(store)
+    assert 0 < len(kept) < len(expected)
+    assert all(row in expected for row in kept)

@@ -1,0 +1,148 @@
+"""Space files: the machines they hold, in a fixed order, and what is said of one that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sim.machine.description import load
+from sim.machine.errors import ReconError
+from tests.tools.explore.support import MODELS, written
+from tools.explore.space import Space, read_space
+from tools.options import Planning
+
+MODEL = f'[[models]]\nfile = "{MODELS / "dscnn_kws_int8.onnx"}"\n'
+
+
+def space(folder: Path, text: str) -> Space:
+    return read_space(written(folder, MODEL + text))
+
+
+def test_the_product_in_order(tmp_path: Path) -> None:
+    found = space(
+        tmp_path,
+        """
+[machine]
+base = ["edge1k", "edge4k"]
+[machine.vary]
+"array.lanes" = [256, 512]
+"sram.bytes" = { from = "1MiB", to = "4MiB", factor = 2 }
+[machine.derive]
+"streams.input" = "array.lanes / 8"
+[options]
+level = [1, 2]
+objective = "energy"
+without = ["", "prefetch+fusion"]
+""",
+    )
+    machines = [choice.machine for choice in found.machines()]
+    assert len(machines) == 12
+    assert machines[:2] == [
+        "edge1k with array.lanes=256, sram.bytes=1048576, streams.input=32",
+        "edge1k with array.lanes=256, sram.bytes=2097152, streams.input=32",
+    ]
+    assert machines[-1] == "edge4k with array.lanes=512, sram.bytes=4194304, streams.input=64"
+    assert load(machines[-1]).streams.input == 64
+    assert found.plannings[0] == Planning(level=1, objective="energy")
+    assert found.plannings[3] == Planning(level=2, objective="energy", prefetch=False, fusion=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ('{ from = "64KiB", to = "256KiB", step = "64KiB" }', [65536, 131072, 196608, 262144]),
+        ("{ from = 1000, to = 8000, steps = 4 }", [1000, 2000, 4000, 8000]),
+        ("{ from = 3, to = 40, factor = 3 }", [3, 9, 27]),
+        ('["1MiB", 34e5]', [1048576, 3400000]),
+    ],
+)
+def test_ranges(tmp_path: Path, text: str, values: list[int]) -> None:
+    machines = space(tmp_path, f'[machine.vary]\n"sram.bytes" = {text}\n').machines()
+    assert [load(choice.machine).sram.bytes for choice in machines] == values
+
+
+def test_several_keys_at_once_and_constraints(tmp_path: Path) -> None:
+    found = space(
+        tmp_path,
+        """
+[machine]
+constraints = ["area_mm2 < 40", "sram.bytes >= 1KiB * array.lanes"]
+[machine.vary]
+array = [ { "array.lanes" = 1024, "array.configurations" = "systolic 32x32", "array.winograd" = "none" },
+          { "array.lanes" = 2048, "array.configurations" = [] } ]
+"sram.bytes" = ["1MiB", "2MiB", "64MiB"]
+""",
+    )
+    machines = [load(choice.machine) for choice in found.machines()]
+    assert [(m.array.lanes, m.sram.bytes >> 20) for m in machines] == [(1024, 1), (1024, 2), (2048, 2)]
+    assert machines[0].array.configurations == ("direct g1 k32 r32 p1",)
+
+
+def test_a_sample_is_the_seeds(tmp_path: Path) -> None:
+    text = """
+[machine]
+sample = 20
+seed = {seed}
+[machine.vary]
+"array.lanes" = {{ from = 64, to = 8192, factor = 2 }}
+"sram.bytes" = {{ from = "64KiB", to = "64MiB", steps = 1000 }}
+"dram.latency" = {{ from = 1, to = 1000, step = 1 }}
+"""
+    first, again, other = (space(tmp_path, text.format(seed=seed)).machines() for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    assert len(set(first)) == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[machine]\nbase = 3", "key 'machine.base' must be a machine's name or file, not 3."),
+        ("[machines]", "key 'machines' is not known; allowed here are models, machine, options, area, goal, search."),
+        ("[machine.vary]\n\"array.lanes\" = []", "key 'machine.vary.array.lanes' must not be empty."),
+        (
+            "[machine.vary]\n\"sram.bytes\" = { from = 1, to = 2 }",
+            "key 'machine.vary.sram.bytes' must have from, to, and one of factor, step, steps.",
+        ),
+        (
+            "[machine.vary]\n\"sram.bytes\" = { from = 4, to = 2, step = 1 }",
+            "key 'machine.vary.sram.bytes' must go up from a number above 0, by a factor above 1, a step or steps of "
+            "at least 1.",
+        ),
+        (
+            "[machine]\nconstraints = [\"sram < 4\"]",
+            "key 'machine.constraints': \"sram < 4\" names sram, which is not known here.",
+        ),
+        (
+            "[machine]\nsample = 9\n[machine.vary]\n\"array.lanes\" = [64, 128]",
+            "machine.sample asks for 9 machines, and only 2 were found that the constraints allow among 2; ask for "
+            "fewer, or loosen a constraint.",
+        ),
+        ("[machine]\nconstraints = [\"area_mm2 < 1\"]", "the constraints leave no machine of 1."),
+        ("[options]\nlevel = 7", "key 'options.level' is 7; there are 0, 1 and 2."),
+        ("[area]\nmac_um2 = 3", "key 'area.source' is missing: an estimate says where its numbers come from."),
+        ("[goal]\nleast = 4", "key 'goal.least' must be an expression in quotes, not 4."),
+        (
+            "[search]\nobjectives = [\"speed\"]",
+            "key 'search.objectives' names 'speed'; there are cycles, seconds, energy_joules, area_mm2, dram_bytes, "
+            "dram_read_bytes, dram_write_bytes, program_bytes.",
+        ),
+    ],
+)  # fmt: skip
+def test_messages(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ReconError) as error:
+        space(tmp_path, text).machines()
+    said = str(error.value)
+    assert said.startswith(f"{tmp_path / 'space.toml'}: ")
+    assert said.removeprefix(f"{tmp_path / 'space.toml'}: ") == message
+
+
+def test_a_key_that_is_none_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ReconError, match=r"key 'machine\.vary\.lanes' speaks of 'lanes', which is no key of a machine"):
+        space(tmp_path, "[machine.vary]\nlanes = [1]")
+
+
+def test_a_value_that_is_none_is_told_as_set_tells_it(tmp_path: Path) -> None:
+    with pytest.raises(ReconError, match=r"^--set sram\.bytes=0: key 'sram\.bytes' must be at least 1, not 0\.$"):
+        space(tmp_path, '[machine.vary]\n"sram.bytes" = [0]')
