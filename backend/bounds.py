@@ -52,6 +52,23 @@ def bounds(layers: Sequence[Work], input_bytes: int, output_bytes: int, machine:
     return Bounds(total, dram, bound, bound2, bound3, sum(array), vector)
 
 
+def frame_bounds(layers: Sequence[Work], input_bytes: int, output_bytes: int, machine: Machine) -> Bounds:
+    """Bounds in cycles for a frame of many, rounded up: what a frame takes in the long run.
+
+    Of the weights at most as many bytes stay as SRAM (``bound3``: and the two halves of L1) hold; the others, inputs
+    and outputs cross the channel for every frame, while array and vector unit work on any frame. The order of layers
+    bounds nothing, because frames overlap, so ``bound2`` is ``bound``.
+    """
+    weights, ports = sum(layer.weight_bytes for layer in layers), input_bytes + output_bytes
+    array, vector = sum(layer.array for layer in layers), sum(layer.vector for layer in layers)
+    total = sum(layer.compute for layer in layers)
+    dram = _cycles(max(0, weights - machine.sram.bytes) + ports, machine.dram_rate)
+    held = machine.sram.bytes + 2 * machine.array.half_words * machine.array.lanes
+    channel = _cycles(max(0, weights - held) + ports, machine.dram_rate)
+    bound = max(total, dram)
+    return Bounds(total, dram, bound, bound, max(array, vector, channel), array, vector)
+
+
 def _by_laws(
     array: Sequence[int], vector: int, weights: Sequence[int], ports: tuple[int, int], machine: Machine
 ) -> int:

@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from xdsl.dialects.builtin import ModuleOp
 
-from backend.bounds import Work, bounds
+from backend.bounds import Work, bounds, frame_bounds
+from backend.frames import dram_bytes, timed
 from backend.segments import Segments, attribute_text, attribute_texts, find_segments, image_of
 from backend.sram import buffer_table, sram_use
 from dialects import accel, cnn
 from dialects.recon import LayerOp
-from sim.machine import clock, configuration_image
+from sim.machine import configuration_image
 from sim.machine import description as machines
 from sim.machine.description import ALGORITHMS, Configuration, Machine
 from sim.machine.encoding import decode, encode
@@ -53,22 +54,20 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
     machine = machines.load(names[0])
     table = LayerTable(module, programs.values())
     found = find_segments(module, programs)
-    cycles = 0
     segments: list[Segment] = []
     for segment in found.segments:
         if isinstance(segment, HostSegment):
             segments.append(segment)
             continue
-        code = _code(segment.program)
-        cycles += clock.run(machine, decode(code)).cycles
         segments.append(
             MachineSegment(
                 segment.name,
-                code,
+                _code(segment.program),
                 table.layer_of(segment.program),
                 segment.inputs,
                 segment.outputs,
                 buffer_table(segment.program),
+                segment.program.frames,
             )
         )
     check_code([segment.code for segment in segments if isinstance(segment, MachineSegment)], machine)
@@ -76,6 +75,8 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
         clash := accel.shared_bytes(region for program in programs.values() for region in program.regions_in_dram)
     ) is not None:
         raise EmitError(f"{clash}.")
+    limits = bounds if all(program.prologue is None for program in programs.values()) else frame_bounds
+    cycles, rhythm = timed(segments, machine)
     return Program(
         model=attribute_text(module, "recon.model") or next(iter(programs), "model"),
         machine=machine,
@@ -84,13 +85,14 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
         segments=tuple(segments),
         layers=tuple(table.rows),
         constants=_constants(programs.values(), machine),
-        dram_bytes=_end(region for program in programs.values() for region in program.regions_in_dram),
-        bounds=bounds(table.work, *_port_bytes(found), machine),
+        dram_bytes=dram_bytes(programs.values()),
+        bounds=limits(table.work, *_port_bytes(found), machine),
         sram=sram_use(programs.values(), machine.sram.bytes),
         predicted_cycles=cycles,
         producer=PRODUCER,
         notes=tuple(attribute_texts(module, "recon.notes")),
         image=image_of(module),
+        rhythm=rhythm,
     )
 
 

@@ -1,7 +1,9 @@
 """The accel dialect: the machine's instructions, one op each, in program order.
 
 Decisions. There is one op per row of the instruction table, with the same name. Order is text until waits are assigned:
-then ``after`` says which events an instruction depends on, and ``waits`` holds the counts the machine reads.
+then ``after`` says which events an instruction depends on, and ``waits`` holds the counts the machine reads. Above
+``accel.frame`` stands what runs once, below it what runs for every frame; waits then count from the body's instructions
+of a queue on, so that they can name the frame before.
 
     %x = accel.buffer 3136 plan 0 4 at 64
     %e = accel.fill address(%x + 512) {half = 1, outputs = 64, ...} after(%e1, %e3) waits <load 2> layer @c1
@@ -22,7 +24,8 @@ from xdsl.utils.exceptions import VerifyException
 
 from dialects.accel_attributes import DramType, EventType, FieldsAttr, PlacesAttr, SramType, WaitsAttr
 from dialects.accel_instruction import InstructionOp
-from dialects.accel_memory import DRAM_KINDS, BufferOp, DramOp, MemoryOp, shared_bytes
+from dialects.accel_memory import DRAM_KINDS, BufferOp, DramOp, InProgram, MemoryOp, shared_bytes, window
+from sim.machine.frames import Frames
 
 __all__ = [
     "ACCEL",
@@ -35,6 +38,7 @@ __all__ = [
     "DramType",
     "EventType",
     "FillOp",
+    "FrameOp",
     "InstructionOp",
     "LoadConfigOp",
     "LoadOp",
@@ -45,6 +49,7 @@ __all__ = [
     "VectorOp",
     "programs",
     "shared_bytes",
+    "window",
 ]
 
 
@@ -69,19 +74,41 @@ class ProgramOp(IRDLOperation):
         return (op for op in self.body.block.ops if isinstance(op, InstructionOp))
 
     @property
+    def prologue(self) -> int | None:
+        """How many instructions stand above ``accel.frame``; None for a program that does not repeat."""
+        count = 0
+        for op in self.body.block.ops:
+            if isinstance(op, FrameOp):
+                return count
+            count += isinstance(op, InstructionOp)
+        return None
+
+    @property
+    def frames(self) -> Frames | None:
+        """How a placed program repeats; None if it does not."""
+        prologue = self.prologue
+        return Frames(prologue, *window(self.regions_in_dram)) if prologue is not None else None
+
+    @property
     def buffers(self) -> list[BufferOp]:
         return [op for op in self.body.block.ops if isinstance(op, BufferOp)]
 
     def lifetimes(self) -> dict[BufferOp, tuple[int, int]]:
-        """The buffers that are used, each with the positions of the first and the last instruction that does."""
+        """The buffers that are used, each with the positions of the first and the last instruction that does.
+
+        One that the prologue and the frames use lives as long as there are frames.
+        """
         first: dict[BufferOp, int] = {}
         last: dict[BufferOp, int] = {}
+        index, head = -1, self.prologue or 0
         for index, op in enumerate(self.instructions):
             for value in op.memory:
                 if isinstance(value.owner, BufferOp):
                     first.setdefault(value.owner, index)
                     last[value.owner] = index
-        return {buffer: (start, last[buffer]) for buffer, start in first.items()}
+        return {
+            buffer: (start, index if start < head <= last[buffer] else last[buffer]) for buffer, start in first.items()
+        }
 
     @property
     def regions_in_dram(self) -> list[DramOp]:
@@ -106,6 +133,8 @@ class ProgramOp(IRDLOperation):
         printer.print_region(self.body, print_entry_block_args=False, print_empty_block=False)
 
     def verify_(self) -> None:
+        if sum(isinstance(op, FrameOp) for op in self.body.block.ops) > 1:
+            raise VerifyException("a program has one accel.frame at most: below it everything runs for every frame")
         ports: set[str] = set()
         for region in self.regions_in_dram:
             if region.port is not None and region.port.data in ports:
@@ -115,6 +144,15 @@ class ProgramOp(IRDLOperation):
             ports.update([region.port.data] if region.port is not None else [])
         if (clash := shared_bytes(self.regions_in_dram)) is not None:
             raise VerifyException(clash)
+
+
+@irdl_op_definition
+class FrameOp(IRDLOperation):
+    """The instructions above run once, those below once for every frame."""
+
+    name = "accel.frame"
+    assembly_format = "attr-dict"
+    traits = traits_def(InProgram())
 
 
 @irdl_op_definition
@@ -186,6 +224,6 @@ def programs(module: Any) -> list[ProgramOp]:
 
 ACCEL = Dialect(
     "accel",
-    [ProgramOp, DramOp, BufferOp, *INSTRUCTION_OPS.values()],
+    [ProgramOp, DramOp, BufferOp, FrameOp, *INSTRUCTION_OPS.values()],
     [EventType, SramType, DramType, FieldsAttr, PlacesAttr, WaitsAttr],
 )

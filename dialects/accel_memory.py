@@ -26,6 +26,9 @@ from sim.machine.description import Configuration
 DRAM_KINDS = ("input", "output", "scratch", "constant", "image")
 """What a region of DRAM is for."""
 
+WINDOW_UNIT = 64
+"""The halves of the ports' window are whole multiples of this, so that both lie alike to the bursts of DRAM."""
+
 
 class InProgram(OpTrait):
     """Stands in an ``accel.program``, which is defined above what it holds."""
@@ -254,6 +257,17 @@ def shared_bytes(regions: Iterable[DramOp]) -> str | None:
         if last is None or region.at + region.nbytes > last.at + last.nbytes:
             last = region
     return None
+
+
+def window(regions: Iterable[DramOp]) -> tuple[int, int]:
+    """Where in DRAM the ports of placed regions begin and how many bytes they span, in whole bursts; those of odd
+    frames lie directly behind them."""
+    ports = [region for region in regions if region.kind.data in ("input", "output")]
+    if not ports:
+        return 0, 0
+    start = min(region.at for region in ports) // WINDOW_UNIT * WINDOW_UNIT
+    end = -(-max(region.at + region.nbytes for region in ports) // WINDOW_UNIT) * WINDOW_UNIT
+    return start, end - start
 
 
 def _parse_address(parser: Parser) -> int | None:

@@ -27,7 +27,7 @@ from xdsl.irdl import (
 )
 from xdsl.parser import Parser
 from xdsl.printer import Printer
-from xdsl.traits import IsolatedFromAbove, NoTerminator, SymbolOpInterface
+from xdsl.traits import HasParent, IsolatedFromAbove, NoTerminator, SymbolOpInterface
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.tile_attributes import (
@@ -66,6 +66,7 @@ __all__ = [
     "DramType",
     "FillOp",
     "ForOp",
+    "FrameOp",
     "FreeOp",
     "HalfType",
     "ImageOp",
@@ -158,6 +159,20 @@ class ScheduleOp(IRDLOperation):
     def verify_(self) -> None:
         if not all(isinstance(arg.type, DramType) for arg in self.body.block.args):
             raise VerifyException("a schedule takes and gives DRAM tensors")
+        if sum(isinstance(op, FrameOp) for op in self.body.block.ops) > 1:
+            raise VerifyException("a schedule has one tile.frame at most: below it everything is done for every frame")
+
+
+@irdl_op_definition
+class FrameOp(IRDLOperation):
+    """The plan runs frames in a row: what stands above is done once, what stands below once for every frame.
+
+    A buffer that is allocated above lives for all frames, so a load moved above this line makes its weights stay.
+    """
+
+    name = "tile.frame"
+    traits = traits_def(HasParent(ScheduleOp))
+    assembly_format = "attr-dict"
 
 
 @irdl_op_definition
@@ -271,6 +286,7 @@ TILE = Dialect(
         ViewOp,
         FreeOp,
         ForOp,
+        FrameOp,
         LoadOp,
         StoreOp,
         LoadConfigOp,

@@ -57,7 +57,7 @@ class StateObserver(Protocol):
     def __call__(self, resource: str, write: bool, /) -> None: ...
 
 
-def _ignore(_resource: str, _write: bool, /) -> None:
+def ignore(_resource: str, _write: bool, /) -> None:
     """The observer of a run nobody watches."""
 
 
@@ -75,7 +75,7 @@ class Engine:
         self.active: Configuration | None = None
         self.shadow: Configuration | None = None
         self.accumulators: Accumulators | None = None
-        self.touch: StateObserver = _ignore
+        self.touch: StateObserver = ignore
 
     def execute(self, name: str, fields: Fields) -> None:
         """Carry out one instruction; Violation says why the machine stops."""

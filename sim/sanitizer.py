@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from sim.engine import Engine
+from sim.engine import Engine, ignore
 from sim.machine.isa import BY_NAME, QUEUES
 from sim.machine.order import Order
 from sim.memory import Box, Memory, Violation
@@ -71,6 +71,11 @@ class Sanitizer:
         self.states: dict[str, _State] = {}
         engine.sram.observer = engine.dram.observer = self._memory
         engine.touch = self._state
+
+    def leave(self, engine: Engine) -> None:
+        """Watch no more."""
+        engine.sram.observer = engine.dram.observer = None
+        engine.touch = ignore
 
     def begin(self, index: int) -> None:
         """The instruction that executes next."""

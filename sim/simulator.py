@@ -19,6 +19,8 @@ from sim.machine.clock import Timeline
 from sim.machine.description import Machine
 from sim.machine.encoding import Stream, decode
 from sim.machine.errors import Fault, ProgramError, ReconError
+from sim.machine.frame_order import check as check_frames
+from sim.machine.frame_order import unrolled
 from sim.machine.order import Order, order
 from sim.machine.program import HostSegment, MachineSegment, Program, Region
 from sim.memory import Fields, Memory, Violation
@@ -124,11 +126,15 @@ def run_segment(
     progress: Progress | None = None,
     observer: Observer | None = None,
 ) -> SegmentRun:
-    """Run one machine segment; see ``simulate``."""
-    _check_program(program)
+    """Run one machine segment; see ``simulate``. Of one with frames, the prologue and one frame."""
+    check_program(program)
     stream = decode(segment.code)
-    _check_layers(program, segment, stream)
-    queues = order(stream, tuple(program.layers[layer].name for layer in segment.layer_of.tolist()))
+    check_layers(program, segment, stream)
+    layers = tuple(program.layers[layer].name for layer in segment.layer_of.tolist())
+    queues = order(stream, layers)
+    if segment.frames is not None:
+        check_frames(stream, segment.frames)
+        queues = unrolled(stream, segment.frames, 1, layers)
     outputs: Tensors = {}
     if not timing_only:
         outputs = _execute(program, segment, queues, tensors, sanitize, progress, observer)
@@ -147,7 +153,7 @@ def _execute(
     dram = Memory("DRAM", program.dram_bytes)
     dram.preset(0, program.constants)
     for region in segment.inputs:
-        dram.preset(region.address, _input(region, tensors).view(np.uint8))
+        dram.preset(region.address, input_of(region, tensors).view(np.uint8))
     engine = Engine(program.machine, dram)
     sanitizer = Sanitizer(queues, engine) if sanitize else None
     stream = queues.stream
@@ -165,10 +171,11 @@ def _execute(
                 observer(segment, index, name, fields, engine.sram)
             if progress is not None and (done % 16 == 15 or done + 1 == len(sequence)):
                 progress(done + 1, len(sequence))
-    return {region.name: _output(region, dram) for region in segment.outputs}
+    return {region.name: output_of(region, dram) for region in segment.outputs}
 
 
-def _input(region: Region, tensors: Tensors) -> Codes:
+def input_of(region: Region, tensors: Tensors) -> Codes:
+    """The tensor for a region; ReconError when it is missing or of another type or shape."""
     if region.name not in tensors:
         raise ReconError(f"The input '{region.name}' is missing; given are {', '.join(tensors) or 'none'}.")
     tensor = tensors[region.name]
@@ -180,7 +187,8 @@ def _input(region: Region, tensors: Tensors) -> Codes:
     return np.ascontiguousarray(tensor)
 
 
-def _output(region: Region, dram: Memory) -> npt.NDArray[Any]:
+def output_of(region: Region, dram: Memory) -> npt.NDArray[Any]:
+    """A region's content after the run; Fault when part of it was never written."""
     part = slice(region.address, region.address + region.bytes)
     if not dram.written[part].all():
         missing = region.address + int(np.flatnonzero(~dram.written[part])[0])
@@ -190,7 +198,7 @@ def _output(region: Region, dram: Memory) -> npt.NDArray[Any]:
     return dram.data[part].copy().view(np.dtype(region.dtype).newbyteorder("<")).reshape(region.shape)
 
 
-def _check_program(program: Program) -> None:
+def check_program(program: Program) -> None:
     machine = program.machine
     needs = (
         ("bytes of DRAM", program.dram_bytes, machine.dram.bytes),
@@ -215,7 +223,7 @@ def _check_program(program: Program) -> None:
         )
 
 
-def _check_layers(program: Program, segment: MachineSegment, stream: Stream) -> None:
+def check_layers(program: Program, segment: MachineSegment, stream: Stream) -> None:
     layer_of = segment.layer_of
     if len(layer_of) != len(stream):
         raise ProgramError(

@@ -26,7 +26,6 @@ Array = npt.NDArray[Any]
 Index = Sequence[int]
 
 _NEVER = -1
-
 Watch = Callable[[tile.ConvOp | tile.VectorOp | tile.MoveOp, tuple[int, int, int] | None, Int8], None]
 """Told of every finished tile: its op, its first row, column and channel in the output's logical coordinates, and its
 codes int8[rows, columns, channels]. What a move writes is no box, so it has no place."""
@@ -435,6 +434,7 @@ def _where(op: Operation, indices: Index) -> str:
 HANDLERS: Mapping[type[Operation], Callable[[_Run, Any, Index], None]] = {
     tile.ConstantOp: _Run.constant,
     tile.ImageOp: _Run.image,
+    tile.FrameOp: lambda _run, _op, _indices: None,  # a run is one frame
     tile.DramOp: _Run.scratch,
     tile.AllocOp: _Run.alloc,
     tile.ViewOp: _Run.view,

@@ -16,8 +16,9 @@ from xdsl.passes import ModulePass
 
 from dialects import accel
 from passes.common.problems import place_in_text
-from passes.proof.hazards import DramMap, HazardError, prove
-from passes.proof.limits import images_in, obeys
+from passes.proof.frames import prove_program
+from passes.proof.hazards import DramMap, HazardError
+from passes.proof.limits import images_in
 from sim.machine import description as machines
 from sim.machine.description import Configuration
 from sim.machine.encoding import decode, encode
@@ -47,9 +48,8 @@ def check_program(program: Program) -> None:
             )
             dram = DramMap(program.dram_bytes, [(0, len(program.constants)), *inputs], outputs)
             names = [program.layers[layer].name for layer in layers]
-            sequence = prove(stream, program.machine, dram, names.__getitem__)
             images = images_in(program.constants, program.machine.configuration.image_bytes)
-            obeys(stream, program.machine, images, sequence, names.__getitem__)
+            prove_program((stream, segment.frames), program.machine, dram, images, names.__getitem__)
 
 
 def check(program: accel.ProgramOp, dram_bytes: int) -> None:
@@ -74,8 +74,7 @@ def check(program: accel.ProgramOp, dram_bytes: int) -> None:
     dram = DramMap(dram_bytes, [(0, constants), *written], outputs)
     machine = machines.load(program.machine.data)
     try:
-        sequence = prove(stream, machine, dram, lambda index: layers[index])
-        obeys(stream, machine, images, sequence, lambda index: layers[index])
+        prove_program((stream, program.frames), machine, dram, images, lambda index: layers[index])
     except HazardError as error:
         raise HazardError(_in_the_text(str(error), program, instructions)) from None
 

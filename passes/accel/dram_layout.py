@@ -1,5 +1,9 @@
 """Addresses in DRAM: the program's image first (constants, each content once, then configuration images), then network
-inputs, outputs and scratch; dense, every address a multiple of 64."""
+inputs, outputs and scratch; dense, every address a multiple of 64.
+
+Of programs with frames inputs and outputs are there twice: behind those of even frames lie those of odd ones, and a
+text names the former (``accel.window``).
+"""
 
 from __future__ import annotations
 
@@ -37,6 +41,9 @@ def lay_out(programs: Sequence[accel.ProgramOp], machine: Machine) -> int:
             size = -(-region.nbytes // ALIGNMENT) * ALIGNMENT
             used[kind] += size
             end += size
+        if kind == "output" and any(program.prologue is not None for program in programs):
+            start, size = accel.window(regions)
+            end = max(end, start + 2 * size)
     if end > machine.dram.bytes:
         parts = ", ".join(f"{kind} {size:,}" for kind, size in used.items() if size)
         raise ModelError(

@@ -58,10 +58,33 @@ class _Entered:
 
 
 def assign(program: accel.ProgramOp) -> None:
-    """Order one program; ModelError when it has more instructions than a wait can count."""
+    """Order one program; ModelError when it has more instructions than a wait can count.
+
+    Of a program with frames two are looked at, which stand for all: what the second waits for in the first, every frame
+    waits for in the one before. Counts then begin with a whole body, so that they can name that one.
+    """
     instructions = list(program.instructions)
     image_bytes = machines.load(program.machine.data).configuration.image_bytes
-    _Assigner(instructions, image_bytes).run()
+    head = program.prologue
+    body = instructions[head:] if head is not None else []
+    found = _Assigner([*instructions, *body], image_bytes).run()
+    each = [sum(op.queue == queue for op in body) for queue in QUEUES]
+    for index, op in enumerate(instructions):
+        events, counts = found[index]
+        waits = [count + more if count else 0 for count, more in zip(counts, each, strict=True)]
+        if head is not None and index >= head:
+            waits = list(map(max, waits, found[index + len(body)][1]))
+        if max(waits) > _MOST:
+            queue = QUEUES[waits.index(max(waits))]
+            raise ModelError(
+                f"The program's frames have {each[QUEUES.index(queue)]:,} instructions in the queue {queue} and a wait "
+                f"counts to {_MOST:,}, two frames on; take larger tiles."
+            )
+        op.order([instructions[event].event for event in sorted(events)], tuple(waits))
+
+
+Found = list[tuple[list[int], tuple[int, ...]]]
+"""For each instruction those it depends on directly, and its wait counts per queue."""
 
 
 class _Assigner:
@@ -72,12 +95,13 @@ class _Assigner:
         self.placed: dict[type[accel.MemoryOp], _Entered] = {accel.BufferOp: _Entered(), accel.DramOp: _Entered()}
         self.members: list[list[int]] = [[] for _ in _QUEUES]
         self.clocks: list[list[int]] = []
+        self.found: Found = []
         self.last_use: dict[object, int] = {}
         for index, op in enumerate(instructions):
             for _, memory, _ in op.operands_in_memory():
                 self.last_use[memory] = index
 
-    def run(self) -> None:
+    def run(self) -> Found:
         for index, op in enumerate(self.instructions):
             self.order(index, op)
         for queue in _QUEUES:
@@ -86,6 +110,7 @@ class _Assigner:
                     f"The program has {len(self.members[queue]):,} instructions in the queue {QUEUES[queue]} and a "
                     f"wait counts to {_MOST:,}; take larger tiles."
                 )
+        return self.found
 
     def order(self, index: int, op: accel.InstructionOp) -> None:
         """Find the instructions this one depends on, then record its own accesses."""
@@ -120,8 +145,7 @@ class _Assigner:
             entries = (place.writes if write else place.reads)[queue]
             entries.extend(_Entry(position, box) for box in boxes)
             place.latest[queue] = position
-        if max(waits) <= _MOST:
-            op.order([self.instructions[event].event for event in sorted(events)], tuple(waits))
+        self.found.append((events, tuple(waits)))
 
     def touched(self, index: int, op: accel.InstructionOp) -> list[tuple[_Place, bool, tuple[Box, ...]]]:
         """What the instruction touches: place, whether it writes, absolute boxes. Constants are left out: nothing

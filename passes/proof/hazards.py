@@ -21,6 +21,7 @@ from passes.proof.touched import DRAM, SPACES, SRAM, STATE, STATES, Touched, tou
 from sim.machine.description import Machine
 from sim.machine.encoding import Stream
 from sim.machine.errors import ReconError
+from sim.machine.frame_order import FrameOrder
 from sim.machine.isa import BY_OPCODE, QUEUES
 
 Ints = npt.NDArray[np.int64]
@@ -45,13 +46,20 @@ class DramMap:
     outputs: Sequence[tuple[int, int]]
 
 
-def prove(stream: Stream, machine: Machine, dram: DramMap, name: Naming | None = None) -> Sequence[int]:
+def prove(
+    stream: Stream,
+    machine: Machine,
+    dram: DramMap,
+    name: Naming | None = None,
+    line: FrameOrder | None = None,
+) -> Sequence[int]:
     """HazardError for a wait that cannot be met, a race, a byte read before it is written or an output left unwritten.
 
     Returns one order of execution, which stands for all. ``name`` says an instruction's provenance in messages (its
-    layer), given its index.
+    layer), given its index. ``line`` says that the stream is frames spelled out, with waits of its own; messages then
+    name the instructions of the text.
     """
-    proof = _Proof(stream, machine, dram, name or (lambda _: ""))
+    proof = _Proof(stream, machine, dram, name or (lambda _: ""), line)
     proof.order()
     proof.ranges()
     proof.races()
@@ -59,9 +67,20 @@ def prove(stream: Stream, machine: Machine, dram: DramMap, name: Naming | None =
     return proof.sequence
 
 
+def label(stream: Stream, index: int, name: Naming, line: FrameOrder | None = None) -> str:
+    """``instruction 12 (conv, layer c1, frame 1)``."""
+    parts = [stream.instruction(index).name, f"layer {name(index)}" if name(index) else ""]
+    if line is not None:
+        frame = int(line.frame[index])
+        parts.append(f"frame {frame}" if frame >= 0 else "prologue")
+    number = index if line is None else int(line.text[index])
+    return f"instruction {number} ({', '.join(filter(None, parts))})"
+
+
 class _Proof:
-    def __init__(self, stream: Stream, machine: Machine, dram: DramMap, name: Naming):
+    def __init__(self, stream: Stream, machine: Machine, dram: DramMap, name: Naming, line: FrameOrder | None):
         self.stream = stream
+        self.line = line
         self.machine = machine
         self.dram = dram
         self.name = name
@@ -79,14 +98,15 @@ class _Proof:
             where = stream.indices(opcode)
             for queue, text in enumerate(QUEUES):
                 self.waits[where, queue] = table[f"wait.{text}"]
+        if line is not None:
+            self.waits = line.waits
         self.touched: Touched = touched(stream, machine.configuration.image_bytes)
         self.clock: Ints = np.zeros((n, len(QUEUES)), np.int64)
         self.sequence: list[int] = []
 
     def label(self, index: int) -> str:
         """``instruction 12 (conv, layer c1)``."""
-        layer = self.name(index)
-        return f"instruction {index} ({self.stream.instruction(index).name}{f', layer {layer}' if layer else ''})"
+        return label(self.stream, index, self.name, self.line)
 
     # ------------------------------------------------------------------------------------------------------ order
 

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from passes.proof.hazards import HazardError, Naming
+from passes.proof.hazards import HazardError, Naming, label
 from passes.proof.touched import DRAM, SRAM, STATE, Rows, Touched, extent, seen, touched
 from sim.machine import configuration_image, laws
 from sim.machine.description import ALGORITHMS, Configuration, Machine
 from sim.machine.encoding import Stream
 from sim.machine.errors import Fault
+from sim.machine.frame_order import FrameOrder
 from sim.machine.isa import BY_NAME, VECTOR_OPS
 from sim.machine.operations import operation
 
@@ -36,17 +37,21 @@ _STEPS = ("sy", "sx", "dy", "dx")
 
 
 def obeys(
-    stream: Stream, machine: Machine, images: Images, sequence: Sequence[int], name: Naming | None = None
+    stream: Stream,
+    machine: Machine,
+    images: Images,
+    sequence: Sequence[int],
+    name: Naming | None = None,
+    line: FrameOrder | None = None,
 ) -> None:
     """HazardError for the first instruction found that the machine refuses.
 
-    ``sequence`` is an order of execution of a program without races; ``name`` says an instruction's layer.
+    ``sequence`` is an order of execution of a program without races; ``name`` says an instruction's layer, ``line``
+    that the stream is frames spelled out.
     """
     t = touched(stream, machine.configuration.image_bytes)
     for index, why in (*_alone(stream, machine, t), *_State(stream, machine, images, t).follow(sequence)):
-        layer = name(index) if name is not None else ""
-        label = f"instruction {index} ({stream.instruction(index).name}{f', layer {layer}' if layer else ''})"
-        raise HazardError(f"The program stops the machine: {label} {why}.")
+        raise HazardError(f"The program stops the machine: {label(stream, index, name or (lambda _: ''), line)} {why}.")
 
 
 def images_in(constants: npt.NDArray[np.uint8], image_bytes: int) -> dict[int, Configuration]:

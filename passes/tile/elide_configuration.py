@@ -29,6 +29,9 @@ from sim.machine.description import Configuration
 
 _Step = tile.LoadConfigOp | tile.UseOp
 
+_FRAMES = 3
+"""What the slots hold when a frame begins repeats from the second or third frame on (docs/machine.md, section 3)."""
+
 
 @dataclass(frozen=True)
 class ElideConfigurationPass(ModulePass):
@@ -41,6 +44,14 @@ class ElideConfigurationPass(ModulePass):
             if isinstance(schedule, tile.ScheduleOp):
                 for redundant in find_redundant(schedule):
                     _erase(redundant)
+
+
+def _below(op: Operation) -> list[Operation]:
+    """The ops behind an op in its block."""
+    found: list[Operation] = []
+    while (after := (found[-1] if found else op).next_op) is not None:
+        found.append(after)
+    return found
 
 
 def _erase(op: Operation) -> None:
@@ -90,8 +101,10 @@ def _simulate(steps: list[_Step], texts: dict[_Step, Configuration], kept: set[_
 
 
 def _steps(block: Block) -> Iterator[_Step]:
-    """The configuration ops in execution order, loops unrolled."""
-    for op in block.ops:
+    """The configuration ops in execution order, loops unrolled; frames so often that the slots have begun to repeat."""
+    frame = [op for op in block.ops if isinstance(op, tile.FrameOp)]
+    ops = [*block.ops, *(_FRAMES - 1) * _below(frame[0])] if frame else list(block.ops)
+    for op in ops:
         if isinstance(op, tile.ForOp):
             inside = list(_steps(op.body.block))
             if inside:

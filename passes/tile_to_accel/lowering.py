@@ -116,10 +116,12 @@ class _Lowering:
         self.instructions: list[accel.InstructionOp] = []
         self.buffers: list[tuple[accel.BufferOp, PlanBuffer]] = []
         self.where = Where(schedule, ())
+        self.repeats = any(isinstance(op, tile.FrameOp) for op in schedule.body.block.ops)
         self.state = PlanState(machine, self.complain)
         self.parts: dict[Operation, _ConvParts] = {}
         self.in_dram: dict[SSAValue, Written] = {}
         self.said: set[tuple[Operation, str]] = set()
+        self.prologue: int | None = None
 
     def complain(self, sentence: str) -> None:
         self.problems.add(str(self.where), sentence)
@@ -166,7 +168,10 @@ class _Lowering:
             last = state.freed if state.freed is not None else len(self.instructions)
             buffer.plan_between(state.born, last)
             body.add_op(buffer)
-        body.add_ops(self.instructions)
+        body.add_ops(self.instructions[: self.prologue])
+        if self.prologue is not None:
+            body.add_op(accel.FrameOp())
+            body.add_ops(self.instructions[self.prologue :])
         return self.program
 
     # ------------------------------------------------------------------------------------------------ memory
@@ -235,6 +240,10 @@ class _Lowering:
     def free(self, op: tile.FreeOp, _indices: Sequence[int]) -> None:
         for value in op.buffers:
             self.state.free(value, len(self.instructions))
+
+    def frame(self, _op: tile.FrameOp, _indices: Sequence[int]) -> None:
+        self.prologue = len(self.instructions)
+        self.state.frame()
 
     def reads(self, buffer: PlanBuffer, found: tuple[int, int | None] | None) -> None:
         """Complain, once per op and buffer, of the row that is ``found`` not to be there."""
@@ -335,6 +344,12 @@ class _Lowering:
         slices = {op.target: op.target_slice.data, op.source: op.source_slice.data}
         buffer, region = self.state.buffer(sram_side), self.dram.get(dram_side)
         if buffer is None or region is None:
+            return
+        if self.prologue is None and self.repeats and region.kind.data in ("input", "output"):
+            self.complain(
+                f"it moves {_said(dram_side)} above tile.frame, where everything is done once; inputs come and outputs "
+                "leave with every frame, below it."
+            )
             return
         if name == "store" and region.kind.data in ("constant", "image", "input"):
             what = "an input" if region.kind.data == "input" else "a constant"
@@ -653,6 +668,7 @@ HANDLERS: Mapping[type[Operation], Handler] = {
     tile.AllocOp: _Lowering.alloc,
     tile.ViewOp: _Lowering.view,
     tile.FreeOp: _Lowering.free,
+    tile.FrameOp: _Lowering.frame,
     tile.LoadOp: _Lowering.move,
     tile.StoreOp: _Lowering.move,
     tile.LoadConfigOp: _Lowering.load_config,

@@ -99,6 +99,12 @@ class PlanState:
         self.active: Configuration | None = None
         self.shadow: Configuration | None = None
         self.unfinished: OpenReduction | None = None
+        self.lasting: set[SSAValue] = set()
+        """Buffers that live for all frames: those alive when the frame begins."""
+
+    def frame(self) -> None:
+        """What follows is done for every frame."""
+        self.lasting = {value for value, buffer in self.buffers.items() if buffer.alive}
 
     def buffer(self, value: SSAValue) -> PlanBuffer | None:
         """The buffer of a value, after a complaint if it is not alive."""
@@ -121,6 +127,12 @@ class PlanState:
         buffer = self.buffers.get(value)
         if buffer is None or not buffer.alive:
             self.complain(f"it frees {buffer or _named(value)}, which is not allocated.")
+            return
+        if value in self.lasting:
+            self.complain(
+                f"it frees {buffer}, which was allocated above tile.frame and lives for all frames; free it above as "
+                "well, or allocate it below."
+            )
             return
         buffer = buffer.root or buffer
         buffer.life.alive = False

@@ -292,14 +292,14 @@ class _Walk:
         self.transfer(first[1], first[2], first[0])
 
 
-def run(machine: Machine, stream: Stream, *, queues: Order | None = None) -> Timeline:
-    """Run the clock over a decoded stream (or its ``Order``, if it is known).
+def run(machine: Machine, stream: Stream, *, queues: Order | None = None, cost: Costs | None = None) -> Timeline:
+    """Run the clock over a decoded stream (or its ``Order``, and what its instructions cost, if they are known).
 
     Fault when a wait can never be met, naming the instructions that stand still.
     """
     queues = queues or order(stream)
     n = len(queues.linear)
-    cost = costs(machine, queues)
+    cost = cost or costs(machine, queues)
     walk = _Walk(machine, queues, cost)
     while sum(walk.head) < n:
         while walk.advance():
@@ -310,9 +310,15 @@ def run(machine: Machine, stream: Stream, *, queues: Order | None = None) -> Tim
     return Timeline(start, taken, leave, end, cause, np.array(walk.by_leave, np.bool_), cost)
 
 
-def attribute(timeline: Timeline, layer_of: npt.NDArray[np.uint32], layers: int) -> Ints:
-    """int64[layers, terms]: cycles of the critical chain by layer and term; they add up to ``timeline.cycles``."""
+def attribute(
+    timeline: Timeline, layer_of: npt.NDArray[np.uint32], layers: int, within: tuple[int, int] | None = None
+) -> Ints:
+    """int64[layers, terms]: cycles of the critical chain by layer and term, those of [from, to) where ``within`` says
+    so; they add up to ``timeline.cycles``, or to the cycles within."""
     shares = np.zeros((layers, len(TERMS)), np.int64)
+    first, end = within or (0, timeline.cycles)
     for index, start, stop in timeline.critical():
-        shares[int(layer_of[index]), int(timeline.costs.term[index])] += stop - start
+        share = min(stop, end) - max(start, first)
+        if share > 0:
+            shares[int(layer_of[index]), int(timeline.costs.term[index])] += share
     return shares

@@ -24,6 +24,7 @@ import safetensors.numpy
 from sim.machine.description import Machine, from_mapping
 from sim.machine.errors import ProgramError
 from sim.machine.files import read_whole, write_whole
+from sim.machine.frames import Frames, Rhythm, read
 from sim.machine.isa import digest
 
 FORMAT = 5
@@ -78,7 +79,7 @@ class MachineSegment:
     """A straight-line program of the machine: code, layer index per instruction, tensors it takes and gives.
 
     ``buffers`` int64[b, 4] says what lies where in SRAM, for people and reports alone: address, bytes, first and last
-    instruction that touches each of b buffers. It is empty where nobody knows.
+    instruction that touches each of b buffers. It is empty where nobody knows. With ``frames`` the code repeats.
     """
 
     name: str
@@ -87,6 +88,7 @@ class MachineSegment:
     inputs: tuple[Region, ...]
     outputs: tuple[Region, ...]
     buffers: npt.NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.zeros((0, 4), np.int64))
+    frames: Frames | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,8 @@ class Program:
     notes: tuple[str, ...] = ()
     image: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """How pictures become the input: ``{"scale": [..], "mean": [..]}``, possibly empty."""
+    rhythm: Rhythm | None = None
+    """Of a program whose machine segment repeats; its ``predicted_cycles`` are those of one frame of many."""
 
     @property
     def code_bytes(self) -> int:
@@ -198,6 +202,7 @@ class Program:
                         "name": segment.name,
                         "inputs": [dataclasses.asdict(r) for r in segment.inputs],
                         "outputs": [dataclasses.asdict(r) for r in segment.outputs],
+                        "frames": dataclasses.asdict(segment.frames) if segment.frames is not None else None,
                     }
                 )
             else:
@@ -232,6 +237,7 @@ class Program:
             "predicted_cycles": self.predicted_cycles,
             "notes": list(self.notes),
             "image": dict(self.image),
+            "rhythm": dataclasses.asdict(self.rhythm) if self.rhythm is not None else None,
             "sha256": {name: _digest(tensor) for name, tensor in sorted(tensors.items())},
         }
         data = safetensors.numpy.save(tensors, {"recon": json.dumps(head, sort_keys=True)})
@@ -296,6 +302,7 @@ def from_bytes(data: bytes, where: str = "program") -> Program:
             producer=_text(head["producer"]),
             notes=_each(_text, head["notes"]),
             image=dict(head["image"]),
+            rhythm=read(Rhythm, head["rhythm"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise ProgramError(f"{where}: the program's table of contents is damaged ({error!r}); compile again.") from None
@@ -396,7 +403,8 @@ def _segment(index: int, entry: dict[str, Any], tensors: Mapping[str, npt.NDArra
     if entry["kind"] == "machine":
         code, layers = tensors[f"code.{index}"].tobytes(), tensors[f"layers.{index}"]
         inputs, outputs = (_each(_region, entry[part]) for part in ("inputs", "outputs"))
-        return MachineSegment(name, code, layers, inputs, outputs, _buffers(tensors.get(f"buffers.{index}")))
+        buffers = _buffers(tensors.get(f"buffers.{index}"))
+        return MachineSegment(name, code, layers, inputs, outputs, buffers, read(Frames, entry["frames"]))
     operators, takes, gives = (_each(_text, entry[part]) for part in ("operators", "inputs", "outputs"))
     return HostSegment(
         name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,14 @@ from pathlib import Path
 from sim.machine import clock as simulator_clock
 from sim.machine import configuration_image, encoding, program
 from sim.machine.description import Configuration, Machine
+from sim.machine.frames import Frames
+from sim.machine.steady import steady
 from tests.second_clock import clock
 from tests.second_clock.clock import Record
+from tests.second_clock.frames import spelled
+
+FRAMES = 4
+"""Frames of a program file that are compared."""
 
 Instant = tuple[int, int, int, int]
 """Cycles of one instruction: when its engine or the channel became its own, when a turn after that was over, when the
@@ -31,9 +38,39 @@ def compare(
     machine: Machine, records: Sequence[Record], configurations: Mapping[int, Configuration], jump: bool = False
 ) -> Comparison:
     """Run both models over a program; ``configurations`` and ``jump`` as in ``clock.run``."""
+    theirs = simulator_clock.run(machine, encoding.decode(encoding.encode(records)))
+    return agreement(machine, records, theirs, clock.run(machine, records, configurations, jump))
+
+
+def compare_frames(
+    machine: Machine,
+    records: Sequence[Record],
+    frames: Frames,
+    count: int,
+    configurations: Mapping[int, Configuration],
+    jump: bool = True,
+) -> Comparison:
+    """Run both models over so many frames of a text; ``configurations`` are those of the text.
+
+    The simulator's repeat by its own account, and the total that it derives from their rhythm is compared as well.
+    """
     stream = encoding.decode(encoding.encode(records))
-    theirs = simulator_clock.run(machine, stream)
-    ours = clock.run(machine, records, configurations, jump)
+    found = steady(machine, stream, frames)
+    theirs = found.run(count)[1]
+    line, places = spelled(records, frames, count)
+    brought = {at: configurations[place] for at, place in enumerate(places) if place in configurations}
+    ours = clock.run(machine, line, brought, jump)
+    made = agreement(machine, line, theirs, ours)
+    if found.total(count) == ours.cycles:
+        return made
+    wrong = f"cycles of {count} frames from their rhythm: simulator {found.total(count)}, second clock {ours.cycles}"
+    return dataclasses.replace(made, disagreements=(*made.disagreements, wrong))
+
+
+def agreement(
+    machine: Machine, records: Sequence[Record], theirs: simulator_clock.Timeline, ours: clock.Result
+) -> Comparison:
+    """How far two runs of the same instructions agree."""
     found: list[str] = []
     for timing in (timing for queue in clock.QUEUES for timing in ours.queue(queue)):
         i = timing.index
@@ -72,6 +109,9 @@ def compare_program(path: str | Path, jump: bool = True) -> list[Comparison]:
         if isinstance(segment, program.MachineSegment):
             records = encoding.decode(segment.code).records()
             brought = configurations_of(held.machine, records, held.constants.tobytes())
+            if segment.frames is not None:
+                results.append(compare_frames(held.machine, records, segment.frames, FRAMES, brought, jump))
+                continue
             results.append(compare(held.machine, records, brought, jump))
     return results
 

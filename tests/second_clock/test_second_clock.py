@@ -18,7 +18,8 @@ from tests.conftest import ROOT
 from tests.second_clock import clock
 from tests.second_clock.__main__ import main, random_comparison
 from tests.second_clock.clock import Record
-from tests.second_clock.compare import compare, compare_program
+from tests.second_clock.compare import compare, compare_frames, compare_program
+from tests.second_clock.frames import random_frames
 from tests.second_clock.laws import conv_cost, runs, transfer_cost
 from tests.second_clock.random_programs import all_configurations, odd_machine, random_program
 
@@ -301,3 +302,12 @@ def test_compiled_models_agree(name: str, tmp_path: Path) -> None:
     assert [result.disagreements for result in results] == [()] * len(results)
     assert sum(result.instructions for result in results) > 10
     assert sum(result.cycles for result in results) == made.predicted_cycles
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_frames_in_a_row_agree_and_so_does_their_rhythm(seed: int) -> None:
+    """Random texts that repeat, on odd machines: every instruction of nine frames, and the total of thirty."""
+    made, frames = random_frames(odd_machine(EDGE4K, seed), seed)
+    for count in (1, 3, 9, 30):
+        found = compare_frames(made.machine, made.records, frames, count, made.configurations)
+        assert not found.disagreements
