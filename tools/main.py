@@ -31,6 +31,7 @@ from tools.commands.quantize import quantize_command
 from tools.commands.report import report_command
 from tools.commands.roofline import roofline_command
 from tools.commands.run import run_command
+from tools.commands.sensitivity import sensitivity_command
 from tools.terminal.errors import as_error
 
 COMMANDS = (
@@ -46,6 +47,7 @@ COMMANDS = (
     evaluate_command,
     compare_command,
     explore_command,
+    sensitivity_command,
     disassemble_command,
     assemble_command,
     machines_command,

@@ -301,9 +301,13 @@ WITH = " with "
 
 
 def with_settings(name_or_file: str, settings: Iterable[str]) -> str:
-    """What ``load`` takes for a machine with other values: ``["sram.bytes=4MiB"]`` for one with 4 MiB of SRAM."""
+    """What ``load`` takes for a machine with other values: ``["sram.bytes=4MiB"]`` for one with 4 MiB of SRAM.
+
+    The machine may have settings already; where two speak of one key the later one holds.
+    """
     settings = list(settings)
-    return f"{name_or_file}{WITH}{', '.join(settings)}" if settings else name_or_file
+    between = ", " if WITH in name_or_file else WITH
+    return f"{name_or_file}{between}{', '.join(settings)}" if settings else name_or_file
 
 
 def load(name_or_file: str) -> Machine:
@@ -332,7 +336,7 @@ def _changed(machine: Machine, settings: tuple[str, ...]) -> Machine:
     """The machine with other values; its name says which."""
     description = machine.to_json()
     keys = [key for key, _, _ in schema_rows() if key != "name"]
-    said: list[str] = []
+    said: dict[str, str] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         key, text = key.strip(), text.strip()
@@ -344,11 +348,11 @@ def _changed(machine: Machine, settings: tuple[str, ...]) -> Machine:
         table: Any = description
         for section in sections:
             table = table[section]
-        old: Any = table[name]
+        old = _at(machine.to_json(), key)  # not of the table: a key may be set twice
         value = {"true": True, "false": False}.get(text, text) if isinstance(old, bool) else text
         table[name] = [part for part in text.split("+") if part] if isinstance(old, tuple | list) else value
-        said.append(f"{key}={_number(text) if isinstance(old, int) and not isinstance(old, bool) else text}")
-    description["name"] = with_settings(machine.name, said)
+        said[key] = f"{key}={_number(text) if isinstance(old, int) and not isinstance(old, bool) else text}"
+    description["name"] = with_settings(machine.name, said.values())
     return from_mapping(description, "--set " + " --set ".join(settings))
 
 

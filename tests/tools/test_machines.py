@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.machine.description import load, names, schema_rows
+from sim.machine.description import load, names, schema_rows, with_settings
 from sim.machine.program import Program
 from sim.machine.program import load as load_program
 from sim.statistics import LayerStatistics, Statistics
@@ -154,3 +154,12 @@ def test_recon_opt_takes_settings(recon_opt: Tool) -> None:
     outcome = recon_opt(MODEL, "--to", "tile", "-O", "0", "--set", "sram.bytes=1MiB", "--machine", "edge1k")
     assert (outcome.code, outcome.err) == (0, "")
     assert 'machine "edge1k with sram.bytes=1MiB"' in outcome.out
+
+
+def test_settings_upon_settings() -> None:
+    """As where a command that was given --set tries its machine with something changed."""
+    once = with_settings("edge1k", ["sram.bytes=64KiB", "dram.turn=3"])
+    twice = with_settings(once, ["array.lanes=2048", "sram.bytes=1MiB"])
+    machine = load(twice)
+    assert (machine.sram.bytes, machine.dram.turn, machine.array.lanes) == (1 << 20, 3, 2048)
+    assert machine.name == "edge1k with sram.bytes=1048576, dram.turn=3, array.lanes=2048"
