@@ -46,7 +46,7 @@ floors: $(STAMP) ## who may import whom
 	@$(BIN)/lint-imports --no-logo
 
 filecheck: $(STAMP) ## textual tests of dialects and passes
-	@$(BIN)/lit -q tests/filecheck
+	@$(BIN)/lit -qv tests/filecheck
 
 pytest: $(STAMP) ## the Python tests; PYTEST_ARGS='-k name' selects
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
