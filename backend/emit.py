@@ -12,14 +12,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import DenseArrayBase, ModuleOp
 
-from backend.bounds import Work, bounds, frame_bounds
+from backend.bounds import Work, bounds, certify, certify_frame, frame_bounds
 from backend.frames import dram_bytes, timed
-from backend.segments import Segments, attribute_text, attribute_texts, find_segments, image_of
+from backend.segments import MachinePart, Segments, attribute_text, attribute_texts, find_segments, image_of
 from backend.sram import buffer_table, sram_use
 from dialects import accel, cnn
-from dialects.recon import LayerOp
+from dialects.recon import ARRAY_BY_IMAGES, LayerOp
 from sim.machine import configuration_image
 from sim.machine import description as machines
 from sim.machine.description import ALGORITHMS, Configuration, Machine
@@ -54,28 +54,16 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
     machine = machines.load(names[0])
     table = LayerTable(module, programs.values())
     found = find_segments(module, programs)
-    segments: list[Segment] = []
-    for segment in found.segments:
-        if isinstance(segment, HostSegment):
-            segments.append(segment)
-            continue
-        segments.append(
-            MachineSegment(
-                segment.name,
-                _code(segment.program),
-                table.layer_of(segment.program),
-                segment.inputs,
-                segment.outputs,
-                buffer_table(segment.program),
-                segment.program.frames,
-            )
-        )
+    segments = [_segment(segment, table) for segment in found.segments]
     check_code([segment.code for segment in segments if isinstance(segment, MachineSegment)], machine)
     if (
         clash := accel.shared_bytes(region for program in programs.values() for region in program.regions_in_dram)
     ) is not None:
         raise EmitError(f"{clash}.")
-    limits = bounds if all(program.prologue is None for program in programs.values()) else frame_bounds
+    certificate = certify(table.work, _by_images(module, table.work), *_port_bytes(found), machine)
+    repeats = any(program.prologue is not None for program in programs.values())
+    if repeats:
+        certificate = certify_frame(table.work, certificate, machine)
     cycles, rhythm = timed(segments, machine)
     return Program(
         model=attribute_text(module, "recon.model") or next(iter(programs), "model"),
@@ -86,13 +74,29 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
         layers=tuple(table.rows),
         constants=_constants(programs.values(), machine),
         dram_bytes=dram_bytes(programs.values()),
-        bounds=limits(table.work, *_port_bytes(found), machine),
+        bounds=(frame_bounds if repeats else bounds)(table.work, certificate, machine),
         sram=sram_use(programs.values(), machine.sram.bytes),
         predicted_cycles=cycles,
         producer=PRODUCER,
+        certificate=certificate,
         notes=tuple(attribute_texts(module, "recon.notes")),
         image=image_of(module),
         rhythm=rhythm,
+    )
+
+
+def _segment(found: HostSegment | MachinePart, table: LayerTable) -> Segment:
+    if isinstance(found, HostSegment):
+        return found
+    program = found.program
+    return MachineSegment(
+        found.name,
+        _code(program),
+        table.layer_of(program),
+        found.inputs,
+        found.outputs,
+        buffer_table(program),
+        program.frames,
     )
 
 
@@ -113,6 +117,16 @@ def check_code(code: Sequence[bytes], machine: Machine) -> None:
             f"{machine.name} has {room:,}: {size - room:,} too many. What helps: larger tiles (more rows per "
             "stripe, more channels per fill), or a machine with more instruction memory."
         )
+
+
+def _by_images(module: ModuleOp, work: Sequence[Work]) -> tuple[int, int, int]:
+    """The array's least cycles by number of configurations, as planning found them; of a plan by hand, the layers'."""
+    found = module.attributes.get(ARRAY_BY_IMAGES)
+    if isinstance(found, DenseArrayBase):
+        one, two, whole = found.get_values()
+        return int(one), int(two), int(whole)
+    whole = sum(layer.array for layer in work)
+    return whole, whole, whole
 
 
 def _port_bytes(found: Segments) -> tuple[int, int]:
@@ -193,7 +207,7 @@ class LayerTable:
             )
         )
         array, vector = (each.value.data if each is not None else 0 for each in (op.array, op.vector))
-        self.work.append(Work(op.compute.value.data, array, vector, weights))
+        self.work.append(Work(op.sym_name.data, op.compute.value.data, array, vector, weights))
 
     def layer_of(self, program: accel.ProgramOp) -> npt.NDArray[np.uint32]:
         """uint32[instructions]: a row per instruction; one without a layer counts to the next that has one."""

@@ -63,6 +63,10 @@ INLINE = 16
 """Blobs of at most this many elements print their content, and of any number if all elements are equal."""
 
 
+ARRAY_BY_IMAGES = "recon.array_by_images"
+"""The attribute of a planned module: the least cycles that the array needs for all convolutions with one, with two and
+with any number of configurations (``sim.machine.floors.by_images``)."""
+
 LARGEST = 1 << 28
 """Bytes of a constant that text may ask for with one number or a seed."""
 

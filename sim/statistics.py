@@ -20,7 +20,7 @@ from sim.machine.isa import BY_NAME
 from sim.machine.program import HostSegment, Program
 from sim.simulator import Run, SegmentRun
 
-VERSION = 3
+VERSION = 4
 """Version of the statistics' schema; it grows with every change a reader could notice."""
 
 HIDDEN = "hidden"
@@ -103,6 +103,8 @@ class Statistics:
     bound3_cycles: int = field(
         metadata=doc("lower bound by the machine's laws, capacity of L1 and first image included")
     )
+    bound3_limit: str = field(metadata=doc("what sets bound3: array, vector, channel, or order"))
+    bound3_terms: dict[str, int] = field(metadata=doc("the cycles that add up to bound3, by what they are"))
     array_bound_cycles: int = field(metadata=doc("of bound3: the least cycles of the array for all convolutions"))
     vector_bound_cycles: int = field(metadata=doc("of bound3: the least cycles of the vector unit"))
     cycles_per_bound: float | None = field(metadata=doc("cycles / bound_cycles; null if the bound is 0"))
@@ -217,6 +219,8 @@ def collect(program: Program, run: Run) -> Statistics:
         dram_bound_cycles=program.bounds.dram,
         bound2_cycles=program.bounds.bound2,
         bound3_cycles=program.bounds.bound3,
+        bound3_limit=program.certificate.limit,
+        bound3_terms=dict(program.certificate.terms),
         array_bound_cycles=program.bounds.array,
         vector_bound_cycles=program.bounds.vector,
         cycles_per_bound=_ratio(cycles, program.bounds.bound),

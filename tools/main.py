@@ -15,6 +15,7 @@ from sim.machine.errors import ReconError
 from tools import VERSION
 from tools.commands.assemble import assemble_command
 from tools.commands.bisect import bisect_command
+from tools.commands.certificate import certificate_command
 from tools.commands.check import check_command
 from tools.commands.compare import compare_command
 from tools.commands.compile import compile_command
@@ -54,6 +55,7 @@ COMMANDS = (
     operators_command,
     bisect_command,
     prove_command,
+    certificate_command,
 )
 
 app = typer.Typer(

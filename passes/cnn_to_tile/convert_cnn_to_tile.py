@@ -27,7 +27,7 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from dialects.recon import CallOp
-from passes.cnn_to_tile.layer_table import layer_row
+from passes.cnn_to_tile.layer_table import add_array_by_images, array_by_images, layer_table
 from passes.cnn_to_tile.program_clock import program_clock, spelled
 from passes.cnn_to_tile.segments import boundary, segments
 from passes.common.notes import PLANNED_WITHIN, add_note
@@ -89,5 +89,6 @@ class ConvertCnnToTilePass(ModulePass, Options):
         for op in reversed(ops):
             op.detach()
             op.erase(safe_erase=False)
-        layers = [layer_row(layer, target) for layer in net.layers]
+        add_array_by_images(module, array_by_images(net.layers, target))
+        layers = layer_table(net.layers, target)
         module.body.block.insert_ops_before([*layers, schedule], function)

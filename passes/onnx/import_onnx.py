@@ -352,6 +352,8 @@ class _Builder:
             self.values[outputs[0]] = self.builder.insert(ConstantOp(blob, outputs[0])).output
             return
         op = self.builder.insert(NodeOp(node.op_type, inputs, types, attributes, node.name, node.domain))
+        if not node.name:  # what people see of it in a viewer is the name of what it makes
+            op.attributes["absorbed"] = names(outputs[:1])
         self.values.update(zip(outputs, op.outputs, strict=True))
 
     def _attribute(self, item: onnx.AttributeProto) -> Value:

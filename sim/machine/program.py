@@ -21,6 +21,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from sim.machine.certificate import Certificate
 from sim.machine.description import Machine, from_mapping
 from sim.machine.errors import ProgramError
 from sim.machine.files import read_whole, write_whole
@@ -165,6 +166,7 @@ class Program:
     sram: SramUse
     predicted_cycles: int
     producer: str
+    certificate: Certificate = dataclasses.field(default_factory=Certificate)
     notes: tuple[str, ...] = ()
     image: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """How pictures become the input: ``{"scale": [..], "mean": [..]}``, possibly empty."""
@@ -233,6 +235,7 @@ class Program:
             "layers": [dataclasses.asdict(layer) for layer in self.layers],
             "dram_bytes": self.dram_bytes,
             "bounds": dataclasses.asdict(self.bounds),
+            "certificate": dataclasses.asdict(self.certificate),
             "sram": dataclasses.asdict(self.sram),
             "predicted_cycles": self.predicted_cycles,
             "notes": list(self.notes),
@@ -297,6 +300,7 @@ def from_bytes(data: bytes, where: str = "program") -> Program:
             constants=tensors["constants"],
             dram_bytes=_whole(head["dram_bytes"]),
             bounds=Bounds(**{name: _whole(value) for name, value in head["bounds"].items()}),
+            certificate=Certificate.from_json(head["certificate"]),
             sram=SramUse(**{name: _whole(value) for name, value in head["sram"].items()}),
             predicted_cycles=_whole(head["predicted_cycles"]),
             producer=_text(head["producer"]),

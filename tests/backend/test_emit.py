@@ -11,10 +11,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from backend.bounds import Work, bounds
+from backend.bounds import Work, bounds, certify
 from backend.emit import PRODUCER, emit
 from dialects.meaning import tile as tile_meaning
 from passes.tile.elide_configuration import ElideConfigurationPass
+from sim.machine.certificate import Certificate
 from sim.machine.configuration_image import decode as decode_image
 from sim.machine.description import load
 from sim.machine.encoding import decode
@@ -166,21 +167,35 @@ def test_an_input_that_is_also_an_output_is_copied_on_the_host() -> None:
 
 
 def works(compute: list[int], weights: list[int]) -> list[Work]:
-    return [Work(cycles, cycles, 0, size) for cycles, size in zip(compute, weights, strict=True)]
+    return [Work("", cycles, cycles, 0, size) for cycles, size in zip(compute, weights, strict=True)]
 
 
 def test_bounds() -> None:
     rate = MACHINE.dram_rate
     assert rate == Fraction(17_064_000_000 * 954, 1000 * 933_000_000)
-    found = bounds(works([100, 200, 50], [1 << 20, 30 << 20, 1 << 20]), 4096, 0, MACHINE)
+    found = bounds(works([100, 200, 50], [1 << 20, 30 << 20, 1 << 20]), Certificate(input_bytes=4096), MACHINE)
     assert found.compute == 350
     dram = -(-((32 << 20) + 4096) * rate.denominator // rate.numerator)
     assert found.dram == found.bound == dram
     excess = (32 << 20) - MACHINE.sram.bytes
     assert found.bound2 >= max(dram, -(-excess * rate.denominator // rate.numerator))
-    busy = bounds(works([10**9, 200], [64, 64]), 64, 0, MACHINE)
+    busy = bounds(works([10**9, 200], [64, 64]), Certificate(input_bytes=64), MACHINE)
     assert busy.bound == busy.bound2 == busy.compute == 10**9 + 200
-    assert bounds([], 0, 0, MACHINE).bound == 0
+    assert bounds([], Certificate(), MACHINE).bound == 0
+
+
+def test_the_certificate_weighs_images_against_cycles() -> None:
+    """A second image costs 939 cycles of the channel and a swap; it is loaded where one configuration costs more."""
+    layers = works([100, 100], [64, 64])
+    one = certify(layers, (700, 200, 200), 64, 64, MACHINE)
+    assert (one.limit, one.images) == ("array", 1)
+    assert one.terms == (("first image", 940 + 80), ("swaps", 64), ("array", 700), ("last result", 81))
+    two = certify(layers, (9_000, 200, 200), 64, 64, MACHINE)
+    assert (two.limit, two.images) == ("channel", 2)
+    assert two.terms == (("bytes", 1_890), ("latency", 80), ("last instruction", 33), ("last result", 81))
+    order = certify(works([2_000_000, 100], [64, 30 << 20]), (2_000_100,) * 3, 64, 64, MACHINE)
+    assert (order.limit, order.window, order.terms[0]) == ("order", (1, 1), ("array before", 2_000_000))
+    assert [each.cycles for each in (one, two)] == [1_865, 2_084]
 
 
 def test_elided_programs_are_smaller() -> None:

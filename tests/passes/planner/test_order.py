@@ -12,6 +12,7 @@ from backend.bounds import Work, bounds
 from dialects import cnn
 from passes.cnn_to_tile.order_layers import OrderLayersPass, tasks
 from passes.planner.order import GAIN, Task, best_order, fluid_cycles
+from sim.machine.certificate import Certificate
 from sim.machine.description import load
 from tests.passes.planner.nets import Net
 from tests.passes.planner.support import altered, check_everywhere, planned, run_pass
@@ -47,7 +48,7 @@ def test_the_fluid_model_lies_above_the_bounds(seed: int) -> None:
     machine = altered(sram={"bytes": 1000})
     rate = float(machine.dram_rate)
     work = random_tasks(seed)
-    found = bounds([Work(task.compute, task.compute, 0, task.weights) for task in work], 0, 0, machine)
+    found = bounds([Work("", task.compute, task.compute, 0, task.weights) for task in work], Certificate(), machine)
     fluid = fluid_cycles([dataclasses.replace(task, result=0) for task in work], range(len(work)), rate, 1000)
     assert fluid >= found.bound2 - 1
 

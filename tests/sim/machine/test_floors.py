@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -43,7 +43,7 @@ def layer_of(dice: random.Random) -> ConvSizes:
             )
         )
     groups, outputs, inputs = dice.choice([1, 1, 3]), dice.choice([1, 3, 6]), dice.choice([1, 2, 5])
-    return ConvSizes(groups, outputs, inputs, axes[0], axes[1], True, dice.random() < 0.2)
+    return ConvSizes(groups, outputs, inputs, axes[0], axes[1], True)
 
 
 def parts(length: int, pieces: int) -> list[Part]:
@@ -62,17 +62,33 @@ def passes(layer: ConvSizes, dice: random.Random) -> Iterator[dict[str, int]]:
         for number, (inputs, fy, fx) in enumerate(reductions):
             yield {"groups": group[1], "outputs": output[1], "inputs": inputs[1], "fy": fy[1], "fx": fx[1],
                    "oy": row[1], "ox": column[1],
-                   "last": (2 if layer.is_float else 1) * (number + 1 == len(reductions))}  # fmt: skip
+                   "last": number + 1 == len(reductions)}  # fmt: skip
 
 
-def least(machine: Machine, layer: ConvSizes, work: dict[str, int]) -> int | None:
-    """The best configuration's cycles for a pass, or None where none can hold it."""
-    found: list[int] = []
+def uncut(layer: ConvSizes) -> dict[str, int]:
+    """The one pass of a layer that nothing cuts."""
+    return {"groups": layer.groups, "outputs": layer.outputs, "inputs": layer.inputs, "fy": layer.rows.kernel,
+            "fx": layer.columns.kernel, "oy": layer.rows.outputs, "ox": layer.columns.outputs,
+            "last": True}  # fmt: skip
+
+
+def settings(machine: Machine) -> list[Configuration]:
+    """Every configuration that the machine's array can take."""
     powers = [1 << i for i in range(machine.array.lanes.bit_length())]
+    every = itertools.product(("direct", "winograd"), powers, powers, powers, powers)
+    return [each for each in (Configuration(*row) for row in every) if not machine.refusal(each)]
+
+
+def least(
+    machine: Machine, layer: ConvSizes, work: dict[str, int], choices: Sequence[Configuration] | None = None
+) -> int | None:
+    """The cycles of the best configuration (of all, or of these) for a pass, or None where none can hold it."""
+    found: list[int] = []
     winograd = machine.array.winograd != "none" and (work["fy"], work["fx"]) == (3, 3)
     winograd &= all(axis.stride == axis.dilation == 1 for axis in (layer.rows, layer.columns))
-    for algorithm, g, k, r, p in itertools.product(("direct", "winograd"), powers, powers, powers, powers):
-        if machine.refusal(Configuration(algorithm, g, k, r, p)) or (algorithm == "winograd" and not winograd):
+    for each in settings(machine) if choices is None else choices:
+        algorithm, g, k, r, p = each.algorithm, each.g, each.k, each.r, each.p
+        if algorithm == "winograd" and not winograd:
             continue
         cost = laws.conv(machine, winograd=algorithm == "winograd", g=g, k=k, r=r, p=p, sx=layer.columns.stride,
                          dx=layer.columns.dilation, residual=False, **work)  # fmt: skip
@@ -91,6 +107,45 @@ def test_no_way_of_cutting_a_convolution_is_faster(seed: int) -> None:
         costs = [least(machine, layer, work) for work in passes(layer, dice)]
         if None not in costs:
             assert floor <= sum(cost for cost in costs if cost is not None)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_one_configuration_and_no_two_are_faster(seed: int) -> None:
+    dice = random.Random(seed)
+    machine, layers = machine_of(dice), [layer_of(dice) for _ in range(dice.randint(1, 3))]
+    one, two, whole = floors.by_images(machine, layers)
+    assert one >= two >= whole == sum(floors.convolution(machine, layer) for layer in layers) > 0
+    every = settings(machine)
+    for each in every:  # whole layers, as a plan of one configuration may run them
+        whole_layers = [(layer, uncut(layer)) for layer in layers]
+        costs = [least(machine, layer, work, [each]) for layer, work in whole_layers]
+        if None not in costs:
+            assert one <= sum(cost for cost in costs if cost is not None)
+    for count, floor in ((1, one), (2, two)):
+        for _ in range(12):
+            chosen = dice.sample(every, min(count, len(every)))
+            costs = [least(machine, layer, work, chosen) for layer in layers for work in passes(layer, dice)]
+            if None not in costs:
+                assert floor <= sum(cost for cost in costs if cost is not None)
+
+
+def test_winograd_alone_computes_the_border_too() -> None:
+    """Corners have 4 real taps, for which Winograd saves nothing; a program of one configuration has no other."""
+    edge4k, axis = load("edge4k"), WindowAxis(28, 3, 1, 1, 1, 28)
+    layers = [ConvSizes(1, 16, 16, axis, axis, True)] * 3
+    costs = [least(edge4k, layers[0], uncut(layers[0]), [each]) for each in settings(edge4k) if each.p > 1]
+    best = min(cost for cost in costs if cost is not None)
+    assert floors.by_images(edge4k, layers) == (684, 684, 684)
+    assert 228 <= best == 240
+
+
+def test_one_configuration_for_all_costs_more_than_one_for_each() -> None:
+    edge4k = load("edge4k")
+    axis, point = WindowAxis(14, 3, 1, 1, 1, 14), WindowAxis(14, 1, 1, 1, 0, 14)
+    depthwise = ConvSizes(256, 1, 1, axis, axis, True)
+    pointwise = ConvSizes(1, 256, 256, point, point, True)
+    alone = floors.convolution(edge4k, depthwise) + floors.convolution(edge4k, pointwise)
+    assert floors.by_images(edge4k, [depthwise, pointwise]) == (7680, alone, alone)
 
 
 def test_the_floor_knows_what_lanes_alone_do_not() -> None:
