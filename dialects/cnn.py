@@ -9,8 +9,9 @@ group) on the op that uses them. Arithmetic is the manual's arithmetic page, byt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from typing_extensions import override
 from xdsl.dialects.builtin import FloatAttr, IntegerAttr, StringAttr, f32, i8, i64
 from xdsl.dialects.builtin import TensorType as BuiltinTensorType
 from xdsl.ir import Attribute, Dialect, Operation, Region, SSAValue
@@ -30,21 +31,20 @@ from xdsl.traits import IsTerminator, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.cnn_attributes import (
-    TAIL,
     ClampAttr,
-    CnnOp,
     FloatType,
     QuantAttr,
     SumAttr,
     TensorType,
-    UnaryOp,
     WindowAttr,
     between,
     check_window,
     integer,
     integers,
+    slid,
     tensor_of,
 )
+from dialects.cnn_base import NAMES, TAIL, CnnOp, UnaryOp
 from dialects.cnn_convolution import Conv2dOp, FullyConnectedOp
 from dialects.cnn_movement import (
     ChannelShuffleOp,
@@ -123,6 +123,12 @@ class ElementwiseOp(UnaryOp):
 class _Pool(UnaryOp):
     window = prop_def(WindowAttr)
 
+    @classmethod
+    @override
+    def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
+        window = properties["window"]
+        return types[0].like(slid(window, types[0], types[0].dims[3])) if isinstance(window, WindowAttr) else None
+
     def verify_(self) -> None:
         check_window(self.window, tensor_of(self.input), self.result_tensor.dims, tensor_of(self.input).dims[3])
 
@@ -159,6 +165,12 @@ class GlobalAveragePoolOp(UnaryOp, ClampedOp):
     name = "cnn.global_average_pool"
     assembly_format = "$input (`clamp` $clamp^)?" + TAIL
 
+    @classmethod
+    @override
+    def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
+        n, _, _, c = types[0].dims
+        return types[0].like((n, 1, 1, c))
+
     def verify_(self) -> None:
         n, _, _, c = tensor_of(self.input).dims
         if self.result_tensor.dims != (n, 1, 1, c):
@@ -173,6 +185,11 @@ class BinaryOp(ClampedOp):
     output = result_def(TensorType)
     traits = traits_def(Pure())
     assembly_format = "$lhs `,` $rhs (`clamp` $clamp^)?" + TAIL
+
+    @classmethod
+    @override
+    def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
+        return types[0]
 
     def verify_(self) -> None:
         super().verify_()
@@ -273,7 +290,7 @@ class ConstantOp(CnnOp):
     value = prop_def(BlobAttr)
     output = result_def(TensorType)
     traits = traits_def(Pure())
-    assembly_format = "$value (`layer` $layer^)? (`nodes` $nodes^)? attr-dict `:` type($output)"
+    assembly_format = "$value" + NAMES + "`:` type($output)"
 
     def verify_(self) -> None:
         dims = self.result_tensor.dims
@@ -294,7 +311,7 @@ class HostOp(CnnOp):
     inputs = var_operand_def()
     body = region_def("single_block")
     outputs = var_result_def()
-    assembly_format = "$inputs $body" + TAIL
+    assembly_format = "$inputs $body" + NAMES + "`:` functional-type(operands, results)"
 
     def __init__(self, inputs: Sequence[SSAValue], outputs: Sequence[Attribute], body: Region):
         super().__init__(operands=[inputs], result_types=[outputs], regions=[body])

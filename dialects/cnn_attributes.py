@@ -1,4 +1,4 @@
-"""Types and attributes of the cnn dialect, and the base of its operations.
+"""Types and attributes of the cnn dialect.
 
 Quantisation belongs to the type of a value: ``!cnn.tensor<1x56x56x64, scale 0.0235, zero -128>``. Windows, clamps and
 the stages behind a convolution are attributes of their own, so that every operation says them in the same words.
@@ -11,18 +11,9 @@ from collections.abc import Iterable, Sequence
 
 from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, FloatData, IntAttr, IntegerAttr, StringAttr, i64
 from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue, TypeAttribute
-from xdsl.irdl import (
-    IRDLOperation,
-    irdl_attr_definition,
-    operand_def,
-    opt_prop_def,
-    param_def,
-    result_def,
-    traits_def,
-)
+from xdsl.irdl import irdl_attr_definition, param_def
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
-from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.text import float32, parse_float, print_float
@@ -40,6 +31,12 @@ def _parse_scale_zero(parser: AttrParser) -> tuple[FloatData, IntAttr]:
     parser.parse_punctuation(",")
     parser.parse_keyword("zero")
     return FloatData(scale), IntAttr(parser.parse_integer(allow_boolean=False))
+
+
+def _parse_bounds(parser: AttrParser) -> tuple[IntAttr, IntAttr]:
+    lo = parser.parse_integer(allow_boolean=False)
+    parser.parse_punctuation(",")
+    return IntAttr(lo), IntAttr(parser.parse_integer(allow_boolean=False))
 
 
 def _check_scale_zero(scale: float, zero: int) -> None:
@@ -174,9 +171,7 @@ class ClampAttr(ParametrizedAttribute):
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
         with parser.in_angle_brackets():
-            lo = parser.parse_integer(allow_boolean=False)
-            parser.parse_punctuation(",")
-            return IntAttr(lo), IntAttr(parser.parse_integer(allow_boolean=False))
+            return _parse_bounds(parser)
 
     def print_parameters(self, printer: Printer) -> None:
         printer.print_string(f"<{self.lo.data}, {self.hi.data}>")
@@ -255,11 +250,11 @@ class WindowAttr(ParametrizedAttribute):
 
 @irdl_attr_definition
 class SumAttr(ParametrizedAttribute):
-    """A residual sum behind a convolution: ``#cnn.sum<second, quant, clamp>``.
+    """A residual sum behind a convolution: ``#cnn.sum<second, scale 0.02, zero 3, clamp -128, 127>``.
 
     ``position`` says which operand of the original sum the residual is (``first`` or ``second``): the law of ``add``
     is not symmetric in rounding. A ``wide`` one joins before the convolution's own rounding, which is then the sum's.
-    Quantisation and clamp are those of the sum's result.
+    Quantisation and clamp are those of the sum's result; a clamp to all of int8 may be left out.
     """
 
     name = "cnn.sum"
@@ -272,16 +267,17 @@ class SumAttr(ParametrizedAttribute):
         with parser.in_angle_brackets():
             position = parser.parse_identifier()
             parser.parse_punctuation(",")
-            quant = parser.parse_attribute()
-            parser.parse_punctuation(",")
-            return StringAttr(position), quant, parser.parse_attribute()
+            quant = QuantAttr(*_parse_scale_zero(parser))
+            clamp = ClampAttr.of()
+            if parser.parse_optional_punctuation(",") is not None:
+                parser.parse_keyword("clamp")
+                clamp = ClampAttr(*_parse_bounds(parser))
+            return StringAttr(position), quant, clamp
 
     def print_parameters(self, printer: Printer) -> None:
-        printer.print_string(f"<{self.position.data}, ")
-        printer.print_attribute(self.quant)
-        printer.print_string(", ")
-        printer.print_attribute(self.clamp)
-        printer.print_string(">")
+        clamp = "" if self.clamp == ClampAttr.of() else f", clamp {self.clamp.lo.data}, {self.clamp.hi.data}"
+        scale, zero = print_float(self.quant.scale.data), self.quant.zero.data
+        printer.print_string(f"<{self.position.data}, scale {scale}, zero {zero}{clamp}>")
 
     def verify(self) -> None:
         if self.position.data not in ("first", "second", "wide"):
@@ -318,13 +314,18 @@ def check_finite(values: Iterable[float]) -> None:
             raise VerifyException(f"the numbers of a law are finite float32, not {value}")
 
 
-def check_window(window: WindowAttr, input: TensorType, result: Sequence[int], channels: int) -> None:
-    """VerifyException unless the window makes the result's shape of the input's."""
+def slid(window: WindowAttr, input: TensorType, channels: int) -> tuple[int, int, int, int]:
+    """The shape that a window makes of its input; VerifyException for a window that does not fit."""
     n, h, w, _ = input.dims
     made = window.output(h, w)
     if min(made) < 1:
         raise VerifyException(f"the window {_text(window)} does not fit into {h}x{w} pixels with its pads")
-    wanted = (n, *made, channels)
+    return n, *made, channels
+
+
+def check_window(window: WindowAttr, input: TensorType, result: Sequence[int], channels: int) -> None:
+    """VerifyException unless the window makes the result's shape of the input's."""
+    wanted = slid(window, input, channels)
     if tuple(result) != wanted:
         raise VerifyException(
             f"the window {_text(window)} makes {'x'.join(map(str, wanted))} of {'x'.join(map(str, input.dims))}, "
@@ -340,37 +341,3 @@ def tensor_of(value: SSAValue) -> TensorType:
     if not isinstance(value.type, TensorType):
         raise VerifyException(f"expected a cnn tensor, got {value.type}")
     return value.type
-
-
-class CnnOp(IRDLOperation):
-    """Base of all cnn ops: ``layer`` names the layer, ``nodes`` the ONNX nodes it stands for."""
-
-    layer = opt_prop_def(StringAttr)
-    nodes = opt_prop_def(ArrayAttr[StringAttr])
-
-    @property
-    def result_tensor(self) -> TensorType:
-        return tensor_of(self.results[0])
-
-    @property
-    def result_dims(self) -> tuple[int, int, int, int]:
-        """N, H, W, C of the result, whatever it holds."""
-        kind = self.results[0].type
-        return kind.dims if isinstance(kind, FloatType) else self.result_tensor.dims
-
-    def provenance(self, layer: str, nodes: Iterable[str]) -> None:
-        """Set the layer's name and its ONNX nodes, if there are any."""
-        self.properties["layer"] = StringAttr(layer)
-        if named := [StringAttr(node) for node in nodes]:
-            self.properties["nodes"] = ArrayAttr(named)
-
-
-TAIL = " (`layer` $layer^)? (`nodes` $nodes^)? attr-dict `:` functional-type(operands, results)"
-
-
-class UnaryOp(CnnOp):
-    """One operand, one result."""
-
-    input = operand_def(TensorType)
-    output = result_def(TensorType)
-    traits = traits_def(Pure())

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping, Sequence
 
+from typing_extensions import override
 from xdsl.dialects.builtin import IntegerAttr, i64
+from xdsl.ir import Attribute
 from xdsl.irdl import irdl_op_definition, operand_def, opt_operand_def, opt_prop_def, prop_def, result_def, traits_def
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.cnn_attributes import (
-    TAIL,
     ClampAttr,
-    CnnOp,
     FloatType,
     QuantAttr,
     SumAttr,
@@ -21,8 +22,10 @@ from dialects.cnn_attributes import (
     WindowAttr,
     between,
     check_window,
+    slid,
     tensor_of,
 )
+from dialects.cnn_base import TAIL, CnnOp
 from dialects.recon import Blob, BlobAttr
 
 
@@ -43,11 +46,22 @@ class ConvolutionOp(CnnOp):
     scales = prop_def(BlobAttr)
     weight_zero = prop_def(IntegerAttr.constr(i64), default_value=IntegerAttr(0, i64))
     quant = prop_def(QuantAttr)
-    clamp = prop_def(ClampAttr)
+    clamp = prop_def(ClampAttr, default_value=ClampAttr.of())
     sum = opt_prop_def(SumAttr)
     table = opt_prop_def(BlobAttr)
     output = result_def(TensorType | FloatType)
     traits = traits_def(Pure())
+
+    @classmethod
+    @override
+    def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
+        weights, window, last = properties["weights"], properties.get("window"), properties.get("sum")
+        quant = last.quant if isinstance(last, SumAttr) else properties["quant"]
+        if not isinstance(weights, BlobAttr) or not isinstance(quant, QuantAttr) or not weights.shape:
+            return None
+        n, k = types[0].dims[0], weights.shape[0]
+        shape = slid(window, types[0], k) if isinstance(window, WindowAttr) else (n, 1, 1, k)
+        return TensorType.of(shape, quant.scale.data, quant.zero.data)
 
     @property
     def is_float(self) -> bool:
@@ -105,7 +119,7 @@ class Conv2dOp(ConvolutionOp):
     groups = prop_def(IntegerAttr.constr(i64), default_value=IntegerAttr(1, i64))
     assembly_format = (
         "$input (`residual` $residual^)? `weights` $weights `bias` $bias `scales` $scales `window` $window "
-        "(`groups` $groups^)? (`weight_zero` $weight_zero^)? `quant` $quant `clamp` $clamp "
+        "(`groups` $groups^)? (`weight_zero` $weight_zero^)? `quant` $quant (`clamp` $clamp^)? "
         "(`sum` $sum^)? (`table` $table^)?" + TAIL
     )
 
@@ -128,7 +142,7 @@ class FullyConnectedOp(ConvolutionOp):
     name = "cnn.fully_connected"
     assembly_format = (
         "$input (`residual` $residual^)? `weights` $weights `bias` $bias `scales` $scales "
-        "(`weight_zero` $weight_zero^)? `quant` $quant `clamp` $clamp (`sum` $sum^)? (`table` $table^)?" + TAIL
+        "(`weight_zero` $weight_zero^)? `quant` $quant (`clamp` $clamp^)? (`sum` $sum^)? (`table` $table^)?" + TAIL
     )
 
     def verify_(self) -> None:

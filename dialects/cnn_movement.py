@@ -5,19 +5,30 @@ Operands and result therefore share one quantisation, and a chain of movements m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from typing_extensions import override
 from xdsl.dialects.builtin import DenseArrayBase, IntegerAttr, i64
+from xdsl.ir import Attribute
 from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def, result_def, traits_def, var_operand_def
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.cnn_attributes import TAIL, CnnOp, TensorType, UnaryOp, between, tensor_of
+from dialects.cnn_attributes import TensorType, between, tensor_of
+from dialects.cnn_base import TAIL, CnnOp, UnaryOp
 
 
 def _one_quantisation(types: Sequence[TensorType], out: TensorType) -> None:
     if any(t.quant != out.quant for t in types):
         raise VerifyException("an operand's quantisation differs from the result's: requantise it first")
+
+
+def _numbers(given: Attribute | None) -> tuple[int, ...]:
+    return tuple(given.get_values()) if isinstance(given, DenseArrayBase) else ()
+
+
+def _number(given: Attribute | None, otherwise: int) -> int:
+    return given.value.data if isinstance(given, IntegerAttr) else otherwise
 
 
 def _made_of(dims: Sequence[int], factors: Sequence[int]) -> bool:
@@ -57,6 +68,15 @@ class ConcatOp(CnnOp):
     traits = traits_def(Pure())
     assembly_format = "$inputs (`axis` $axis^)?" + TAIL
 
+    @classmethod
+    @override
+    def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
+        axis, dims = _number(properties.get("axis"), 3), list(types[0].dims)
+        if not 0 <= axis <= 3:
+            return None
+        dims[axis] = sum(kind.dims[axis] for kind in types)
+        return types[0].like(dims)
+
     def verify_(self) -> None:
         out = self.result_tensor
         types = [tensor_of(value) for value in self.inputs]
@@ -79,6 +99,15 @@ class SliceOp(MovingOp):
     steps = prop_def(DenseArrayBase.constr(i64), default_value=DenseArrayBase.from_list(i64, [1, 1, 1, 1]))
     assembly_format = "$input `offsets` $offsets (`steps` $steps^)?" + TAIL
 
+    @classmethod
+    @override
+    def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
+        offsets, steps = _numbers(properties["offsets"]), _numbers(properties.get("steps")) or (1, 1, 1, 1)
+        if len(offsets) != 4 or len(steps) != 4 or min(steps) < 1:
+            return None
+        rest = zip(types[0].dims, offsets, steps, strict=True)
+        return types[0].like([-(-(size - offset) // step) for size, offset, step in rest])
+
     def verify_(self) -> None:
         super().verify_()
         offsets, steps = self.offsets.get_values(), self.steps.get_values()
@@ -99,6 +128,12 @@ class PadOp(MovingOp):
     value = opt_prop_def(IntegerAttr.constr(i64))
     assembly_format = "$input `pads` $pads (`value` $value^)?" + TAIL
 
+    @classmethod
+    @override
+    def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
+        pads, (n, h, w, c) = _numbers(properties["pads"]), types[0].dims
+        return types[0].like((n, h + pads[0] + pads[1], w + pads[2] + pads[3], c)) if len(pads) == 4 else None
+
     def verify_(self) -> None:
         super().verify_()
         (n, h, w, c), pads = tensor_of(self.input).dims, list(self.pads.get_values())
@@ -116,6 +151,12 @@ class ResizeOp(MovingOp):
     name = "cnn.resize"
     factors = prop_def(DenseArrayBase.constr(i64))
     assembly_format = "$input `factors` $factors" + TAIL
+
+    @classmethod
+    @override
+    def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
+        factors, (n, h, w, c) = _numbers(properties["factors"]), types[0].dims
+        return types[0].like((n, h * factors[0], w * factors[1], c)) if len(factors) == 2 else None
 
     def verify_(self) -> None:
         super().verify_()
@@ -140,6 +181,13 @@ class SelectOp(MovingOp):
     columns = opt_prop_def(DenseArrayBase.constr(i64))
     channels = opt_prop_def(DenseArrayBase.constr(i64))
     assembly_format = "$input (`rows` $rows^)? (`columns` $columns^)? (`channels` $channels^)?" + TAIL
+
+    @classmethod
+    @override
+    def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
+        n, *whole = types[0].dims
+        chosen = [_numbers(properties.get(name)) for name in ("rows", "columns", "channels")]
+        return types[0].like((n, *(len(some) or size for some, size in zip(chosen, whole, strict=True))))
 
     @property
     def indices(self) -> tuple[tuple[int, ...], ...]:
@@ -172,6 +220,18 @@ class InterleaveOp(CnnOp):
     traits = traits_def(Pure())
     assembly_format = "$inputs `factors` $factors" + TAIL
 
+    @classmethod
+    @override
+    def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
+        factors, (n, _, _, c) = _numbers(properties["factors"]), types[0].dims
+        if len(factors) != 2 or len(types) != factors[0] * factors[1]:
+            return None
+        rows, columns = (
+            sum(kind.dims[1] for kind in types[:: factors[1]]),
+            sum(k.dims[2] for k in types[: factors[1]]),
+        )
+        return types[0].like((n, rows, columns, c))
+
     def verify_(self) -> None:
         out = self.result_tensor
         types = [tensor_of(value) for value in self.inputs]
@@ -195,6 +255,14 @@ class TransposeOp(MovingOp):
     factors = opt_prop_def(DenseArrayBase.constr(i64))
     permutation = prop_def(DenseArrayBase.constr(i64))
     assembly_format = "$input (`factors` $factors^)? `permutation` $permutation" + TAIL
+
+    @classmethod
+    @override
+    def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
+        order, dims = _numbers(properties["permutation"]), types[0].dims
+        if "factors" in properties or sorted(order) != [0, 1, 2, 3]:
+            return None
+        return types[0].like([dims[axis] for axis in order])
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -235,6 +303,11 @@ class ReshapeOp(MovingOp):
 
     name = "cnn.reshape"
     assembly_format = "$input" + TAIL
+
+    @classmethod
+    @override
+    def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
+        return None
 
     def verify_(self) -> None:
         super().verify_()

@@ -18,12 +18,9 @@ MOST_FUNCTION_LINES = 60
 MOST_PARAMETERS = 7
 
 LONG_FILES = """
-    passes/tile_to_accel/lowering.py
 """.split()
 
 LONG_FUNCTIONS = """
-    passes/tile_to_accel/lowering.py:_Lowering.conv
-    passes/tile_to_accel/lowering.py:_Lowering.vector
     sim/machine/laws.py:conv
     tests/oracle/movement.py:moves
 """.split()

@@ -34,3 +34,11 @@ def test_examples_give_what_the_page_says(page: Path) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_word_of_the_glossary_is_used() -> None:
+    """A word that nobody says any more, or says otherwise now, leaves the glossary."""
+    rows = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)[2:]
+    others = "\n".join(page.read_text() for page in PAGES if page.name != "glossary.md").lower()
+    assert rows == sorted(rows, key=str.lower)
+    assert [word for row in rows for word in row.split(", ") if word.lower() not in others] == []

@@ -25,7 +25,6 @@ from xdsl.utils.arg_spec import parse_pipeline
 from xdsl.utils.exceptions import PassFailedException
 from xdsl.xdsl_opt_main import xDSLOptMain
 
-from dialects.text import TextPrinter
 from passes.common.levels import LEVELS, level_of
 from passes.every_level.verify_structure import verify_plans
 from passes.pipeline import PIPELINE, passes_between
@@ -223,8 +222,7 @@ class ReconOpt(xDSLOptMain):
             wanted.append(f"before {after.name}")
         if wanted:
             print(f"// ----- IR {' and '.join(wanted)}", file=sys.stderr)
-            TextPrinter(sys.stderr).print_op(module)
-            print(file=sys.stderr)
+            TextTarget().emit(self.ctx, module, sys.stderr)
 
     def _validator(self) -> Validator | None:
         if self.args.validate_inputs is not None and self.args.validate_inputs < 1:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from xdsl.ir import SSAValue
 
 from dialects import tile
 from dialects.tile_move import AXES
+from passes.tile_to_accel.emission import Fields, Operands
 from passes.tile_to_accel.plan_state import PlanBuffer
 from passes.tile_to_accel.written import Places
 
-Fields = dict[str, int | float]
-Memory = list[tuple[str, SSAValue, int]]
 ROW = 0
 
 
@@ -32,7 +30,7 @@ def walked(
     walk: tile.Walk,
     sizes: tuple[int, int, int],
     complain: Callable[[str], None],
-) -> tuple[Fields, Memory] | None:
+) -> tuple[Fields, Operands] | None:
     """Fields and address of operand ``name``; None after a complaint about a walk that the machine cannot make."""
     _, width, depth = buffer.dims
     for axis, start, span, limit in zip(AXES, origin, walk.extent(sizes), buffer.dims, strict=True):

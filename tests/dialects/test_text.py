@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 import time
 from io import StringIO
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from xdsl.dialects import test
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, FloatAttr, ModuleOp, StringAttr, SymbolRefAttr, f32
@@ -22,6 +23,7 @@ from xdsl.utils.exceptions import ParseError
 from dialects import accel, cnn, tile
 from dialects.recon import ELEMENT, Blob, BlobAttr, LayerOp, blobs
 from dialects.text import TextPrinter, print_float
+from dialects.text_lines import broken
 from passes.common.levels import LEVELS
 from sim.machine.errors import ReconError
 from tests.conftest import ROOT, Tool
@@ -251,3 +253,61 @@ def test_text_that_is_nested_too_deeply_is_refused() -> None:
 
 def test_a_blob_says_its_type() -> None:
     assert repr(Blob((2, 3), "i8", bytes(6))) == "2x3xi8"
+
+
+LONG = (
+    "%y = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, 0> scales <4xf32, [0.5, 0.25, 0.125, 1.0]> "
+    'window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 0> layer "a name with -> and : and , and \\" of its own" '
+    'nodes ["one", "two"]'
+)
+
+
+def test_long_lines_break_before_the_words_that_begin_a_part() -> None:
+    assert list(broken("  " + LONG)) == [
+        "  %y = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, 0> scales <4xf32, [0.5, 0.25, 0.125, 1.0]>",
+        "      window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 0>"
+        ' layer "a name with -> and : and , and \\" of its own"',
+        '      nodes ["one", "two"]',
+    ]  # fmt: skip
+    assert list(broken(LONG[:200])) == [LONG[:200]]
+    numbers = ", ".join(map(str, range(100)))
+    pieces = list(broken(f"  %y = tile.constant <100xi8, [{numbers}]> : !tile.dram<100xi8>"))
+    assert pieces[0].startswith("  %y = tile.constant <100xi8, [0, 1,")
+    assert pieces[-1].endswith("99]> : !tile.dram<100xi8>")
+    assert all(len(piece) <= 120 for piece in pieces)
+    assert list(broken('a = "' + "x" * 300 + '"')) == ['a = "' + "x" * 300 + '"']
+
+
+WORDS = ["word", "->", ":", "%x", "<3x3,", "[1,", "2]", ">", '"a b, -> c"', "x" * 130, "{", "}"]
+
+
+@given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=40))
+@settings(suppress_health_check=[HealthCheck.too_slow])  # whatever else the computer does
+def test_breaking_changes_nothing_but_white_space(words: list[str]) -> None:
+    line = "    " + " ".join(words)
+    pieces = list(broken(line))
+    assert " ".join(piece.strip(" ") for piece in pieces) == line.strip(" ")
+    assert all(piece.startswith("        ") for piece in pieces[1:])
+
+
+def test_every_level_breaks_its_long_lines_and_reads_them_back(recon_opt: Tool, tmp_path: Path) -> None:
+    """The only lines over 200 columns left are those that a string fills."""
+    model = ROOT / "tests" / "data" / "models" / "resnet8_cifar10_int8.onnx"
+    for level in LEVELS:
+        path = tmp_path / f"{level}.mlir"
+        for form in ((), ("--print-op-generic",)):
+            assert recon_opt(model, "--to", level, "-o", path, "--force", *form).err == ""
+            long = [line for line in path.read_text().splitlines() if len(re.sub('"[^"]*"', '""', line)) > 200]
+            assert long == []
+            again = recon_opt(path, *form)
+            assert again.out == path.read_text()
+
+
+def test_no_line_of_a_text_test_is_longer_than_people_read() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in (ROOT / "tests" / "filecheck").rglob("*.mlir")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > 200
+    ]
+    assert long == []

@@ -14,6 +14,7 @@ config.suffixes = [".mlir"]
 config.test_source_root = str(here)
 config.test_exec_root = str(here.parent.parent / "build" / "filecheck")
 config.environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+config.environment["PYTHONPATH"] = str(here.parent.parent)  # the checkout that these tests stand in
 config.substitutions.append(
     ("RECON_ROUNDTRIP", "recon-opt %s --split-input-file | recon-opt --split-input-file | filecheck %s")
 )

@@ -56,6 +56,7 @@ class _Plan:
     shadow: str = ""
     swapped: int = 0
     half: int = 0
+    machine: Path = MACHINE
 
     def chance(self, probability: float) -> bool:
         return self.dice.random() < probability
@@ -294,7 +295,7 @@ class _Plan:
             tensor = made
         end = (tensor.height, tensor.width, tensor.channels)
         self.move("store", "%out", tensor.name, end, dice.choice((1, 2)))
-        title = f'tile.schedule @small machine "{MACHINE}" (%in: !tile.dram<{_dims(shape)}>) -> (%out: !tile.dram<'
+        title = f'tile.schedule @small machine "{self.machine}" (%in: !tile.dram<{_dims(shape)}>) -> (%out: !tile.dram<'
         return "\n".join([f"{title}{_dims(end)}>) {{", *(f"  {line}" for line in (*self.head, *self.lines)), "}", ""])
 
 
@@ -336,12 +337,12 @@ def _lowered(text: str, limit: int) -> ModuleOp:
     return module
 
 
-def small_program(seed: int) -> SmallProgram:
-    """The program of a seed: always the same, at most ``LONGEST`` instructions, in as little SRAM as will do (or, one
-    time in four, in all of it)."""
+def small_program(seed: int, machine: Path = MACHINE) -> SmallProgram:
+    """The program of a seed for a machine with images of 64 bytes: always the same, at most ``LONGEST`` instructions,
+    in as little SRAM as will do (or, one time in four, in 4 KiB)."""
     dice = random.Random(f"small {seed}")
     while True:
-        text = _Plan(dice).text()
+        text = _Plan(dice, machine=machine).text()
         if sum("tile." in line and not any(f"tile.{word}" in line.split(" : ")[0] for word in
                ("alloc", "free", "constant", "image", "dram", "schedule")) for line in text.splitlines()
                ) > LONGEST:  # fmt: skip

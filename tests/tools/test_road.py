@@ -97,8 +97,8 @@ def test_instructions_written_by_hand_are_proven(recon: Tool, tmp_path: Path) ->
     result = recon("compile", race, "-o", output)
     assert result.code == 1
     assert result.err == (
-        f"{race}:10:3: error: The program has a race: instruction 0 (load, layer in) writes and instruction 1 (store, "
-        f"layer out, at {race}:11:3) reads byte 0x10 of SRAM (%a + 16) (they meet between 0x10 and 0x3f), and no chain "
+        f"{race}:11:3: error: The program has a race: instruction 0 (load, layer in) writes and instruction 1 (store, "
+        f"layer out, at {race}:12:3) reads byte 0x10 of SRAM (%a + 16) (they meet between 0x10 and 0x3f), and no chain "
         "of waits orders the two.\n"
     )
     assert not output.exists()

@@ -43,7 +43,7 @@ def explore_command(
     from tools.explore.explore import Exploration, check_installed
     from tools.explore.findings import findings
     from tools.explore.space import read_space
-    from tools.explore.store import Store
+    from tools.explore.store import PointStore
     from tools.explore.summary import summary
     from tools.files.overwrite import EXPLORATION, ROWS, STORE, check_writable
     from tools.terminal.console import rendered
@@ -64,7 +64,7 @@ def explore_command(
             talk.detail(text)
             progress.doing(text)
 
-        exploration = Exploration(asked, Store(path), step)
+        exploration = Exploration(asked, PointStore(path), step)
         step("starting processes")
         with cluster(scheduler, workers or os.cpu_count() or 1) as client:
             explored = exploration.all_rows(client, progress.counter("points"))

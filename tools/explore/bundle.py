@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from sim.machine.errors import ReconError
 from tools.driver import make_context
 from tools.explore.area import AreaCosts
-from tools.explore.frontend import Prepared, rebased, version
-from tools.explore.point import Row, evaluate
+from tools.explore.frontend import PreparedModel, rebased, version
+from tools.explore.point import PointRow, evaluate
 from tools.options import Planning
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Done:
     """A point's row with the CPU seconds and the process that made it."""
 
     point: Point
-    row: Row
+    row: PointRow
     cpu_seconds: float
     process: str
 
@@ -47,7 +47,7 @@ class Done:
 class Bundle:
     """All that workers need beside points: models by digest, texts of base machines by name, unit costs of area."""
 
-    models: Mapping[str, Prepared]
+    models: Mapping[str, PreparedModel]
     bases: Mapping[str, str]
     area: AreaCosts
     version: str

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from sim.machine.description import load
 from sim.machine.errors import ReconError
 from tools.explore.bundle import Bundle, Done, Point
-from tools.explore.frontend import Prepared, base_text, prepare, version
+from tools.explore.frontend import PreparedModel, base_text, prepare, version
 from tools.explore.point import key_of
-from tools.explore.space import Choice, Space, machine_values
-from tools.explore.store import Store, Stored, flat
+from tools.explore.space import DesignSpace, SpaceChoice, machine_values
+from tools.explore.store import PointStore, StoredPoint, flat
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -33,7 +33,7 @@ class Explored:
     """Rows of a space in the order of its points, how many of them were there before, and what all took in CPU
     seconds."""
 
-    rows: tuple[Stored, ...]
+    rows: tuple[StoredPoint, ...]
     found: int
     cpu_seconds: float
 
@@ -41,9 +41,9 @@ class Explored:
 class Exploration:
     """A space, its models at the ``cnn`` level, and the store that it fills."""
 
-    def __init__(self, space: Space, store: Store, report: Report | None = None):
+    def __init__(self, space: DesignSpace, store: PointStore, report: Report | None = None):
         self.space, self.store = space, store
-        self.models: dict[str, Prepared] = {}
+        self.models: dict[str, PreparedModel] = {}
         for entry in space.models:
             if report is not None:
                 report(f"reading {entry.name}")
@@ -55,7 +55,7 @@ class Exploration:
             self.models[made.digest] = made
         self.bundle = Bundle(self.models, {base: base_text(base) for base in space.bases}, space.area, version())
 
-    def points(self, machines: Iterable[Choice]) -> list[Point]:
+    def points(self, machines: Iterable[SpaceChoice]) -> list[Point]:
         """Every model with every planning on every machine: all of a machine, then all of the next."""
         found: list[Point] = []
         for choice in machines:
@@ -90,7 +90,7 @@ class Exploration:
         found: list[Explored] = []
         total = self.space.search.trials * len(self.models) * len(self.space.plannings)
 
-        def rows_of(machines: Sequence[Choice]) -> list[list[Stored]]:
+        def rows_of(machines: Sequence[SpaceChoice]) -> list[list[StoredPoint]]:
             before = sum(len(each.rows) for each in found)
             points = {choice: self.points([choice]) for choice in machines}
 
@@ -106,7 +106,7 @@ class Exploration:
         rows = {row.values["key"]: row for each in found for row in each.rows}
         return Explored(tuple(rows.values()), sum(each.found for each in found), self.store.cpu_seconds(list(rows)))
 
-    def flat(self, done: Done) -> Stored:
+    def flat(self, done: Done) -> StoredPoint:
         """What was computed, as the store keeps it."""
         machine = {**machine_values(load(done.point.machine)), "name": load(done.point.machine).name}
         model = self.models[done.point.model]

@@ -17,7 +17,7 @@ import numpy as np
 from sim.machine.errors import ReconError
 from tools.explore.expressions import Value
 from tools.explore.space import Goal
-from tools.explore.store import COLUMNS, MACHINE_KEYS, PLANNED, Stored
+from tools.explore.store import COLUMNS, MACHINE_KEYS, PLANNED, StoredPoint
 
 FRONT = ("seconds", "area_mm2", "energy_joules")
 """What a front trades."""
@@ -29,7 +29,7 @@ Design = tuple[object, ...]
 class Best:
     """A design and what it costs by the goal; ``row`` is one of its rows."""
 
-    row: Stored
+    row: StoredPoint
     cost: float
 
     @property
@@ -42,7 +42,7 @@ class Best:
 class ForAll:
     """The best design for all models: its rows by model, and ``excess``, its cost over each model's own best."""
 
-    rows: Mapping[str, Stored]
+    rows: Mapping[str, StoredPoint]
     excess: Mapping[str, float]
 
     @property
@@ -51,7 +51,7 @@ class ForAll:
         return math.exp(sum(map(math.log, self.excess.values())) / len(self.excess))
 
     @property
-    def row(self) -> Stored:
+    def row(self) -> StoredPoint:
         """The row of the first model."""
         return next(iter(self.rows.values()))
 
@@ -76,13 +76,13 @@ class Findings:
     configuration and among the others, None where there are none that keep the goal."""
 
     models: tuple[str, ...]
-    rows: tuple[Stored, ...]
+    rows: tuple[StoredPoint, ...]
     axes: Mapping[str, tuple[object, ...]]
     best: Mapping[str, Best | None]
     for_all: ForAll | None
     fixed: ForAll | None
     free: ForAll | None
-    fronts: Mapping[str, tuple[Stored, ...]]
+    fronts: Mapping[str, tuple[StoredPoint, ...]]
     effects: Mapping[str, tuple[Effect, ...]]
 
     def as_data(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
@@ -90,7 +90,7 @@ class Findings:
         return tuple(COLUMNS), [tuple(row.values[name] for name in COLUMNS) for row in self.rows]
 
 
-def findings(rows: Sequence[Stored], goal: Goal, derived: Iterable[str] = ()) -> Findings:
+def findings(rows: Sequence[StoredPoint], goal: Goal, derived: Iterable[str] = ()) -> Findings:
     """What rows teach, by a goal; ReconError where the goal names what no row has.
 
     ``derived`` keys follow from others and are no parameters of their own.
@@ -117,7 +117,7 @@ def findings(rows: Sequence[Stored], goal: Goal, derived: Iterable[str] = ()) ->
     )
 
 
-def cost_of(row: Stored, goal: Goal) -> float | None:
+def cost_of(row: StoredPoint, goal: Goal) -> float | None:
     """What a row costs by the goal, None where its condition does not hold."""
     names: dict[str, Value] = {name: value for name, value in row.values.items() if value is not None}
     if goal.where is not None and not goal.where.value(names):
@@ -128,7 +128,7 @@ def cost_of(row: Stored, goal: Goal) -> float | None:
     return float(cost)
 
 
-def varying(rows: Iterable[Stored]) -> dict[str, tuple[object, ...]]:
+def varying(rows: Iterable[StoredPoint]) -> dict[str, tuple[object, ...]]:
     """Keys of the machine and options of the planner that differ among rows, each with its values in order."""
     found: dict[str, tuple[object, ...]] = {}
     rows = list(rows)
@@ -139,25 +139,25 @@ def varying(rows: Iterable[Stored]) -> dict[str, tuple[object, ...]]:
     return found
 
 
-def is_fixed(row: Stored) -> bool:
+def is_fixed(row: StoredPoint) -> bool:
     """Whether the array takes one configuration only."""
     listed = str(row.values["array.configurations"])
     return bool(listed) and "+" not in listed
 
 
-def design(row: Stored) -> Design:
+def design(row: StoredPoint) -> Design:
     """What rows of several models have in common that are one design."""
     return tuple(row.values[key] for key in (*MACHINE_KEYS, *PLANNED))
 
 
 def _for_all(
-    rows: Sequence[Stored],
+    rows: Sequence[StoredPoint],
     models: Sequence[str],
     best: Mapping[str, Best | None],
     costs: Mapping[str, float],
-    wanted: Callable[[Stored], bool],
+    wanted: Callable[[StoredPoint], bool],
 ) -> ForAll | None:
-    designs: dict[Design, dict[str, Stored]] = {}
+    designs: dict[Design, dict[str, StoredPoint]] = {}
     for row in rows:
         if row.values["key"] in costs and wanted(row):
             designs.setdefault(design(row), {})[str(row.values["model"])] = row
@@ -173,10 +173,10 @@ def _for_all(
     return min(found, key=lambda each: each.mean) if found else None
 
 
-def front(rows: Sequence[Stored], measures: Sequence[str]) -> list[Stored]:
+def front(rows: Sequence[StoredPoint], measures: Sequence[str]) -> list[StoredPoint]:
     """The rows that no other is better than in one measure and as good in all, by the first measure; of equal ones the
     first."""
-    kept: list[Stored] = []
+    kept: list[StoredPoint] = []
     points: list[tuple[float, ...]] = []
     for row in sorted(rows, key=lambda each: tuple(each.values[name] for name in measures)):
         point = tuple(float(row.values[name]) for name in measures)
@@ -186,7 +186,7 @@ def front(rows: Sequence[Stored], measures: Sequence[str]) -> list[Stored]:
     return kept
 
 
-def parameters(rows: Sequence[Stored], axes: Mapping[str, tuple[object, ...]]) -> dict[str, list[object]]:
+def parameters(rows: Sequence[StoredPoint], axes: Mapping[str, tuple[object, ...]]) -> dict[str, list[object]]:
     """What varies, with its value in each row: keys that always change together are one parameter, and so are told
     together: ``array.configurations, array.winograd``."""
     together: dict[tuple[int, ...], list[str]] = {}
@@ -204,7 +204,7 @@ def parameters(rows: Sequence[Stored], axes: Mapping[str, tuple[object, ...]]) -
     }
 
 
-def _effects(rows: Sequence[Stored], axes: Mapping[str, tuple[object, ...]]) -> list[Effect]:
+def _effects(rows: Sequence[StoredPoint], axes: Mapping[str, tuple[object, ...]]) -> list[Effect]:
     """Main effects: least squares of log2(seconds) on the values of every parameter, each a category of its own.
 
     Over a whole product these are ratios of geometric means; over a sample the others' imbalance is taken out.

@@ -1,6 +1,6 @@
 """What is done once per model: reading, quantising, lowering to ``cnn``; kept as bytes that any process can open.
 
-A ``Prepared`` model is the text of its module and the bytes of its constants, and its name is their content hash: it
+A ``PreparedModel`` is the text of its module and the bytes of its constants, and its name is their content hash: it
 goes to every worker once, whatever the number of its points.
 """
 
@@ -28,7 +28,7 @@ _SOURCES = ("backend", "dialects", "passes", "sim", "tools")
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class PreparedModel:
     """A model at the ``cnn`` level: ``text``, ``constants`` by content hash, and ``digest`` of both."""
 
     name: str
@@ -49,7 +49,7 @@ def prepare(
     assume_int8: bool = False,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     report: Callable[[str], None] | None = None,
-) -> Prepared:
+) -> PreparedModel:
     """Read a model, bring it to the ``cnn`` level and pack it; ReconError with all problems of the model."""
     study = Study(file, input_shapes, assume_int8, report)
     stream = io.StringIO()
@@ -60,7 +60,7 @@ def prepare(
         for blob in blobs(study.module)
         if blob.data is not None and not is_inline(blob)
     }
-    return Prepared(name, text, constants, hashlib.sha256(text.encode()).hexdigest())
+    return PreparedModel(name, text, constants, hashlib.sha256(text.encode()).hexdigest())
 
 
 def base_text(name_or_file: str) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 from tools.explore.findings import Findings, ForAll, cost_of
 from tools.explore.point import MEASURES
-from tools.explore.space import Space
-from tools.explore.store import Stored
+from tools.explore.space import DesignSpace
+from tools.explore.store import StoredPoint
 from tools.explore.summary import sentences
 from tools.reports.page.assemble import assemble
 
@@ -17,7 +17,7 @@ SHOWN = ("frames_per_second", "utilization")
 """Columns of the page beside the measures."""
 
 
-def page(found: Findings, space: Space, title: str) -> str:
+def page(found: Findings, space: DesignSpace, title: str) -> str:
     """The HTML text."""
     columns = ["model", "machine", "status", "reason", *MEASURES, *SHOWN, *found.axes]
     data: dict[str, Any] = {
@@ -50,7 +50,7 @@ def page(found: Findings, space: Space, title: str) -> str:
     return assemble("explore.html", f"{title}: which machine?", data, SCRIPTS)
 
 
-def _energies(row: Stored) -> str:
+def _energies(row: StoredPoint) -> str:
     """The unit energies of a row's machine, in a sentence."""
     v = row.values
     return (
@@ -59,7 +59,7 @@ def _energies(row: Stored) -> str:
     )
 
 
-def _row(row: Stored | None, columns: list[str]) -> list[Any] | None:
+def _row(row: StoredPoint | None, columns: list[str]) -> list[Any] | None:
     return None if row is None else [row.values[name] for name in columns]
 
 

@@ -56,7 +56,7 @@ _PER_MACHINE = (cost_table, mapping_of, block_cycles, laid_out, convolution)
 
 
 @dataclass(frozen=True)
-class Row:
+class PointRow:
     """What a point costs. ``status`` is ``ok``, or ``refused`` with the ``reason``; then no measure means anything.
 
     ``terms`` are the critical path's cycles by what binds them; ``host_segments`` run elsewhere and are in no cycle.
@@ -87,7 +87,7 @@ def key_of(model: str, machine: Machine, planning: Planning, area: AreaCosts, ve
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def evaluate(module: ModuleOp, context: Context, machine: str, planning: Planning, area: AreaCosts) -> Row:
+def evaluate(module: ModuleOp, context: Context, machine: str, planning: Planning, area: AreaCosts) -> PointRow:
     """The row of a model on a machine; ``module`` stays as it is."""
     for cache in _PER_MACHINE:
         cache.cache_clear()
@@ -95,11 +95,11 @@ def evaluate(module: ModuleOp, context: Context, machine: str, planning: Plannin
         with diagnostics.lean_diagnostics():
             return _timed(_lowered(module, context, machine, planning), load(machine), area)
     except ReconError as error:
-        return Row("refused", str(error))
+        return PointRow("refused", str(error))
     except DiagnosticException as error:
-        return Row("refused", diagnostics.describe(error))
+        return PointRow("refused", diagnostics.describe(error))
     except Exception as error:  # a fault of ours at one point must not take the others with it
-        return Row("failed", f"{type(error).__name__}: {error}")
+        return PointRow("failed", f"{type(error).__name__}: {error}")
 
 
 def _lowered(module: ModuleOp, context: Context, machine: str, planning: Planning) -> ModuleOp:
@@ -112,7 +112,7 @@ def _lowered(module: ModuleOp, context: Context, machine: str, planning: Plannin
     return lowered
 
 
-def _timed(module: ModuleOp, machine: Machine, area: AreaCosts) -> Row:
+def _timed(module: ModuleOp, machine: Machine, area: AreaCosts) -> PointRow:
     codes = [encode(op.record() for op in program.instructions) for program in accel.programs(module)]
     check_code(codes, machine)
     cycles = read = written = bursts = streamed = count = 0
@@ -131,7 +131,7 @@ def _timed(module: ModuleOp, machine: Machine, area: AreaCosts) -> Row:
         for index, start, stop in timeline.critical():
             terms[clock.TERMS[int(cost.term[index])]] += stop - start
     macs = sum(op.macs.value.data for op in module.body.block.ops if isinstance(op, LayerOp))
-    return Row(
+    return PointRow(
         cycles=cycles,
         seconds=cycles / machine.clock_hz,
         frames_per_second=machine.clock_hz / cycles if cycles else None,

@@ -19,32 +19,32 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from tools.explore.space import Choice, Search, Space
-from tools.explore.store import Stored
+from tools.explore.space import DesignSpace, Search, SpaceChoice
+from tools.explore.store import StoredPoint
 
-Rows = Callable[[Sequence[Choice]], Sequence[Sequence[Stored]]]
+Rows = Callable[[Sequence[SpaceChoice]], Sequence[Sequence[StoredPoint]]]
 """Machines to the rows of each."""
 
 
 @dataclass(frozen=True)
-class Walk:
+class SpaceWalk:
     """What a search tried: machines in the order in which it asked for them, each once, and its front."""
 
-    machines: tuple[Choice, ...]
-    front: tuple[Choice, ...]
+    machines: tuple[SpaceChoice, ...]
+    front: tuple[SpaceChoice, ...]
 
 
-def search(space: Space, how: Search, rows_of: Rows) -> Walk:
+def search(space: DesignSpace, how: Search, rows_of: Rows) -> SpaceWalk:
     """Walk the space; ``rows_of`` is asked once for every generation, for machines that it was not asked for yet."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = optuna.samplers.NSGAIISampler(seed=how.seed, population_size=how.population)
     study = optuna.create_study(directions=[StudyDirection.MINIMIZE] * len(how.objectives), sampler=sampler)
-    values: dict[Choice, list[float] | None] = {}
-    chosen: dict[int, Choice] = {}
+    values: dict[SpaceChoice, list[float] | None] = {}
+    chosen: dict[int, SpaceChoice] = {}
     while len(chosen) < how.trials:
-        asked: list[tuple[optuna.trial.Trial, Choice]] = []
+        asked: list[tuple[optuna.trial.Trial, SpaceChoice]] = []
         for _ in range(min(how.population, how.trials - len(chosen))):
             trial = study.ask()
             places = [
@@ -60,14 +60,14 @@ def search(space: Space, how: Search, rows_of: Rows) -> Walk:
             found = values[choice]
             study.tell(trial, found, state=TrialState.COMPLETE if found is not None else TrialState.FAIL)
     front = dict.fromkeys(chosen[trial.number] for trial in study.best_trials)
-    return Walk(tuple(choice for choice, found in values.items() if found is not None), tuple(front))
+    return SpaceWalk(tuple(choice for choice, found in values.items() if found is not None), tuple(front))
 
 
-def _names(space: Space) -> list[str]:
+def _names(space: DesignSpace) -> list[str]:
     return ["base", *(axis.name for axis in space.axes)]
 
 
-def _objectives(rows: Sequence[Stored], how: Search) -> list[float] | None:
+def _objectives(rows: Sequence[StoredPoint], how: Search) -> list[float] | None:
     """The geometric mean of each objective over the rows of a machine, None if it cannot run all of them."""
     if not rows or not all(row.ok for row in rows):
         return None

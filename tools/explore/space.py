@@ -42,7 +42,7 @@ class ModelEntry:
 
 
 @dataclass(frozen=True)
-class Axis:
+class SpaceAxis:
     """What varies together: ``choices`` are settings of one key, or of several at once."""
 
     name: str
@@ -50,7 +50,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Choice:
+class SpaceChoice:
     """One machine of the space, by its place on every axis (the base first)."""
 
     base: str
@@ -81,13 +81,13 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Space:
+class DesignSpace:
     """Everything a space file says."""
 
     where: str
     models: tuple[ModelEntry, ...]
     bases: tuple[str, ...]
-    axes: tuple[Axis, ...]
+    axes: tuple[SpaceAxis, ...]
     derived: tuple[tuple[str, Expression], ...]
     constraints: tuple[Expression, ...]
     sample: int
@@ -108,23 +108,23 @@ class Space:
         """Machines of the whole product, before constraints."""
         return math.prod(self.sizes)
 
-    def choice(self, places: Sequence[int]) -> Choice:
+    def choice(self, places: Sequence[int]) -> SpaceChoice:
         """The machine at a place on every axis, its derived keys included; ReconError for one that is none."""
         base = self.bases[places[0]]
         settings: dict[str, str] = {}
         for axis, place in zip(self.axes, places[1:], strict=True):
             settings |= axis.choices[place]
         if self.derived:
-            names = machine_values(load(Choice(base, tuple(settings.items())).machine))
+            names = machine_values(load(SpaceChoice(base, tuple(settings.items())).machine))
             for key, expression in self.derived:
                 value = expression.value(names)
                 if isinstance(value, float) and not value.is_integer():
                     value = math.floor(value)
                 names[key] = value
                 settings[key] = str(int(value)) if isinstance(value, float) else _setting(value, key)
-        return Choice(base, tuple(settings.items()))
+        return SpaceChoice(base, tuple(settings.items()))
 
-    def allows(self, choice: Choice) -> bool:
+    def allows(self, choice: SpaceChoice) -> bool:
         """Whether all constraints hold of a machine."""
         if not self.constraints:
             return True
@@ -132,7 +132,7 @@ class Space:
         names: dict[str, Value] = {**machine_values(machine), "area_mm2": area_mm2(machine, self.area)}
         return all(bool(constraint.value(names)) for constraint in self.constraints)
 
-    def machines(self) -> list[Choice]:
+    def machines(self) -> list[SpaceChoice]:
         """All machines of the product that the constraints allow, or a sample of them; ReconError if there are none."""
         found = list(self._sampled() if self.sample else self._product())
         if not found:
@@ -144,18 +144,18 @@ class Space:
             )
         return found
 
-    def _product(self) -> Iterator[Choice]:
-        seen: set[Choice] = set()
+    def _product(self) -> Iterator[SpaceChoice]:
+        seen: set[SpaceChoice] = set()
         for places in itertools.product(*(range(size) for size in self.sizes)):
             choice = self.choice(places)
             if choice not in seen and self.allows(choice):
                 seen.add(choice)
                 yield choice
 
-    def _sampled(self) -> Iterator[Choice]:
+    def _sampled(self) -> Iterator[SpaceChoice]:
         """Without repetition; in the order in which the seed draws them."""
         draw = random.Random(self.seed)
-        seen: set[Choice] = set()
+        seen: set[SpaceChoice] = set()
         numbers: Iterator[int] = iter(draw.sample(range(self.size), min(self.size, MOST_TRIES * self.sample)))
         count = 0
         for number in numbers:
@@ -183,7 +183,7 @@ def machine_values(machine: Machine) -> dict[str, Value]:
     return found
 
 
-def read_space(path: str | Path) -> Space:
+def read_space(path: str | Path) -> DesignSpace:
     """The space of a TOML file; ReconError names the key that is wrong."""
     where = str(path)
     try:
@@ -202,12 +202,12 @@ class _Reader:
     where: str
     folder: Path
 
-    def space(self, data: Mapping[str, Any]) -> Space:
+    def space(self, data: Mapping[str, Any]) -> DesignSpace:
         self.known(data, "", ("models", "machine", "options", "area", "goal", "search"))
         machine = self.table(data, "machine")
         self.known(machine, "machine.", ("base", "vary", "derive", "constraints", "sample", "seed"))
         bases = machine.get("base", "edge4k")
-        found = Space(
+        found = DesignSpace(
             self.where,
             self.models(data.get("models")),
             tuple(self.base(name) for name in self.items(bases, "machine.base")),
@@ -226,7 +226,7 @@ class _Reader:
         )
         for axis in found.axes:
             for settings in axis.choices:
-                load(Choice(found.bases[0], tuple(settings.items())).machine)
+                load(SpaceChoice(found.bases[0], tuple(settings.items())).machine)
         found.allows(found.choice([0] * len(found.sizes)))
         return found
 
@@ -288,7 +288,7 @@ class _Reader:
         load(text)
         return text
 
-    def axis(self, name: str, value: Any) -> Axis:
+    def axis(self, name: str, value: Any) -> SpaceAxis:
         key = f"machine.vary.{name}"
         if isinstance(value, Mapping):
             value = self.range(key, value)
@@ -298,7 +298,7 @@ class _Reader:
             for each in table:
                 self.machine_key(each, key)
             found.append({each: _setting(one, each) for each, one in table.items()})
-        return Axis(name, tuple(found))
+        return SpaceAxis(name, tuple(found))
 
     def machine_key(self, name: str, key: str) -> None:
         keys = [each for each, _, _ in schema_rows() if each != "name"]

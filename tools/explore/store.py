@@ -23,7 +23,7 @@ from passes.planner.options import FREEDOMS
 from sim.machine.clock import TERMS
 from sim.machine.description import schema_rows
 from sim.machine.errors import ReconError
-from tools.explore.point import Row
+from tools.explore.point import PointRow
 from tools.options import Planning
 
 PATIENCE = 60.0
@@ -37,7 +37,7 @@ OURS = int.from_bytes(b"recn", "big")
 
 _KINDS = {"int": "INTEGER", "int | None": "INTEGER", "float | None": "REAL", "str": "TEXT"}
 
-MEASURED = tuple(field.name for field in dataclasses.fields(Row) if field.name != "terms")
+MEASURED = tuple(field.name for field in dataclasses.fields(PointRow) if field.name != "terms")
 PLANNED = ("level", "objective", "sram_limit", "without")
 MACHINE_KEYS = tuple(key for key, _, _ in schema_rows() if key not in ("name", "description", "energy.source"))
 
@@ -51,7 +51,7 @@ COLUMNS: Mapping[str, str] = {
     "objective": "TEXT",
     "sram_limit": "INTEGER",
     "without": "TEXT",
-    **{field.name: _KINDS[str(field.type)] for field in dataclasses.fields(Row) if field.name != "terms"},
+    **{field.name: _KINDS[str(field.type)] for field in dataclasses.fields(PointRow) if field.name != "terms"},
     **{f"{term}_cycles": "INTEGER" for term in TERMS},
     **dict.fromkeys(MACHINE_KEYS, ""),
 }
@@ -59,7 +59,7 @@ COLUMNS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredPoint:
     """A row with its point: all columns of ``points`` by name."""
 
     values: Mapping[str, Any]
@@ -71,8 +71,8 @@ class Stored:
 
 
 def flat(
-    key: str, model: tuple[str, str], machine: Mapping[str, Any], planning: Planning, version: str, row: Row
-) -> Stored:
+    key: str, model: tuple[str, str], machine: Mapping[str, Any], planning: Planning, version: str, row: PointRow
+) -> StoredPoint:
     """A row as the store keeps it; ``model`` is its name and digest, ``machine`` all keys of the machine."""
     without = "+".join(name for name, turned in FREEDOMS.items() if _turned(planning, turned))
     values: dict[str, Any] = {
@@ -89,14 +89,14 @@ def flat(
         **{f"{term}_cycles": row.terms.get(term) for term in TERMS},
         **{name: machine[name] for name in MACHINE_KEYS},
     }
-    return Stored(values)
+    return StoredPoint(values)
 
 
 def _turned(planning: Planning, turned: Mapping[str, bool]) -> bool:
     return all(getattr(planning, name) == value for name, value in turned.items())
 
 
-class Store:
+class PointStore:
     """An open file of rows; made when it is not there. ReconError for a file that is something else."""
 
     def __init__(self, path: str | Path):
@@ -132,7 +132,7 @@ class Store:
         """Those of the keys that need no more work."""
         return {key for key, status in self._about("key, status", keys) if status != LOST}
 
-    def add(self, rows: Iterable[tuple[Stored, float, str]]) -> None:
+    def add(self, rows: Iterable[tuple[StoredPoint, float, str]]) -> None:
         """Keep rows, each with its CPU seconds and its process, in one transaction; those that are there stay."""
         with self.connection:
             for stored, seconds, process in rows:
@@ -147,11 +147,11 @@ class Store:
                         "INSERT OR REPLACE INTO effort VALUES (?, ?, ?)", (stored.values["key"], seconds, process)
                     )
 
-    def rows(self, keys: Sequence[str]) -> list[Stored]:
+    def rows(self, keys: Sequence[str]) -> list[StoredPoint]:
         """The rows of these keys, in the order of the keys; those that are not there are left out."""
         names = list(COLUMNS)
         columns = ", ".join(f'"{name}"' for name in names)
-        found = {row[0]: Stored(dict(zip(names, row, strict=True))) for row in self._about(columns, keys)}
+        found = {row[0]: StoredPoint(dict(zip(names, row, strict=True))) for row in self._about(columns, keys)}
         return [found[key] for key in keys if key in found]
 
     def cpu_seconds(self, keys: Sequence[str]) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tools.explore.findings import Findings, ForAll
 from tools.explore.space import Goal
-from tools.explore.store import Stored
+from tools.explore.store import StoredPoint
 from tools.terminal.console import table
 
 REASONS = 5
@@ -31,7 +31,7 @@ def sentences(found: Findings, goal: Goal) -> list[str]:
     return [f"{count:,} of {len(found.rows):,} points have a plan. {said}.", *_generality(found)]
 
 
-def label(row: Stored, axes: Sequence[str]) -> str:
+def label(row: StoredPoint, axes: Sequence[str]) -> str:
     """A machine by what varies: ``array.lanes=1024, sram.bytes=1048576``."""
     return ", ".join(f"{key}={row.values[key]}" for key in axes if row.values[key] not in (None, ""))
 
@@ -48,7 +48,7 @@ def _best(found: Findings) -> str:
     return table(header, rows, range(1, 5))
 
 
-def _figures(row: Stored, axes: Sequence[str]) -> list[str]:
+def _figures(row: StoredPoint, axes: Sequence[str]) -> list[str]:
     v = row.values
     return [
         f"{v['frames_per_second']:.1f}",
@@ -90,7 +90,7 @@ def _effects(found: Findings) -> str:
     )
 
 
-def _refusals(rows: Sequence[Stored]) -> str:
+def _refusals(rows: Sequence[StoredPoint]) -> str:
     reasons = Counter(str(row.values["reason"]).splitlines()[0] for row in rows if not row.ok)
     if not reasons:
         return ""

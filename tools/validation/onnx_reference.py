@@ -3,8 +3,7 @@
 The graph is cut at every tensor that a layer stands for. Behind a cut the judged model's own codes go on, so that one
 difference does not spread and each layer answers for itself. A layer may differ where rounding ties: its code must
 lie within half a step, and ``TIE`` for the float arithmetic, of the number that ONNX Runtime is about to quantise. To
-that comes what ``slack_of`` a convolution with a float bias or several roundings. Where that number is no number, any
-code will do.
+that comes what roundings before its own may add (``slack``). Where that number is no number, any code will do.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from dialects import cnn
 from dialects.blobs import to_array
 from dialects.onnx import ConstantOp, NodeOp, constant_of, element_of, shape_of
 from dialects.onnx_export import ELEMENT_CODE, export_module, input_names, main_function, output_names, strings_of
+from tools.validation.slack import Roundings, carried, roundings
 
 Array = npt.NDArray[Any]
 Axes = tuple[int, ...] | None
@@ -34,6 +34,8 @@ TIE = 0.01
 """What float32 arithmetic may add to half a step, in steps."""
 
 _LONGEST = 60
+
+_MOST_AXES = 7
 
 GIVEN = "recon.given."
 """Before the names of tensors that are fed instead of computed."""
@@ -56,18 +58,17 @@ class Match:
     source: str
     scale: float
     zero: int
-    slack: float = 0.0
 
     @property
     def axes(self) -> Axes:
         """How the tensor's axes become NHWC."""
         rank = len(self.shape)
-        if rank == 3 and self.dims == (self.shape[0], 1, self.shape[2], self.shape[1]):
-            return (0, 2, 1)
-        if rank != 4:
+        if not 1 < rank < _MOST_AXES:
             return None
-        orders = [(0, 2, 3, 1), *itertools.permutations(range(4))]  # what joins along rows may lie in another order
-        return next((o for o in orders if tuple(self.shape[axis] for axis in o) == self.dims), None)
+        usual = {3: (0, 2, 1), 4: (0, 2, 3, 1)}.get(rank, tuple(range(rank)))
+        orders = [usual, *itertools.permutations(range(rank))]  # what joins along rows may lie in another order
+        wanted = [size for size in self.dims if size > 1]
+        return next((o for o in orders if [self.shape[axis] for axis in o if self.shape[axis] > 1] == wanted), None)
 
     def to_layer(self, tensor: Array) -> Array:
         """An array of the graph as the layer's: NHWC."""
@@ -118,6 +119,7 @@ class OnnxReference:
         self.users: dict[str, list[tuple[str, list[str]]]] = {}
         self.nodes: dict[str, list[tuple[int, list[str]]]] = {}
         self.steps: dict[str, float] = {}
+        self.roundings: dict[str, Roundings] = {}
         self._index(module)
         self._session: Any = None
         self._matches: tuple[Match, ...] = ()
@@ -141,6 +143,8 @@ class OnnxReference:
             self._scales(op, taken, made)
 
     def _scales(self, op: NodeOp, taken: Sequence[str], made: Sequence[str]) -> None:
+        if op.op_type.data == "Clip" and taken and taken[0] in self.quantised:  # codes of fewer than 256 steps
+            self.quantised[made[0]] = self.quantised[taken[0]]
         if op.op_type.data not in ("QuantizeLinear", "DequantizeLinear") or not taken:
             return
         scale, zero = (constant_of(op.operand(index)) for index in (1, 2))
@@ -150,31 +154,47 @@ class OnnxReference:
         if zero is not None:
             offset = int(to_array(zero).reshape(-1)[0])
         if op.op_type.data == "QuantizeLinear":
-            self.quantised[made[0]] = taken[0], step, offset
+            before = self.quantised.get(self._codes_before(op.inputs[0]), ("", 0.0, 0))
+            again = before[1:] == (step, offset)  # quantised alike twice: what was rounded is the first's operand
+            self.quantised[made[0]] = before if again else (taken[0], step, offset)
         else:
             self.steps[made[0]] = step
+
+    def _codes_before(self, value: SSAValue) -> str:
+        """The codes that a value is dequantised from, through reshapes; empty if it is computed."""
+        while isinstance(op := value.owner, NodeOp):
+            if op.op_type.data == "DequantizeLinear":
+                return self.names[op.inputs[0]]
+            if op.op_type.data not in ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"):
+                break
+            value = op.inputs[0]
+        return ""
 
     # ------------------------------------------------------------------------------------------------ matching
 
     def matches(self, module: ModuleOp) -> tuple[Match, ...]:
         """For every layer of a cnn module that can be told by its ONNX nodes, the tensor it computes."""
         found: dict[str, Match] = {}
+        self.roundings = {}
         for op in main_function(module).body.block.ops:
             if not isinstance(op, cnn.CnnOp) or op.layer is None or len(op.results) != 1:
                 continue
+            self.roundings[op.layer.data] = roundings(op)
             kind = op.results[0].type
             if isinstance(kind, cnn.TensorType):
-                match = self._match(op.layer.data, kind, strings_of(op.nodes), slack_of(op))
+                match = self._match(op.layer.data, kind, strings_of(op.nodes))
                 if match is not None:  # of several layers that lead to a tensor the last one makes it
                     found.pop(match.tensor, None)
                     found[match.tensor] = match
         return tuple(found.values())
 
-    def _match(self, layer: str, kind: cnn.TensorType, nodes: Sequence[str], slack: float) -> Match | None:
+    def _match(self, layer: str, kind: cnn.TensorType, nodes: Sequence[str]) -> Match | None:
         places = [(*self.nodes[node][0], node) for node in nodes if len(self.nodes.get(node, [])) == 1]
         if not places:
             return None
         _, made, node = max(places)
+        if len(made) > 1:
+            return None  # a layer does not say which of several results it is
         if len(node) > _LONGEST:
             node = node[:_LONGEST] + "…"
         for tensor in self._codes_behind(made):
@@ -184,7 +204,7 @@ class OnnxReference:
             if int(np.prod(shape)) != int(np.prod(kind.dims)):
                 continue
             if np.float32(scale) == np.float32(kind.scale.data) and signed_zero == kind.zero.data:
-                return Match(layer, node, tensor, shape, kind.dims, element == "ui8", source, scale, zero, slack)
+                return Match(layer, node, tensor, shape, kind.dims, element == "ui8", source, scale, zero)
         return None
 
     def _codes_behind(self, tensors: Sequence[str]) -> Iterator[str]:
@@ -230,7 +250,10 @@ class OnnxReference:
         known = {info.name for info in self._session.get_inputs()}
         feeds = {name: value for name, value in feeds.items() if name in known}
         values = {**inputs, **dict(zip(wanted, self._session.run(wanted, feeds), strict=True))}
-        judgements = [_judge(match, values, layers[match.layer]) for match in chosen]
+        seen = {match.layer for match in chosen}
+        judgements = [
+            _judge(match, values, layers[match.layer], carried(match.layer, seen, self.roundings)) for match in chosen
+        ]
         order = {
             name: number for number, name in enumerate(out for node in self.proto.graph.node for out in node.output)
         }
@@ -270,28 +293,7 @@ def _session(proto: onnx.ModelProto) -> Any:
     return onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def slack_of(op: cnn.CnnOp) -> float:
-    """Steps by which a layer may be off although it is right.
-
-    The int32 bias is rounded where the model's is float. A sum or a table fused behind a convolution works on codes,
-    and so carries a tie of the convolution's own rounding on; as does a table that stands for its operand's nodes too,
-    behind a quantiser put in.
-    """
-    if isinstance(op, cnn.TableOp) and isinstance(op.input.owner, cnn.CnnOp) and op.nodes and op.input.owner.nodes:
-        if {node.data for node in op.input.owner.nodes} <= {node.data for node in op.nodes}:
-            return float(np.abs(np.diff(to_array(op.table).astype(np.int64))).max())
-    if not isinstance(op, cnn.Conv2dOp | cnn.FullyConnectedOp) or not isinstance(op.input.type, cnn.TensorType):
-        return 0.0
-    step = op.quant.scale.data
-    slack = 0.5 * op.input.type.scale.data * float(to_array(op.scales).max()) / step
-    if op.sum is not None:
-        slack = (1 + slack) * step / op.sum.quant.scale.data
-    if op.table is not None:
-        slack = (1 + slack) * float(np.abs(np.diff(to_array(op.table).astype(np.int64))).max())
-    return slack
-
-
-def _judge(match: Match, values: Mapping[str, Array], found: Array) -> Judgement:
+def _judge(match: Match, values: Mapping[str, Array], found: Array, slack: float) -> Judgement:
     expected = match.to_layer(_signed(np.asarray(values[match.tensor]), match)).astype(np.int64)
     codes = found.reshape(match.dims).astype(np.int64)
     off = codes != expected
@@ -299,9 +301,10 @@ def _judge(match: Match, values: Mapping[str, Array], found: Array) -> Judgement
     wrong, undefined = off, 0
     if match.source in values:
         shift = 128 if match.unsigned else 0
-        exact = match.to_layer(np.asarray(values[match.source]).astype(np.float64)) / match.scale + match.zero - shift
+        source = np.asarray(values[match.source], np.float64).reshape(match.shape)
+        exact = match.to_layer(source) / match.scale + match.zero - shift
         undefined = int(np.isnan(exact).sum())
-        wrong = off & (np.abs(np.clip(exact, -128, 127) - codes) > 0.5 + TIE + match.slack)
+        wrong = off & (np.abs(np.clip(exact, -128, 127) - codes) > 0.5 + TIE + slack)
     first = np.argwhere(wrong)
     if not len(first):
         return Judgement(match.layer, match.node, match.tensor, codes.size, 0, int(off.sum()), undefined=undefined)

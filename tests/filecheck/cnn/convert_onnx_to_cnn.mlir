@@ -21,7 +21,8 @@ func.func @main(%x: tensor<1x2x3x5xi8>) -> tensor<3x10xf32> attributes {inputs =
   // CHECK: layer "entry"
   // CHECK-SAME: -> !cnn.tensor<1x3x5x2, scale 0.5, zero 3>
   // The float bias is in units of input scale times weight scale, the Relu a clamp at the zero point.
-  // CHECK-NEXT: [[Q:%.*]] = cnn.conv2d [[IN]] weights <2x1x1x2xi8, [1, 2, 3, 4]> bias <2xi32, [8, -4]> scales <2xf32, [0.25, 0.5]> window <1x1> quant <scale 0.25, zero -28> clamp <-28, 127> layer "conv1" nodes ["conv1", "relu1"] : (!cnn.tensor<1x3x5x2, scale 0.5, zero 3>) -> !cnn.tensor<1x3x5x2, scale 0.25, zero -28>
+  // CHECK-NEXT: [[Q:%.*]] = cnn.conv2d [[IN]] weights <2x1x1x2xi8, [1, 2, 3, 4]> bias <2xi32, [8, -4]> scales <2xf32, [0.25, 0.5]> window <1x1>
+  // CHECK-NEXT: quant <scale 0.25, zero -28> clamp <-28, 127> layer "conv1" nodes ["conv1", "relu1"]
   %qr = onnx.node "DequantizeLinear"(%q, %sy, %zy) : (tensor<1x2x3x5xi8>, tensor<f32>, tensor<i8>) -> tensor<1x2x3x5xf32>
   // A Flatten moves nothing where the host continues; what follows the last QuantizeLinear is the host's.
   // CHECK-NEXT: cnn.host [[Q]] {
@@ -39,10 +40,12 @@ func.func @main(%x: tensor<1x2x3x5xi8>) -> tensor<3x10xf32> attributes {inputs =
 // are requantised first.
 // CHECK-LABEL: func.func @main
 // CHECK: [[IN:%.*]] = cnn.host %x
-// CHECK: [[T:%.*]] = cnn.table [[IN]] table <256xi8, {{.*}}> function "Sigmoid" layer "sig" nodes ["sig"]
+// CHECK: [[T:%.*]] = cnn.table [[IN]] table <256xi8, {{.*}}>
+// CHECK-NEXT: function "Sigmoid" layer "sig" nodes ["sig"] -> !cnn.tensor<1x3x3x4, scale 0.00390625, zero 0>
 // CHECK-NEXT: [[S:%.*]] = cnn.channel_shuffle [[T]] groups 2 layer "shuffle_0"
 // CHECK-NEXT: [[P:%.*]] = cnn.max_pool2d [[S]] window <2x2> layer "pool"
-// CHECK-NEXT: [[A:%.*]] = cnn.table [[P]] table <256xi8, {{.*}}> function "requantise" layer "requantise_0" nodes ["join"]
+// CHECK-NEXT: [[A:%.*]] = cnn.table [[P]] table <256xi8, {{.*}}>
+// CHECK-NEXT: function "requantise" layer "requantise_0" nodes ["join"] -> !cnn.tensor<1x2x2x4, scale 0.5, zero 0>
 // CHECK-NEXT: [[B:%.*]] = cnn.slice [[IN]] offsets [0, 1, 1, 0] layer "cut"
 // CHECK-NEXT: cnn.concat [[A]], [[B]] layer "join" nodes ["join"]
 func.func @main(%x: tensor<1x4x3x3xi8>) -> tensor<1x8x2x2xi8> attributes {inputs = ["x"], outputs = ["y"]} {
@@ -75,9 +78,11 @@ func.func @main(%x: tensor<1x4x3x3xi8>) -> tensor<1x8x2x2xi8> attributes {inputs
 // CHECK: cnn.table {{.*}} function "Sigmoid"
 // CHECK-NEXT: cnn.host {{%.*}} {
 // CHECK: onnx.node "DequantizeLinear"
-// CHECK: onnx.node "Resize"({{.*}}) name "resize" host "It resizes with mode 'cubic'; the machine repeats pixels, or takes linear means of neighbours. Export the model with one of these." attributes {mode = "cubic"}
+// CHECK: onnx.node "Resize"({{.*}}) name "resize"
+// CHECK-NEXT: host "It resizes with mode 'cubic'; the machine repeats pixels, or takes linear means of neighbours. Export the model with one of these."
+// CHECK-NEXT: attributes {mode = "cubic"}
 // CHECK: onnx.node "QuantizeLinear"
-// CHECK: layer "middle" nodes ["resize"] : (!cnn.tensor<1x2x2x1, scale 0.5, zero 0>) -> !cnn.tensor<1x4x4x1, scale 0.5, zero 0>
+// CHECK: layer "middle" nodes ["resize"]
 // CHECK-NEXT: cnn.table {{.*}} function "Tanh"
 // CHECK-NEXT: cnn.host {{%.*}} {
 func.func @main(%x: tensor<1x1x2x2xi8>) -> tensor<1x1x4x4xi8> attributes {inputs = ["x"], outputs = ["y"]} {
@@ -101,7 +106,9 @@ func.func @main(%x: tensor<1x1x2x2xi8>) -> tensor<1x1x4x4xi8> attributes {inputs
 
 // Quantisers at the inputs only: the residual joins before the one rounding.
 // CHECK-LABEL: func.func @main
-// CHECK: cnn.conv2d {{.*}} residual {{.*}} quant <scale 0.25, zero -28> clamp <-128, 127> sum <wide, #cnn.quant<scale 0.25, zero -28>, #cnn.clamp<-28, 127>> layer "conv1" nodes ["conv1", "sum", "relu"]
+// CHECK: cnn.conv2d {{.*}} residual {{.*}}
+// CHECK-NEXT: quant <scale 0.25, zero -28> sum <wide, scale 0.25, zero -28, clamp -28, 127> layer "conv1"
+// CHECK-NEXT: nodes ["conv1", "sum", "relu"]
 func.func @main(%x: tensor<1x2x3x5xi8>, %r: tensor<1x2x3x5xi8>) -> tensor<1x2x3x5xi8> attributes {inputs = ["x", "r"], outputs = ["y"]} {
   %s = onnx.constant <f32, [0.5]> : tensor<f32>
   %z = onnx.constant <i8, [3]> : tensor<i8>
@@ -123,7 +130,8 @@ func.func @main(%x: tensor<1x2x3x5xi8>, %r: tensor<1x2x3x5xi8>) -> tensor<1x2x3x
 
 // No quantiser rounds the product: the machine gives it to the host in float32, its bias added.
 // CHECK-LABEL: func.func @main
-// CHECK: [[RAW:%.*]] = cnn.fully_connected {{.*}} bias <2xi32, [8, -4]> scales <2xf32, [0.25, 0.5]> quant <scale 1.0, zero 0> clamp <-128, 127> layer "fc" nodes ["fc", "bias"] : (!cnn.tensor<1x1x1x3, scale 0.5, zero 3>) -> !cnn.float<1x1x1x2>
+// CHECK: [[RAW:%.*]] = cnn.fully_connected {{.*}} bias <2xi32, [8, -4]>
+// CHECK-NEXT: scales <2xf32, [0.25, 0.5]> quant <scale 1.0, zero 0> layer "fc" nodes ["fc", "bias"] -> !cnn.float<1x1x1x2>
 // CHECK: cnn.host [[RAW]] {
 // CHECK: onnx.node "Reshape"
 // CHECK-NEXT: onnx.node "Softmax"

@@ -8,7 +8,9 @@ func.func @main(%x: tensor<1x1x4x4xf32>) -> tensor<1x2x4x4xf32> attributes {inpu
   %beta = onnx.constant <2xf32, [0.5, 1.0]> : tensor<2xf32>
   %mean = onnx.constant <2xf32, [1.0, 0.0]> : tensor<2xf32>
   %variance = onnx.constant <2xf32, [3.75, 3.75]> : tensor<2xf32>
-  %norm = onnx.node "BatchNormalization"(%conv, %gamma, %beta, %mean, %variance) name "norm" attributes {epsilon = 2.500000e-01 : f32} : (tensor<1x2x4x4xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<1x2x4x4xf32>
+  %norm = onnx.node "BatchNormalization"(%conv, %gamma, %beta, %mean, %variance) name "norm"
+      attributes {epsilon = 2.500000e-01 : f32}
+      : (tensor<1x2x4x4xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<1x2x4x4xf32>
   %m = onnx.constant <2x1x1xf32, [1.0, 10.0]> : tensor<2x1x1xf32>
   %scaled = onnx.node "Mul"(%norm, %m) name "scale" : (tensor<1x2x4x4xf32>, tensor<2x1x1xf32>) -> tensor<1x2x4x4xf32>
   %k = onnx.constant <1xf32, [1.0]> : tensor<1xf32>

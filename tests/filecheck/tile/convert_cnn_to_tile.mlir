@@ -12,7 +12,7 @@
 // CHECK: tile.store %c[0, 0, 0] [8, 8, 4] from %c_1[0, 0, 0]
 // CHECK: }
 func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) {
-  %c = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> clamp <-128, 127> layer "c" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
+  %c = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> layer "c"
   func.return %c : !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
 }
 
@@ -28,12 +28,15 @@ func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x8
 // CHECK: tile.conv %c[0, 0, 0] [8, 8, 4] = %x_1[0] [4], %h window <3x3 pad 1 1 1 1> pad_value 3 params %c_params[0]
 // CHECK: %h_1 = tile.fill half 1 %d_w0[0, 0, 0, 0] [4, 3, 3, 4]
 // CHECK: %d_1 = tile.alloc{{.*}} : !tile.sram<8x8x4xi8>
-// CHECK: tile.conv %d_1[0, 0, 0] [8, 8, 4] = %c[0] [4], %h_1 window <3x3 pad 1 1 1 1> pad_value 3 params %d_params[0] {{.*}} add %x_1[0]
+// CHECK: tile.conv %d_1[0, 0, 0] [8, 8, 4] = %c[0] [4], %h_1 window <3x3 pad 1 1 1 1> pad_value 3 params %d_params[0]
+// CHECK-NEXT: add %x_1[0]
 // CHECK: tile.store %d[0, 0, 0] [8, 8, 4] from %d_1[0, 0, 0]
 // CHECK: }
 func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) {
-  %c = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> clamp <-128, 127> layer "c" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
-  %d = cnn.conv2d %c residual %x weights <4x3x3x4xi8, seed 2> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> clamp <-128, 127> sum <second, #cnn.quant<scale 0.5, zero 3>, #cnn.clamp<3, 127>> layer "d" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
+  %c = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> layer "c"
+  %d = cnn.conv2d %c residual %x weights <4x3x3x4xi8, seed 2> bias <4xi32, [0, 1, 2, 3]>
+      scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3>
+      sum <second, scale 0.5, zero 3, clamp 3, 127> layer "d"
   func.return %d : !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
 }
 
@@ -54,10 +57,10 @@ func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x8
 // CHECK: tile.store %p[0, 0, 0] [4, 4, 8] from %p_1[0, 0, 0]
 // CHECK: }
 func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x4x4x8, scale 0.5, zero 3>) {
-  %a = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> clamp <-128, 127> layer "a" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
-  %b = cnn.conv2d %x weights <4x3x3x4xi8, seed 2> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> clamp <-128, 127> layer "b" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
-  %j = cnn.concat %a, %b layer "j" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x8, scale 0.5, zero 3>
-  %p = cnn.max_pool2d %j window <2x2 stride 2 2> layer "p" : (!cnn.tensor<1x8x8x8, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x8, scale 0.5, zero 3>
+  %a = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> layer "a"
+  %b = cnn.conv2d %x weights <4x3x3x4xi8, seed 2> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> layer "b"
+  %j = cnn.concat %a, %b layer "j"
+  %p = cnn.max_pool2d %j window <2x2 stride 2 2> layer "p"
   func.return %p : !cnn.tensor<1x4x4x8, scale 0.5, zero 3>
 }
 
@@ -75,10 +78,10 @@ func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x4
 // CHECK: tile.store %k[0, 0, 0] [8, 8, 12] from %k_1[0, 0, 0]
 // CHECK: }
 func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x8x8x12, scale 0.5, zero 3>) {
-  %a = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> clamp <-128, 127> layer "a" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
-  %j = cnn.concat %x, %a layer "j" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x8, scale 0.5, zero 3>
-  %b = cnn.conv2d %j weights <4x3x3x8xi8, seed 2> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> clamp <-128, 127> layer "b" : (!cnn.tensor<1x8x8x8, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
-  %k = cnn.concat %j, %b layer "k" : (!cnn.tensor<1x8x8x8, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x12, scale 0.5, zero 3>
+  %a = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> layer "a"
+  %j = cnn.concat %x, %a layer "j"
+  %b = cnn.conv2d %j weights <4x3x3x8xi8, seed 2> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> layer "b"
+  %k = cnn.concat %j, %b layer "k"
   func.return %k : !cnn.tensor<1x8x8x12, scale 0.5, zero 3>
 }
 
@@ -96,8 +99,8 @@ func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x8
 // CHECK: tile.store %j[0, 0, 0] [8, 8, 8] from %j_1[0, 0, 0]
 // CHECK: }
 func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x8x8x8, scale 0.5, zero 3>) {
-  %a = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> clamp <-128, 127> layer "a" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
-  %j = cnn.concat %a, %a layer "j" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>, !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x8, scale 0.5, zero 3>
+  %a = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> layer "a"
+  %j = cnn.concat %a, %a layer "j"
   func.return %j : !cnn.tensor<1x8x8x8, scale 0.5, zero 3>
 }
 
@@ -114,8 +117,8 @@ func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x8
 // CHECK: tile.store %c[0, 0, 0] [8, 8, 4] from %c_1[0, 0, 0]
 // CHECK: }
 func.func @main(%x: !cnn.tensor<1x8x8x8, scale 0.5, zero 3>) -> (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) {
-  %s = cnn.slice %x offsets [0, 0, 0, 4] layer "s" : (!cnn.tensor<1x8x8x8, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
-  %c = cnn.conv2d %s weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> clamp <-128, 127> layer "c" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
+  %s = cnn.slice %x offsets [0, 0, 0, 4] layer "s"
+  %c = cnn.conv2d %s weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> layer "c"
   func.return %c : !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
 }
 
@@ -136,9 +139,9 @@ func.func @main(%x: !cnn.tensor<1x8x8x8, scale 0.5, zero 3>) -> (!cnn.tensor<1x8
 // CHECK: tile.store %f[0, 0, 0] [1, 1, 4] from %f_1[0, 0, 0]
 // CHECK: }
 func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x1x1x4, scale 0.5, zero 3>) {
-  %c = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 0 1 0 stride 2 2> quant <scale 0.5, zero 3> clamp <-128, 127> layer "c" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
-  %r = cnn.reshape %c layer "r" : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x1x1x64, scale 0.5, zero 3>
-  %f = cnn.fully_connected %r weights <4x1x1x64xi8, seed 9> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> quant <scale 0.5, zero 3> clamp <-128, 127> layer "f" : (!cnn.tensor<1x1x1x64, scale 0.5, zero 3>) -> !cnn.tensor<1x1x1x4, scale 0.5, zero 3>
+  %c = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 0 1 0 stride 2 2> quant <scale 0.5, zero 3> layer "c"
+  %r = cnn.reshape %c layer "r" -> !cnn.tensor<1x1x1x64, scale 0.5, zero 3>
+  %f = cnn.fully_connected %r weights <4x1x1x64xi8, seed 9> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> quant <scale 0.5, zero 3> layer "f"
   func.return %f : !cnn.tensor<1x1x1x4, scale 0.5, zero 3>
 }
 
@@ -157,9 +160,9 @@ func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x1
 // CHECK: tile.store %g[0, 0, 0] [1, 1, 4] from %g_1[0, 0, 0]
 // CHECK: }
 func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x1x1x4, scale 0.5, zero 3>) {
-  %m = cnn.max_pool2d %x window <3x3 pad 0 1 0 1 stride 2 2> layer "m" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
-  %a = cnn.average_pool2d %m window <3x3 pad 1 1 1 1> layer "a" : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x4x4x4, scale 0.5, zero 3>
-  %g = cnn.global_average_pool %a layer "g" : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x1x1x4, scale 0.5, zero 3>
+  %m = cnn.max_pool2d %x window <3x3 pad 0 1 0 1 stride 2 2> layer "m"
+  %a = cnn.average_pool2d %m window <3x3 pad 1 1 1 1> layer "a"
+  %g = cnn.global_average_pool %a layer "g"
   func.return %g : !cnn.tensor<1x1x1x4, scale 0.5, zero 3>
 }
 
@@ -176,8 +179,8 @@ func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x1
 // CHECK: tile.store %p[0, 0, 0] [9, 9, 4] from %p_1[0, 0, 0]
 // CHECK: }
 func.func @main(%x: !cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x9x9x4, scale 0.5, zero 3>) {
-  %r = cnn.resize %x factors [2, 2] layer "r" : (!cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
-  %p = cnn.pad %r pads [1, 0, 0, 1] layer "p" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x9x9x4, scale 0.5, zero 3>
+  %r = cnn.resize %x factors [2, 2] layer "r"
+  %p = cnn.pad %r pads [1, 0, 0, 1] layer "p"
   func.return %p : !cnn.tensor<1x9x9x4, scale 0.5, zero 3>
 }
 
@@ -202,7 +205,9 @@ func.func @main(%x: !cnn.tensor<1x4x4x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x9
 // CHECK: tile.store %f[0, 0, 0] [1, 1, 4] from %f_1[0, 0, 0]
 // CHECK: }
 func.func @main(%x: !cnn.tensor<1x1x1x10000, scale 0.5, zero 3>) -> (!cnn.tensor<1x1x1x4, scale 0.5, zero 3>) {
-  %f = cnn.fully_connected %x weights <4x1x1x10000xi8, seed 9> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> quant <scale 0.5, zero 3> clamp <-128, 127> layer "f" {configuration = #tile.configuration<direct g1 k16 r16 p16>} : (!cnn.tensor<1x1x1x10000, scale 0.5, zero 3>) -> !cnn.tensor<1x1x1x4, scale 0.5, zero 3>
+  %f = cnn.fully_connected %x weights <4x1x1x10000xi8, seed 9> bias <4xi32, [0, 1, 2, 3]>
+      scales <4xf32, [0.5, 0.5, 0.5, 0.5]> quant <scale 0.5, zero 3>
+      layer "f" {configuration = #tile.configuration<direct g1 k16 r16 p16>}
   func.return %f : !cnn.tensor<1x1x1x4, scale 0.5, zero 3>
 }
 
@@ -222,7 +227,7 @@ func.func @main(%x: !cnn.tensor<1x1x1x10000, scale 0.5, zero 3>) -> (!cnn.tensor
 // CHECK: tile.store %d[0, 0, 0] [8, 8, 4] from %d_1[0, 0, 0]
 // CHECK: }
 func.func @main(%x: !cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) {
-  %g = cnn.conv2d %x weights <4x3x3x2xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> groups 2 quant <scale 0.5, zero 3> clamp <-128, 127> layer "g" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
-  %d = cnn.conv2d %g weights <4x3x3x1xi8, seed 2> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> groups 4 quant <scale 0.5, zero 3> clamp <-128, 127> layer "d" : (!cnn.tensor<1x8x8x4, scale 0.5, zero 3>) -> !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
+  %g = cnn.conv2d %x weights <4x3x3x2xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> groups 2 quant <scale 0.5, zero 3> layer "g"
+  %d = cnn.conv2d %g weights <4x3x3x1xi8, seed 2> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> groups 4 quant <scale 0.5, zero 3> layer "d"
   func.return %d : !cnn.tensor<1x8x8x4, scale 0.5, zero 3>
 }

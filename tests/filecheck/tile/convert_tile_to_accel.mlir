@@ -36,9 +36,14 @@ tile.schedule @main machine "edge4k" (%in: !tile.dram<6x4x16xi8>) -> (%out: !til
   // CHECK-NEXT: %6 = accel.fill address(%ws) {k = 8, r = 16, p = 4, outputs = 8, inputs = 16, fy = 3, fx = 3, output_stride = 144, tap_stride = 16}
   %h = tile.fill half 0 %ws[0, 0, 0, 0] [8, 3, 3, 16] for <direct g1 k8 r16 p4>
   // Rows 0 to 3 meet the padding above; 4 to 7 are clipped to 4 and 5, wrap to slots 0 and 1, and meet it below.
-  // CHECK-NEXT: %7 = accel.conv in(%x) params(%ps) out(%y) {outputs = 8, inputs = 16, fy = 3, fx = 3, top = 1, left = 1, right = 1, pad_value = -3, oy = 4, ox = 4, in.row_stride = 64, in.pixel_stride = 16, first = 1, last = 1, lo = -128, hi = 127, out.row_stride = 32, out.pixel_stride = 8, out.ring = 4}
+  // CHECK-NEXT: %7 = accel.conv in(%x) params(%ps) out(%y) {outputs = 8, inputs = 16, fy = 3, fx = 3, top = 1, left = 1, right = 1,
+  // CHECK-NEXT: pad_value = -3, oy = 4, ox = 4, in.row_stride = 64, in.pixel_stride = 16, first = 1, last = 1, lo = -128,
+  // CHECK-NEXT: hi = 127, out.row_stride = 32, out.pixel_stride = 8, out.ring = 4}
   // CHECK-NEXT: %8 = accel.store dram(%out) sram(%y) {bytes = 32, count2 = 4, dram_stride2 = 32, sram_stride2 = 32, ring = 4}
-  // CHECK-NEXT: %9 = accel.conv in(%x + 192) params(%ps) out(%y) {{{.*}} bottom = 1, left = 1, right = 1, pad_value = -3, oy = 2, ox = 4, {{.*}} out.ring = 4}
+  // CHECK-NEXT: %9 = accel.conv in(%x + 192) params(%ps)
+  // CHECK-NEXT: out(%y) {{{.*}} bottom = 1, left = 1, right = 1, pad_value = -3, oy = 2,
+  // CHECK-NEXT: ox = 4,
+  // CHECK-NEXT: out.ring = 4}
   // CHECK-NEXT: %10 = accel.store dram(%out + 128) sram(%y) {bytes = 32, count2 = 2, dram_stride2 = 32, sram_stride2 = 32, ring = 4}
   tile.for %i = 0 to 8 step 4 {
     tile.conv %y[%i, 0, 0] [4, 4, 8] = %x[0] [16], %h window <3x3 pad 1 1 1 1> pad_value -3 params %ps[0] requantize <zero 0 clamp -128 127>
@@ -50,7 +55,8 @@ tile.schedule @main machine "edge4k" (%in: !tile.dram<6x4x16xi8>) -> (%out: !til
 
 // A result of 8 float32 channels is 32 bytes per pixel, in SRAM and in DRAM.
 // CHECK-LABEL: accel.program @float
-// CHECK: accel.conv in(%x) params(%ps) out(%y) {outputs = 8, inputs = 16, oy = 6, ox = 4, in.row_stride = 64, in.pixel_stride = 16, first = 1, last = 2, lo = -128, hi = 127, out.row_stride = 128, out.pixel_stride = 32}
+// CHECK: accel.conv in(%x) params(%ps) out(%y) {outputs = 8, inputs = 16, oy = 6, ox = 4, in.row_stride = 64,
+// CHECK-NEXT: in.pixel_stride = 16, first = 1, last = 2, lo = -128, hi = 127, out.row_stride = 128, out.pixel_stride = 32}
 // CHECK-NEXT: accel.store dram(%out) sram(%y) {bytes = 768}
 tile.schedule @float machine "edge4k" (%in: !tile.dram<6x4x16xi8>) -> (%out: !tile.dram<6x4x32xi8>) {
   %w = tile.constant <8x1x1x16xi8, seed 1> : !tile.dram<8x1x1x16xi8>

@@ -17,7 +17,8 @@
 // CHECK-NEXT: accel.frame
 // CHECK-NEXT: accel.load dram(%in) sram(%x) {bytes = 1024} waits <array 2>
 // CHECK-NEXT: accel.fill address(%ws) {{.*}} waits <load 3, array 2>
-// CHECK-NEXT: accel.conv {{.*}} waits <load 5, store 1, weights 2>
+// CHECK-NEXT: accel.conv in(%x) params(%ps) out(%y)
+// CHECK: waits <load 5, store 1, weights 2>
 // CHECK-NEXT: accel.store {{.*}} waits <array 3>
 tile.schedule @main machine "edge4k" (%in: !tile.dram<4x4x64xi8>) -> (%out: !tile.dram<4x4x8xi8>) {
   %w = tile.constant <8x1x1x64xi8, seed 1> : !tile.dram<8x1x1x64xi8>

@@ -18,7 +18,8 @@ tile.schedule @main machine "edge4k" (%in: !tile.dram<6x4x16xi8>) -> (%out: !til
   // CHECK: accel.vector a(%x) out(%y) {oy = 4, ox = 6, channels = 16, out.row_stride = 96, out.pixel_stride = 16
   tile.move %y[0, 0, 0] by row 1, column 1 = %x[0, 0, 0] by row 0, column 0 sizes [4, 6, 16]
   // Rows 4 and 5 of a ring of three lie in slots 1 and 2.
-  // CHECK: accel.vector a(%x + 256) out(%r) {oy = 2, ox = 4, channels = 16, a.row_stride = 64, a.pixel_stride = 16, out.row_stride = 64, out.pixel_stride = 16, out.ring = 3, out.row = 1
+  // CHECK: accel.vector a(%x + 256) out(%r) {oy = 2, ox = 4, channels = 16, a.row_stride = 64, a.pixel_stride = 16,
+  // CHECK-NEXT: out.row_stride = 64, out.pixel_stride = 16, out.ring = 3, out.row = 1
   tile.move %r[4, 0, 0] by row 1, column 1 = %x[4, 0, 0] by row 1, column 1 sizes [2, 4, 16]
   tile.store %out[0, 0, 0] [4, 6, 16] from %y[0, 0, 0]
 }

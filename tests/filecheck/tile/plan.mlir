@@ -21,7 +21,8 @@
 // CHECK-NEXT: tile.for %j = 0 to 8 step 4 {
 // CHECK-NEXT: tile.load %x[%j, 0, 0] [4, 8, 16] from %in[%j, 0, 0] layer @c
 // CHECK-NEXT: tile.conv %r[%j - 1, 0, 0] [4, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> pad_value -7
-// CHECK-NEXT: tile.conv %r[%j * 2 + 1, 0, 0] [4, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> accumulate params %p[0] requantize <zero 1 clamp -128 127> add %x[0] <first ratios 0.5 0.25 -1.0 clamp 0 127> table %t layer @c
+// CHECK-NEXT: tile.conv %r[%j * 2 + 1, 0, 0] [4, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> accumulate params %p[0]
+// CHECK-NEXT: requantize <zero 1 clamp -128 127> add %x[0] <first ratios 0.5 0.25 -1.0 clamp 0 127> table %t layer @c
 // CHECK-NEXT: tile.conv %x[%j, 0, 0] [1, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> float
 // CHECK-NEXT: tile.conv %x[%j, 0, 0] [1, 8, 16] = %r[0] [16], %h window <3x3 pad 1 1 1 1> accumulate params %p[0] requantize <zero 0 clamp -128 127> float layer @c
 // CHECK-NEXT: tile.vector max_pool %x[%j, 0, 0] [4, 8, 16] = %r[0] window <3x3 pad 1 1 1 1>
@@ -52,7 +53,8 @@ tile.schedule @main machine "edge4k" (%in: !tile.dram<8x8x16xi8>) -> (%out: !til
   tile.for %j = 0 to 8 step 4 {
     tile.load %x[%j, 0, 0] [4, 8, 16] from %in[%j, 0, 0] layer @c
     tile.conv %r[%j - 1, 0, 0] [4, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> pad_value -7
-    tile.conv %r[%j * 2 + 1, 0, 0] [4, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> accumulate params %p[0] requantize <zero 1 clamp -128 127> add %x[0] <first ratios 0.5 0.25 -1.0 clamp 0 127> table %t layer @c
+    tile.conv %r[%j * 2 + 1, 0, 0] [4, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> accumulate params %p[0]
+        requantize <zero 1 clamp -128 127> add %x[0] <first ratios 0.5 0.25 -1.0 clamp 0 127> table %t layer @c
     tile.conv %x[%j, 0, 0] [1, 8, 16] = %x[0] [16], %h window <3x3 pad 1 1 1 1> float
     tile.conv %x[%j, 0, 0] [1, 8, 16] = %r[0] [16], %h window <3x3 pad 1 1 1 1> accumulate params %p[0] requantize <zero 0 clamp -128 127> float layer @c
     tile.vector max_pool %x[%j, 0, 0] [4, 8, 16] = %r[0] window <3x3 pad 1 1 1 1>

@@ -43,7 +43,9 @@
 // LANES: error: Cannot pin: d in direct g1 k64 r64 p64: direct g1 k64 r64 p64 needs 262144 lanes and edge4k has 4096.
 // LEVEL: error: There is no optimisation level 3; there are 0, 1 and 2.
 func.func @main(%x: !cnn.tensor<1x28x28x64, scale 0.5, zero 3>) -> !cnn.tensor<1x28x28x64, scale 0.5, zero 3> {
-  %c = cnn.conv2d %x weights <64x3x3x64xi8, seed 1> bias <64xi32, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]> scales <64xf32, [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> clamp <-128, 127> layer "c" : (!cnn.tensor<1x28x28x64, scale 0.5, zero 3>) -> !cnn.tensor<1x28x28x64, scale 0.5, zero 3>
-  %d = cnn.conv2d %c weights <64x1x1x64xi8, seed 2> bias <64xi32, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]> scales <64xf32, [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]> window <1x1> quant <scale 0.5, zero 3> clamp <-128, 127> layer "d" : (!cnn.tensor<1x28x28x64, scale 0.5, zero 3>) -> !cnn.tensor<1x28x28x64, scale 0.5, zero 3>
+  %c = cnn.conv2d %x weights <64x3x3x64xi8, seed 1> bias <64xi32, 0> scales <64xf32, 1>
+      window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> layer "c"
+  %d = cnn.conv2d %c weights <64x1x1x64xi8, seed 2> bias <64xi32, 0> scales <64xf32, 1> window <1x1>
+      quant <scale 0.5, zero 3> layer "d"
   func.return %d : !cnn.tensor<1x28x28x64, scale 0.5, zero 3>
 }

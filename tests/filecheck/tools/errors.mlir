@@ -8,4 +8,4 @@
 // CHECK-NOT: builtin.module
 // DIAG: the window <2x2 stride 2 2> makes 1x4x4x3 of 1x8x8x3
 %x = "test.op"() : () -> !cnn.tensor<1x8x8x3, scale 0.5, zero 0>
-%y = cnn.max_pool2d %x window <2x2 stride 2 2> layer "pool" : (!cnn.tensor<1x8x8x3, scale 0.5, zero 0>) -> !cnn.tensor<1x5x4x3, scale 0.5, zero 0>
+%y = cnn.max_pool2d %x window <2x2 stride 2 2> layer "pool" -> !cnn.tensor<1x5x4x3, scale 0.5, zero 0>

@@ -45,7 +45,7 @@ def test_places_of_several_problems(recon_opt: Tool) -> None:
 
 def test_place_in_a_later_part_of_a_file(recon_opt: Tool) -> None:
     text = f'%x = "test.op"() : () -> {KIND}\n'
-    bad = f"%y = cnn.reshape %x : ({KIND}) -> !cnn.tensor<1x2x2x7, scale 1.0, zero 0>\n"
+    bad = "%y = cnn.reshape %x -> !cnn.tensor<1x2x2x7, scale 1.0, zero 0>\n"
     Path("x.mlir").write_text(f"{text}// -----\n\n{text}  {bad}")
     outcome = recon_opt("x.mlir", "--split-input-file")
     lines = outcome.err.splitlines()

@@ -206,6 +206,20 @@ def _matmul_bias(g: Graph) -> None:
     g.output(g.node("Add", y, g.vector(7)))
 
 
+def _split_alike(g: Graph) -> None:
+    x = g.requantised(_conv(g, g.input(1, 8, 6, 5), 8, 8, (1, 1)), 0.1, 3)
+    first = g.node("Split", x, g.constant(np.asarray([4, 4])), outputs=2, axis=1)
+    halves = [g.requantised(name, 0.1, 3) for name in (first, first[:-1] + "1")]
+    g.output(g.node("Add", *(g.requantised(_conv(g, half, 6, 4, (1, 1))) for half in halves)))
+
+
+def _quantised_twice(g: Graph) -> None:
+    x = g.requantised(_conv(g, g.input(1, 8, 6, 5), 8, 8, (1, 1)), 0.05, 3)
+    pooled = g.requantised(g.node("GlobalAveragePool", x), 0.05, 3)
+    again = g.requantised(g.node("Flatten", pooled), 0.05, 3)
+    g.output(g.node("Gemm", again, g.weights(5, 8), transB=1))
+
+
 def _split(g: Graph) -> None:
     x = g.input(1, 8, 6, 5)
     name = g.node("Split", x, g.constant(np.asarray([3, 5])), outputs=2, axis=1)
@@ -303,6 +317,8 @@ CASES: dict[str, Callable[[Graph], None]] = {
     "matmul_bias": _matmul_bias,
     "gemm_alpha": lambda g: g.output(
         g.node("Gemm", g.input(1, 8), g.weights(5, 8), g.vector(5), transB=1, alpha=0.5, beta=2.0)),
+    "split_alike": _split_alike,
+    "quantised_twice": _quantised_twice,
     "gemm_rows": lambda g: _chain(
         g, lambda x: g.node("Reshape", x, g.constant(np.asarray([30, 8]))),
         lambda x: g.requantised(g.node("Gemm", x, g.weights(6, 8), g.vector(6), transB=1)),

@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 from tools.explore.bundle import Bundle
 from tools.explore.explore import Exploration
 from tools.explore.space import read_space
-from tools.explore.store import Store
+from tools.explore.store import PointStore
 
 MODELS = ROOT / "tests" / "data" / "models"
 
@@ -41,7 +41,7 @@ def written(folder: Path, text: str = SPACE, name: str = "space.toml") -> Path:
 
 def alone(space: Path, store: Path) -> Path:
     """The store that one process fills, without any engine."""
-    exploration = Exploration(read_space(space), Store(store))
+    exploration = Exploration(read_space(space), PointStore(store))
     bundle: Bundle = exploration.bundle
     bundle.prepare()
     points = exploration.points(exploration.space.machines())

@@ -13,7 +13,7 @@ from tools.explore.explore import Exploration
 from tools.explore.findings import findings
 from tools.explore.page import page
 from tools.explore.space import read_space
-from tools.explore.store import Store
+from tools.explore.store import PointStore
 
 pytest.importorskip("distributed", reason="pip install -e '.[explore]'")
 
@@ -22,7 +22,7 @@ def test_the_page_needs_no_network_and_holds_all_rows(tmp_path: Path) -> None:
     path = written(tmp_path)
     store = alone(path, tmp_path / "rows.sqlite")
     space = read_space(path)
-    exploration = Exploration(space, Store(store))
+    exploration = Exploration(space, PointStore(store))
     rows = exploration.store.rows([point.key for point in exploration.points(space.machines())])
     assert len(rows) == len(table(store))
     found = findings(rows, space.goal, (key for key, _ in space.derived))

@@ -9,9 +9,9 @@ import pytest
 from sim.machine.description import load, with_settings
 from tools.explore.expressions import Expression
 from tools.explore.findings import findings, front
-from tools.explore.point import Row
+from tools.explore.point import PointRow
 from tools.explore.space import Goal, machine_values
-from tools.explore.store import Stored, flat
+from tools.explore.store import StoredPoint, flat
 from tools.explore.summary import summary
 from tools.options import Planning
 
@@ -19,10 +19,11 @@ GOAL = Goal(Expression.parse("area_mm2", "goal"), Expression.parse("frames_per_s
 FIXED = "array.configurations=systolic 16x16"
 
 
-def stored(model: str, seconds: float, area: float, *settings: str, status: str = "ok") -> Stored:
+def stored(model: str, seconds: float, area: float, *settings: str, status: str = "ok") -> StoredPoint:
     machine = load(with_settings("edge1k", settings))
-    row = Row(status, "" if status == "ok" else "too large", cycles=1, seconds=seconds, frames_per_second=1 / seconds,
-              area_mm2=area, energy_joules=1.0, dram_bytes=8, utilization=0.5)  # fmt: skip
+    row = PointRow(status, "" if status == "ok" else "too large", cycles=1, seconds=seconds,
+                   frames_per_second=1 / seconds, area_mm2=area,
+                   energy_joules=1.0, dram_bytes=8, utilization=0.5)  # fmt: skip
     return flat(f"{model} {settings}", (model, model), machine_values(machine), Planning(), "v", row)
 
 

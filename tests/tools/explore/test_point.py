@@ -12,7 +12,7 @@ from sim.statistics import Statistics
 from tests.tools.explore.support import MODELS
 from tools.driver import make_context
 from tools.explore.area import AreaCosts, area_mm2
-from tools.explore.frontend import Prepared, prepare
+from tools.explore.frontend import PreparedModel, prepare
 from tools.explore.point import evaluate, key_of
 from tools.options import Planning
 from tools.reports.compare import Study
@@ -32,7 +32,7 @@ PLANNINGS = (Planning(), Planning(level=1, objective="energy", fusion=False))
 
 
 @pytest.fixture(scope="module")
-def prepared() -> dict[str, Prepared]:
+def prepared() -> dict[str, PreparedModel]:
     return {name: prepare(MODELS / f"{name}.onnx", name) for name in NAMES}
 
 
@@ -45,7 +45,7 @@ def whole_road(study: Study, machine: str, planning: Planning) -> tuple[Statisti
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_row_is_what_the_whole_road_says(prepared: dict[str, Prepared], name: str) -> None:
+def test_a_row_is_what_the_whole_road_says(prepared: dict[str, PreparedModel], name: str) -> None:
     context = make_context()
     module = prepared[name].open(context)
     before = str(module)

@@ -10,9 +10,9 @@ import pytest
 from sim.machine.description import load
 from tests.tools.explore.support import MODELS, written
 from tools.explore.findings import front
-from tools.explore.point import Row
-from tools.explore.space import Choice, Space, machine_values, read_space
-from tools.explore.store import Stored, flat
+from tools.explore.point import PointRow
+from tools.explore.space import DesignSpace, SpaceChoice, machine_values, read_space
+from tools.explore.store import StoredPoint, flat
 from tools.options import Planning
 
 pytest.importorskip("optuna", reason="pip install -e '.[explore]'")
@@ -36,26 +36,26 @@ seed = {{seed}}
 
 
 @pytest.fixture
-def space(tmp_path: Path) -> Space:
+def space(tmp_path: Path) -> DesignSpace:
     return read_space(written(tmp_path, TEXT.replace("{seed}", "5")))
 
 
-def made_up(choice: Choice) -> Stored:
+def made_up(choice: SpaceChoice) -> StoredPoint:
     """Time falls with lanes, but only as far as the stream feeds them; area grows with everything; huge SRAM fails."""
     machine = load(choice.machine)
     seconds = 1 / min(machine.array.lanes, 4 * machine.streams.input)
     area = machine.array.lanes + machine.streams.input + machine.sram.bytes / 4096
     status = "refused" if machine.sram.bytes > 3 << 20 else "ok"
-    row = Row(status, seconds=seconds, area_mm2=area)
+    row = PointRow(status, seconds=seconds, area_mm2=area)
     return flat(choice.machine, ("m", "m"), machine_values(machine), Planning(), "v", row)
 
 
-def walked(space: Space) -> tuple[list[Choice], list[Choice]]:
+def walked(space: DesignSpace) -> tuple[list[SpaceChoice], list[SpaceChoice]]:
     from tools.explore.search import search
 
-    asked: list[Choice] = []
+    asked: list[SpaceChoice] = []
 
-    def rows_of(machines: Sequence[Choice]) -> list[list[Stored]]:
+    def rows_of(machines: Sequence[SpaceChoice]) -> list[list[StoredPoint]]:
         asked.extend(machines)
         return [[made_up(choice)] for choice in machines]
 
@@ -63,7 +63,7 @@ def walked(space: Space) -> tuple[list[Choice], list[Choice]]:
     return asked, list(search(space, space.search, rows_of).front)
 
 
-def test_a_seed_gives_the_same_machines(space: Space, tmp_path: Path) -> None:
+def test_a_seed_gives_the_same_machines(space: DesignSpace, tmp_path: Path) -> None:
     first, again = walked(space), walked(space)
     assert first == again
     assert len(set(first[0])) == len(first[0]) > 60
@@ -72,7 +72,7 @@ def test_a_seed_gives_the_same_machines(space: Space, tmp_path: Path) -> None:
     assert other != first
 
 
-def test_it_comes_near_the_front(space: Space) -> None:
+def test_it_comes_near_the_front(space: DesignSpace) -> None:
     _, found = walked(space)
     everything = [row for choice in space.machines() if (row := made_up(choice)).ok]
     true = front(everything, ("seconds", "area_mm2"))

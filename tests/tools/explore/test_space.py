@@ -9,13 +9,13 @@ import pytest
 from sim.machine.description import load
 from sim.machine.errors import ReconError
 from tests.tools.explore.support import MODELS, written
-from tools.explore.space import Space, read_space
+from tools.explore.space import DesignSpace, read_space
 from tools.options import Planning
 
 MODEL = f'[[models]]\nfile = "{MODELS / "dscnn_kws_int8.onnx"}"\n'
 
 
-def space(folder: Path, text: str) -> Space:
+def space(folder: Path, text: str) -> DesignSpace:
     return read_space(written(folder, MODEL + text))
 
 

@@ -9,22 +9,24 @@ import pytest
 
 from sim.machine.description import load
 from sim.machine.errors import ReconError
-from tools.explore.point import Row
+from tools.explore.point import PointRow
 from tools.explore.space import machine_values
-from tools.explore.store import COLUMNS, LOST, Store, Stored, flat
+from tools.explore.store import COLUMNS, LOST, PointStore, StoredPoint, flat
 from tools.options import Planning
 
 
-def stored(key: str, row: Row) -> Stored:
+def stored(key: str, row: PointRow) -> StoredPoint:
     return flat(
         key, ("net", "d" * 64), machine_values(load("edge1k")), Planning(fusion=False, sram_limit=4096), "v", row
     )
 
 
 def test_a_row_is_there_once_and_reads_back(tmp_path: Path) -> None:
-    first, second = Store(tmp_path / "s.sqlite"), Store(tmp_path / "s.sqlite")
-    first.add([(stored("a", Row(cycles=7, terms={"dram": 7})), 0.5, "p1")])
-    second.add([(stored("a", Row(cycles=7, terms={"dram": 7})), 9.0, "p2"), (stored("b", Row(cycles=8)), 1.0, "p2")])
+    first, second = PointStore(tmp_path / "s.sqlite"), PointStore(tmp_path / "s.sqlite")
+    first.add([(stored("a", PointRow(cycles=7, terms={"dram": 7})), 0.5, "p1")])
+    second.add(
+        [(stored("a", PointRow(cycles=7, terms={"dram": 7})), 9.0, "p2"), (stored("b", PointRow(cycles=8)), 1.0, "p2")]
+    )
     rows = first.rows(["b", "a", "c"])
     assert [row.values["key"] for row in rows] == ["b", "a"]
     assert set(rows[0].values) == set(COLUMNS)
@@ -36,12 +38,15 @@ def test_a_row_is_there_once_and_reads_back(tmp_path: Path) -> None:
 
 
 def test_what_was_lost_is_tried_again(tmp_path: Path) -> None:
-    store = Store(tmp_path / "s.sqlite")
+    store = PointStore(tmp_path / "s.sqlite")
     store.add(
-        [(stored("a", Row(LOST, "every process died")), 0.0, ""), (stored("b", Row("refused", "too large")), 0.1, "p")]
+        [
+            (stored("a", PointRow(LOST, "every process died")), 0.0, ""),
+            (stored("b", PointRow("refused", "too large")), 0.1, "p"),
+        ]
     )
     assert store.known(["a", "b"]) == {"b"}
-    store.add([(stored("a", Row(cycles=3)), 0.2, "p"), (stored("b", Row(cycles=3)), 0.2, "p")])
+    store.add([(stored("a", PointRow(cycles=3)), 0.2, "p"), (stored("b", PointRow(cycles=3)), 0.2, "p")])
     assert [(row.values["status"], row.values["cycles"]) for row in store.rows(["a", "b"])] == [
         ("ok", 3),
         ("refused", None),
@@ -55,7 +60,7 @@ def test_another_database_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     before = path.read_bytes()
     with pytest.raises(ReconError, match=r"orders\.sqlite: this is a database of something else; give another name\.$"):
-        Store(path)
+        PointStore(path)
     assert path.read_bytes() == before
 
 
@@ -65,5 +70,5 @@ def test_another_file_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(
         ReconError, match=r"model\.onnx: this is no store of 'recon explore': file is not a database\.$"
     ):
-        Store(path)
+        PointStore(path)
     assert path.read_bytes() == b"something else" * 100
