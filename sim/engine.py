@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from sim import arithmetic, vector_unit
+from sim import winograd as transforms
 from sim.convolution import INT32, Sums, Weights, Window, convolve, narrow
 from sim.machine import configuration_image, laws
 from sim.machine.description import ALGORITHMS, Configuration, Machine
@@ -43,12 +44,14 @@ class Half:
 class Accumulators:
     """Sums of an unfinished reduction: exact integers of at most ``magnitude``, and the tile they belong to.
 
-    A ``configure`` drops them, so they always belong to the active configuration.
+    A ``configure`` drops them, so they always belong to the active configuration. ``sixteen`` are those that Winograd
+    really has, where they are computed.
     """
 
     sums: Sums
     magnitude: int
     tile: tuple[int, int, int, int]
+    sixteen: transforms.Sums | None = None
 
 
 class StateObserver(Protocol):
@@ -64,11 +67,13 @@ def ignore(_resource: str, _write: bool, /) -> None:
 class Engine:
     """The machine's state and the execution of instructions upon it.
 
-    ``dram`` is given with constants and inputs in place; everything else starts empty.
+    ``dram`` is given with constants and inputs in place; everything else starts empty. ``as_built`` computes every
+    Winograd pass by its transforms too, and stops where they do not make the convolution.
     """
 
-    def __init__(self, machine: Machine, dram: Memory) -> None:
+    def __init__(self, machine: Machine, dram: Memory, *, as_built: bool = False) -> None:
         self.machine = machine
+        self.as_built = as_built
         self.dram = dram
         self.sram = Memory("SRAM", machine.sram.bytes)
         self.halves: list[Half | None] = [None, None]
@@ -230,11 +235,28 @@ def conv(engine: Engine, fields: Fields) -> None:
         kind = narrow(magnitude)
         sums = sums.astype(kind) + before.sums.astype(kind)
     magnitude = _check_overflow(sums, magnitude, 4 if winograd else 1)
+    sixteen = _by_transforms(x, half, window, before, sums) if winograd and engine.as_built else None
     if fields["last"]:
         engine.accumulators = None
         write_operand(engine.sram, fields, "out", _chain(engine.sram, fields, sums, magnitude))
     else:
-        engine.accumulators = Accumulators(sums, magnitude, _tile(fields))
+        engine.accumulators = Accumulators(sums, magnitude, _tile(fields), sixteen)
+
+
+def _by_transforms(x: Codes, half: Half, window: Window, before: Accumulators | None, sums: Sums) -> transforms.Sums:
+    """The sixteen accumulators of every tile after this pass; Violation unless they make these sums."""
+    u = transforms.expand(half.weights.values, half.groups)
+    v = transforms.spread(x, window.oy, window.ox, half.groups)
+    sixteen = transforms.multiply(u, v, before.sixteen if before is not None else None)
+    made = transforms.outputs(sixteen, window.oy, window.ox)
+    differs = np.argwhere(made != sums)
+    if len(differs):
+        row, column, channel = differs[0].tolist()
+        raise Violation(
+            f"Winograd makes {made[row, column, channel]} of row {row}, column {column}, channel {channel}, and the "
+            f"convolution is {int(sums[row, column, channel])}."
+        )
+    return sixteen
 
 
 def _tile(fields: Fields) -> tuple[int, int, int, int]:

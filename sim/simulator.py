@@ -87,9 +87,9 @@ def simulate(
     """Run all segments in order.
 
     ``timing_only`` runs the clock alone and takes no values (``inputs`` may be empty, host segments are passed over).
-    ``sanitize`` also reports races; ``observer`` watches. Raises Fault when the machine stops, ProgramError when a
-    program does not fit its machine or its own tables, ReconError for inputs that are missing or have the wrong type or
-    shape.
+    ``sanitize`` also reports races and computes Winograd by its transforms; ``observer`` watches. Raises Fault when
+    the machine stops, ProgramError when a program does not fit its machine or its own tables, ReconError for inputs
+    that are missing or have the wrong type or shape.
     """
     tensors: dict[str, Codes] = dict(inputs)
     runs: list[SegmentRun] = []
@@ -154,7 +154,7 @@ def _execute(
     dram.preset(0, program.constants)
     for region in segment.inputs:
         dram.preset(region.address, input_of(region, tensors).view(np.uint8))
-    engine = Engine(program.machine, dram)
+    engine = Engine(program.machine, dram, as_built=sanitize)
     sanitizer = Sanitizer(queues, engine) if sanitize else None
     stream = queues.stream
     sequence = queues.linear.tolist()

@@ -44,7 +44,9 @@ def run_command(
     ] = None,
     settings: Set = None,
     form: Format = "text",
-    sanitize: Annotated[bool, typer.Option("--sanitize", help="Look for races as well; slower.")] = False,
+    sanitize: Annotated[
+        bool, typer.Option("--sanitize", help="Look for races, and compute Winograd by its transforms as well; slower.")
+    ] = False,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
