@@ -195,7 +195,7 @@ def _never(*_: object) -> str:
 def test_a_blind_proof_a_blind_sanitizer_and_a_jealous_proof_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("passes.proof.hazards._Proof.races", _nothing)
-        patch.setattr("passes.accel.check_hazards.obeys", _nothing)
+        patch.setattr("passes.proof.frames.obeys", _nothing)
         patch.setattr("sim.simulator.Sanitizer", _Blind)
         missed = [who for result in compare(42, 9).missed for who in result.missed]
     assert {"proof", "sanitizer"} == set(missed)
