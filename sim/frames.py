@@ -13,13 +13,14 @@ import dataclasses
 import numpy as np
 
 from sim.engine import Engine
+from sim.machine.consistency import check_memory
 from sim.machine.encoding import decode
 from sim.machine.errors import Fault, ProgramError
 from sim.machine.frame_order import PORTS, check, turned, unrolled
 from sim.machine.program import MachineSegment, Program, Region
 from sim.memory import Fields, Memory, Violation
 from sim.sanitizer import Sanitizer
-from sim.simulator import Observer, Tensors, check_layers, check_program, input_of, output_of
+from sim.simulator import Observer, Tensors, check_layers, input_of, output_of
 
 WATCHED = 3
 """Frames in which races are looked for."""
@@ -36,7 +37,7 @@ class FrameMachine:
     ) -> None:
         if segment.frames is None:
             raise ProgramError(f"Segment '{segment.name}' does not repeat; compile the model again with --frames.")
-        check_program(program)
+        check_memory(program)
         self.stream = decode(segment.code)
         check_layers(program, segment, self.stream)
         check(self.stream, segment.frames)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from sim.engine import Engine
 from sim.machine import clock
 from sim.machine.clock import Timeline
+from sim.machine.consistency import check_memory
 from sim.machine.description import Machine
 from sim.machine.encoding import Stream, decode
 from sim.machine.errors import Fault, ProgramError, ReconError
@@ -127,7 +128,7 @@ def run_segment(
     observer: Observer | None = None,
 ) -> SegmentRun:
     """Run one machine segment; see ``simulate``. Of one with frames, the prologue and one frame."""
-    check_program(program)
+    check_memory(program)
     stream = decode(segment.code)
     check_layers(program, segment, stream)
     layers = tuple(program.layers[layer].name for layer in segment.layer_of.tolist())
@@ -198,40 +199,10 @@ def output_of(region: Region, dram: Memory) -> npt.NDArray[Any]:
     return dram.data[part].copy().view(np.dtype(region.dtype).newbyteorder("<")).reshape(region.shape)
 
 
-def check_program(program: Program) -> None:
-    machine = program.machine
-    needs = (
-        ("bytes of DRAM", program.dram_bytes, machine.dram.bytes),
-        ("bytes of instructions", program.code_bytes, machine.instruction_memory.bytes),
-    )
-    for what, need, has in needs:
-        if need > has:
-            raise ProgramError(f"The program needs {need:,} {what} and {machine.name} has {has:,}.")
-    for segment in program.segments:
-        if isinstance(segment, MachineSegment):
-            for region in (*segment.inputs, *segment.outputs):
-                if region.address + region.bytes > program.dram_bytes:
-                    raise ProgramError(
-                        f"Region '{region.name}' of segment '{segment.name}' ends at "
-                        f"{region.address + region.bytes:#x}, beyond the program's "
-                        f"{program.dram_bytes:#x} bytes of DRAM."
-                    )
-    if program.constants.size > program.dram_bytes:
-        raise ProgramError(
-            f"The program's constants take {program.constants.size:,} bytes, "
-            f"more than its {program.dram_bytes:,} of DRAM."
-        )
-
-
 def check_layers(program: Program, segment: MachineSegment, stream: Stream) -> None:
     layer_of = segment.layer_of
     if len(layer_of) != len(stream):
         raise ProgramError(
             f"Segment '{segment.name}' has {len(stream)} instructions and names the layers of {len(layer_of)}; "
             "compile the model again."
-        )
-    if len(layer_of) and int(layer_of.max()) >= len(program.layers):
-        raise ProgramError(
-            f"Segment '{segment.name}' names layer {int(layer_of.max())} and the program has {len(program.layers)} "
-            "layers; compile the model again."
         )

@@ -10,11 +10,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,9 @@ import safetensors
 import safetensors.numpy
 
 from sim.machine.certificate import Certificate
+from sim.machine.consistency import check
 from sim.machine.description import Machine, from_mapping
+from sim.machine.entries import each, text, whole
 from sim.machine.errors import ProgramError
 from sim.machine.files import read_whole, write_whole
 from sim.machine.frames import Frames, Rhythm, read
@@ -43,6 +46,10 @@ class Port:
     dtype: str
     shape: tuple[int, ...]
 
+    @property
+    def bytes(self) -> int:
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
 
 @dataclass(frozen=True)
 class Region:
@@ -55,7 +62,7 @@ class Region:
 
     @property
     def bytes(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,16 @@ class MachineSegment:
     buffers: npt.NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.zeros((0, 4), np.int64))
     frames: Frames | None = None
 
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Names of the tensors it needs."""
+        return tuple(region.name for region in self.inputs)
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """Names of the tensors it makes."""
+        return tuple(region.name for region in self.outputs)
+
 
 @dataclass(frozen=True)
 class HostNode:
@@ -118,6 +135,16 @@ class HostSegment:
     nodes: tuple[HostNode, ...] = ()
     bytes_in: int = 0
     bytes_out: int = 0
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Names of the tensors it needs."""
+        return self.inputs
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """Names of the tensors it makes."""
+        return self.outputs
 
 
 Segment = MachineSegment | HostSegment
@@ -174,8 +201,13 @@ class Program:
     """Of a program whose machine segment repeats; its ``predicted_cycles`` are those of one frame of many."""
 
     @property
+    def machine_segments(self) -> tuple[MachineSegment, ...]:
+        """The segments that run on the machine, in order."""
+        return tuple(segment for segment in self.segments if isinstance(segment, MachineSegment))
+
+    @property
     def code_bytes(self) -> int:
-        return sum(len(s.code) for s in self.segments if isinstance(s, MachineSegment))
+        return sum(len(segment.code) for segment in self.machine_segments)
 
     @property
     def host_operators(self) -> tuple[str, ...]:
@@ -277,7 +309,7 @@ def from_bytes(data: bytes, where: str = "program") -> Program:
             f"{where}: this program has format {head.get('format')} and this version reads format {FORMAT}; "
             "compile the model again."
         )
-    _check(data, head, tensors, where)
+    _check_seal(data, head, tensors, where)
     if head.get("instructions") != digest():
         raise ProgramError(
             f"{where}: this program was made for other instructions than this version's (its table of instructions "
@@ -286,33 +318,32 @@ def from_bytes(data: bytes, where: str = "program") -> Program:
     try:
         machine = from_mapping(head["machine"], where)
         segments = tuple(_segment(index, entry, tensors) for index, entry in enumerate(head["segments"]))
-        layers = _each(_layer, head["layers"])
-        for segment in segments:
-            if isinstance(segment, MachineSegment) and int(segment.layer_of.max(initial=0)) >= max(len(layers), 1):
-                raise ValueError("an instruction belongs to no layer")
-        return Program(
-            model=_text(head["model"]),
+        layers = each(_layer, head["layers"])
+        made = Program(
+            model=text(head["model"]),
             machine=machine,
-            inputs=_each(_port, head["inputs"]),
-            outputs=_each(_port, head["outputs"]),
+            inputs=each(_port, head["inputs"]),
+            outputs=each(_port, head["outputs"]),
             segments=segments,
             layers=layers,
             constants=tensors["constants"],
-            dram_bytes=_whole(head["dram_bytes"]),
-            bounds=Bounds(**{name: _whole(value) for name, value in head["bounds"].items()}),
+            dram_bytes=whole(head["dram_bytes"]),
+            bounds=Bounds(**{name: whole(value) for name, value in head["bounds"].items()}),
             certificate=Certificate.from_json(head["certificate"]),
-            sram=SramUse(**{name: _whole(value) for name, value in head["sram"].items()}),
-            predicted_cycles=_whole(head["predicted_cycles"]),
-            producer=_text(head["producer"]),
-            notes=_each(_text, head["notes"]),
+            sram=SramUse(**{name: whole(value) for name, value in head["sram"].items()}),
+            predicted_cycles=whole(head["predicted_cycles"]),
+            producer=text(head["producer"]),
+            notes=each(text, head["notes"]),
             image=dict(head["image"]),
             rhythm=read(Rhythm, head["rhythm"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise ProgramError(f"{where}: the program's table of contents is damaged ({error!r}); compile again.") from None
+    check(made, where)
+    return made
 
 
-def _check(data: bytes, head: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]], where: str) -> None:
+def _check_seal(data: bytes, head: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]], where: str) -> None:
     """ProgramError when any byte of the file is not the one that was written."""
     seal = head.get("checksum")
     if isinstance(seal, str) and re.fullmatch("[0-9a-f]{64}", seal) and (at := data.find(seal.encode())) >= 0:
@@ -336,8 +367,8 @@ def _open(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, npt.NDArra
     try:
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + size]) if 0 < size <= len(data) - 8 else {}
-        text = header.get("__metadata__", {}).get("recon") if isinstance(header, dict) else None
-        head = json.loads(text) if isinstance(text, str) else None
+        ours = header.get("__metadata__", {}).get("recon") if isinstance(header, dict) else None
+        head = json.loads(ours) if isinstance(ours, str) else None
     except (ValueError, AttributeError):
         head = None
     if not isinstance(head, dict):
@@ -354,29 +385,11 @@ def _open(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, npt.NDArra
         ) from None
 
 
-def _whole(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no count")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no text")
-    return value
-
-
-def _each(read: Callable[[Any], Any], values: Any) -> tuple[Any, ...]:
-    if not isinstance(values, list):
-        raise ValueError(f"{values!r} is no list")
-    return tuple(read(value) for value in cast("list[Any]", values))
-
-
 def _region(entry: dict[str, Any]) -> Region:
-    dtype = _text(entry["dtype"])
+    dtype = text(entry["dtype"])
     if dtype not in ("int8", "float32"):
         raise ValueError(f"{dtype!r} is no type that the machine knows")
-    return Region(_text(entry["name"]), _whole(entry["address"]), _each(_whole, entry["shape"]), dtype)
+    return Region(text(entry["name"]), whole(entry["address"]), each(whole, entry["shape"]), dtype)
 
 
 def _buffers(table: npt.NDArray[Any] | None) -> npt.NDArray[np.int64]:
@@ -388,35 +401,35 @@ def _buffers(table: npt.NDArray[Any] | None) -> npt.NDArray[np.int64]:
 
 
 def _layer(entry: dict[str, Any]) -> LayerRow:
-    name, op, shape, configuration = (_text(entry[key]) for key in ("name", "op", "shape", "configuration"))
-    macs, compulsory = _whole(entry["macs"]), _whole(entry["compulsory_bytes"])
-    return LayerRow(name, op, shape, macs, compulsory, configuration, _each(_text, entry["onnx"]))
+    name, op, shape, configuration = (text(entry[key]) for key in ("name", "op", "shape", "configuration"))
+    macs, compulsory = whole(entry["macs"]), whole(entry["compulsory_bytes"])
+    return LayerRow(name, op, shape, macs, compulsory, configuration, each(text, entry["onnx"]))
 
 
 def _port(entry: dict[str, Any]) -> Port:
-    return Port(_text(entry["name"]), np.dtype(_text(entry["dtype"])).name, _each(_whole, entry["shape"]))
+    return Port(text(entry["name"]), np.dtype(text(entry["dtype"])).name, each(whole, entry["shape"]))
 
 
 def _host_node(entry: dict[str, Any]) -> HostNode:
-    name, operator, reason = (_text(entry[part]) for part in ("name", "operator", "reason"))
-    return HostNode(name, operator, reason, _whole(entry["macs"]))
+    name, operator, reason = (text(entry[part]) for part in ("name", "operator", "reason"))
+    return HostNode(name, operator, reason, whole(entry["macs"]))
 
 
 def _segment(index: int, entry: dict[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> Segment:
-    name = _text(entry["name"])
+    name = text(entry["name"])
     if entry["kind"] == "machine":
         code, layers = tensors[f"code.{index}"].tobytes(), tensors[f"layers.{index}"]
-        inputs, outputs = (_each(_region, entry[part]) for part in ("inputs", "outputs"))
+        inputs, outputs = (each(_region, entry[part]) for part in ("inputs", "outputs"))
         buffers = _buffers(tensors.get(f"buffers.{index}"))
         return MachineSegment(name, code, layers, inputs, outputs, buffers, read(Frames, entry["frames"]))
-    operators, takes, gives = (_each(_text, entry[part]) for part in ("operators", "inputs", "outputs"))
+    operators, takes, gives = (each(text, entry[part]) for part in ("operators", "inputs", "outputs"))
     return HostSegment(
         name,
         tensors[f"host.{index}"].tobytes(),
         operators,
         takes,
         gives,
-        _each(_host_node, entry["nodes"]),
-        _whole(entry["bytes_in"]),
-        _whole(entry["bytes_out"]),
+        each(_host_node, entry["nodes"]),
+        whole(entry["bytes_in"]),
+        whole(entry["bytes_out"]),
     )

@@ -13,7 +13,7 @@ from sim.engine import Engine
 from sim.machine import assembly, configuration_image, encoding
 from sim.machine import description as machine
 from sim.machine.description import Configuration, Machine
-from sim.machine.program import Bounds, LayerRow, MachineSegment, Program, Region, SramUse
+from sim.machine.program import Bounds, LayerRow, MachineSegment, Port, Program, Region, SramUse
 from sim.memory import Memory
 
 EDGE = machine.load("edge4k")
@@ -84,8 +84,8 @@ def program(
     return Program(
         model="test",
         machine=target,
-        inputs=(),
-        outputs=(),
+        inputs=tuple(Port(region.name, region.dtype, region.shape) for region in inputs),
+        outputs=tuple(Port(region.name, region.dtype, region.shape) for region in outputs),
         segments=(segment,),
         layers=layers or (LayerRow("stem", "conv2d", "", 0, 0, "", ()),),
         constants=np.zeros(0, np.uint8) if constants is None else constants,
