@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tools.quantise.road import Quantised, Settings
     from tools.reports.check import Check
     from tools.reports.compare import Comparison
+    from tools.reports.profile.records import Profile
     from tools.runtime import Result
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Machine",
     "Picture",
     "Planning",
+    "Profile",
     "Program",
     "Quantised",
     "ReconError",
@@ -59,6 +61,7 @@ __all__ = [
     "load_machine",
     "machines",
     "quantize",
+    "report",
     "run",
 ]
 
@@ -72,6 +75,7 @@ _RECORDS = {
     "Machine": "sim.machine.description",
     "Picture": "tools.files.pictures",
     "Planning": "tools.options",
+    "Profile": "tools.reports.profile.records",
     "Program": "sim.machine.program",
     "Quantised": "tools.quantise.road",
     "ReconError": "sim.machine.errors",
@@ -155,6 +159,36 @@ def compare(
     from tools.reports.compare import compare as compare_machines
 
     return compare_machines(model, [str(each) for each in machines], input_shapes, assume_int8, planning, report)
+
+
+def report(
+    model: str | Path | ModelProto | Program,
+    page: str | Path | None = None,
+    *,
+    machine: str | Path | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    assume_int8: bool = False,
+    planning: Planning | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Profile:
+    """Where every cycle and byte of a program goes, as plain records; ``page`` is the HTML file to write of them.
+
+    A program (or its file) is shown as it is; a model is planned for ``machine`` first, and its layers then hold their
+    lines of the plan. ``progress`` is called with what is being done. Raises ReconError with all problems of the model,
+    and where the page cannot be written.
+    """
+    _check()
+    from tools.reports.reporting import profile_of
+
+    made = profile_of(
+        model, str(machine) if machine is not None else None, input_shapes, assume_int8, planning, progress
+    )
+    if page is not None:
+        from sim.machine.files import write_whole
+        from tools.reports.page import page as drawn
+
+        write_whole(page, drawn(made).encode())
+    return made
 
 
 def check(path: str | Path, *, input_shapes: Mapping[str, Sequence[int]] | None = None) -> Check:

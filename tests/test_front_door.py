@@ -58,6 +58,23 @@ def test_compare_and_machines() -> None:
     assert repr(found) == f"Comparison('{found.model}': cycles on edge1k {found.first.cycles:,})"
 
 
+def test_a_report_is_records_and_a_page(program: Program, tmp_path: Path) -> None:
+    said: list[str] = []
+    made = recon.report(program, tmp_path / "r.html", progress=said.append)
+    assert said == ["drawing"]
+    assert made.statistics == recon.run(program, timing_only=True).statistics
+    assert sum(layer.array_cycles for layer in made.layers) == pytest.approx(made.statistics.cycles)
+    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
+    program.save(tmp_path / "r.rbin")
+    assert recon.report(tmp_path / "r.rbin").statistics == made.statistics
+    planned = recon.report(MODEL, planning=recon.Planning(level=1))
+    assert planned.statistics.cycles == made.statistics.cycles
+    assert any(layer.plan for layer in planned.layers)
+    assert not any(layer.plan for layer in made.layers)
+    with pytest.raises(recon.ReconError, match=r"^This is a program, planned already; a machine, shapes and the"):
+        recon.report(program, machine="edge1k")
+
+
 def test_everything_fits_a_line(program: Program) -> None:
     timed = recon.run(program, timing_only=True)
     assert repr(program) == (
@@ -130,6 +147,7 @@ def test_the_wheel_works_in_a_project_with_such_packages(tmp_path: Path) -> None
     with zipfile.ZipFile(wheel) as archive:
         assert {name.partition("/")[0] for name in archive.namelist() if ".dist-info/" not in name} == {
             "recon.py", *PACKAGES}  # fmt: skip
+        assert {f"{name}/py.typed" for name in PACKAGES} <= set(archive.namelist())
         archive.extractall(site)
     scripts = tmp_path / "bin"
     scripts.mkdir()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,10 +20,6 @@ from tools.terminal.console import (
     Verbose,
 )
 from tools.terminal.planner_options import takes_planning
-
-if TYPE_CHECKING:
-    from sim.machine.program import Program
-    from tools.options import Planning
 
 
 @takes_planning("level", "objective", "sram_limit")
@@ -63,58 +58,24 @@ def report_command(
     from tools.files.overwrite import RECORDS, REPORT, check_writable
     from tools.options import Planning, input_shapes
     from tools.reports.page import page
-    from tools.reports.profile.records import profile, to_json
+    from tools.reports.profile.records import to_json
+    from tools.reports.reporting import profile_of
 
     talk = Talk(quiet, verbose)
     check_writable("--output", output, REPORT, [model, machine], force)
     check_writable("--json", as_json, RECORDS, [model, machine, output], force)
     machine = talk.machine(machine, settings)
-    options = Planning.of(planning)
-    asked = machine is not None or assume_int8 or bool(input_shape) or options != Planning()
     with talk.progress("reporting") as progress:
 
         def step(text: str) -> None:
             talk.detail(text)
             progress.doing(text)
 
-        if model.suffix in (".onnx", ".mlir"):
-            program, plan = _planned(model, machine, input_shapes(input_shape or []), assume_int8, options, step)
-        else:
-            program, plan = _program(model, asked), ""
-        step("drawing")
-        made = profile(program, plan=plan)
+        shapes = input_shapes(input_shape or [])
+        made = profile_of(model, machine, shapes, assume_int8, Planning.of(planning), step)
         write_whole(output, page(made).encode())
         if as_json is not None:
             write_whole(as_json, (json.dumps(to_json(made)) + "\n").encode())
-    for note in program.notes:
+    for note in made.notes:
         talk.note(note)
-    talk.say(f"{output}: {len(program.layers)} layers, {made.statistics.cycles:,} cycles on {program.machine.name}")
-
-
-def _planned(
-    model: Path,
-    machine: str | None,
-    shapes: Mapping[str, Sequence[int]],
-    assume_int8: bool,
-    options: Planning,
-    step: Callable[[str], None],
-) -> tuple[Program, str]:
-    from tools.driver import DEFAULT_MACHINE
-    from tools.reports.compare import Study
-
-    study = Study(model, shapes, assume_int8, step)
-    step("planning")
-    program, plan = study.planned(machine or DEFAULT_MACHINE, options)
-    return program, str(plan)
-
-
-def _program(path: Path, asked: bool) -> Program:
-    from sim.machine.errors import ReconError
-    from sim.machine.program import load
-
-    if asked:
-        raise ReconError(
-            f"{path}: this is a program, planned already; --machine, --input-shape, --assume-int8, -O, --objective "
-            "and --sram-limit are for models."
-        )
-    return load(path)
+    talk.say(f"{output}: {len(made.layers)} layers, {made.statistics.cycles:,} cycles on {made.machine.name}")
