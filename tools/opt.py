@@ -68,6 +68,7 @@ class ReconOpt(xDSLOptMain):
         self.constants: dict[str, Any] = {}
         self.output: _Output | None = None
         self.first_line = 1
+        self.validator: Validator | None = None
         super().__init__("", args)
         if self.args.input_file == "-":  # standard input and output, as everywhere
             self.args.input_file = None
@@ -113,18 +114,7 @@ class ReconOpt(xDSLOptMain):
                 metavar=None if offer.choices else offer.metavar,
                 help=offer.help[0].lower() + offer.help[1:].removesuffix(".") + normally,
             )
-        group.add_argument(
-            "--validate-each",
-            action="store_true",
-            help="run the IR before and after every pass, and stop at the first that changes an answer",
-        )
-        group.add_argument(
-            "--validate-inputs",
-            type=int,
-            default=None,
-            metavar="N",
-            help="inputs tried by --validate-each (normally 4)",
-        )
+        _add_validation(group)
         group.add_argument(
             "--force", action="store_true", help="write even over a file that is read, or is no text of ours"
         )
@@ -227,11 +217,17 @@ class ReconOpt(xDSLOptMain):
     def _validator(self) -> Validator | None:
         if self.args.validate_inputs is not None and self.args.validate_inputs < 1:
             raise ReconError(f"--validate-inputs {self.args.validate_inputs}: give a whole number of at least 1.")
-        if not self.args.validate_each and self.args.validate_inputs is None:
+        if not self.args.validate_each and self.args.validate_inputs is None and self.args.against is None:
             return None
         from tools.validation.validate import DEFAULT_INPUTS, Validator
 
-        return Validator(self.args.validate_inputs or DEFAULT_INPUTS)
+        self.validator = Validator(self.args.validate_inputs or DEFAULT_INPUTS)
+        if self.args.against is not None:
+            from tools.validation.against import Original
+
+            shapes = input_shapes(self.args.input_shape)
+            self.validator.original = Original.read(self.args.against, shapes, bool(self.args.assume_int8))
+        return self.validator
 
     def prepare_input(self) -> tuple[list[tuple[IO[bytes], int]], str]:
         try:
@@ -291,12 +287,35 @@ class ReconOpt(xDSLOptMain):
         """Do it all; the output files appear only when everything went well."""
         self._check_output()
         super().run()
+        if self.validator is not None:
+            print(f"valid: {self.validator.summary()}", file=sys.stderr)
         if self.output is not None:
             from sim.machine.files import write_whole
             from tools.files import constants
 
             constants.write(self.constants, self.args.output_file)
             write_whole(self.args.output_file, self.output.content.encode())
+
+
+def _add_validation(group: Any) -> None:
+    """The options that run the IR and compare."""
+    group.add_argument(
+        "--validate-each",
+        action="store_true",
+        help="run the IR before and after every pass, and stop at the first that changes an answer",
+    )
+    group.add_argument(
+        "--validate-inputs",
+        type=int,
+        default=None,
+        metavar="N",
+        help="inputs tried by --validate-each (normally 4)",
+    )
+    group.add_argument(
+        "--against",
+        metavar="MODEL",
+        help="with --validate-each: compare the text with this model first, layer by layer",
+    )
 
 
 def _add_listings(group: Any) -> None:

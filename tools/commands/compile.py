@@ -50,6 +50,10 @@ def compile_command(
     validate_inputs: Annotated[
         int | None, typer.Option(metavar="N", help="Inputs tried by --validate.  [default: 4]", min=1)
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL.onnx", help="With --validate: compare a plan in text with its model first."),
+    ] = None,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -68,6 +72,7 @@ def compile_command(
     recon compile model.onnx -o mine.rbin --pin "conv2d_1=direct g1 k64 r16 p4"
     recon compile model.onnx -o quick.rbin -O1          or --time-budget 5
     recon compile model.onnx -o model.rbin --validate
+    recon compile plan.mlir -o plan.rbin --validate --against model.onnx
     recon compile model.onnx -o model.rbin --no-host
 
     A model must be int8: QDQ or QOperator form, as onnxruntime.quantization and TensorFlow Lite converters write it.
@@ -93,11 +98,16 @@ def compile_command(
             progress.doing(step)
 
         validator = None
-        if validate or validate_inputs is not None:
+        if validate or validate_inputs is not None or against is not None:
             from tools.validation.validate import DEFAULT_INPUTS, Validator
 
             validator = Validator(validate_inputs or DEFAULT_INPUTS, report=progress.doing)
+            if against is not None:
+                from tools.validation.against import Original
+
+                validator.original = Original.read(against, shapes, assume_int8)
         program = compile_model(model, machine, shapes, assume_int8, image, report, validator, options)
+        verdict = validator.summary() if validator is not None else ""
         program.save(output)
     for note in program.notes:
         talk.note(note)
@@ -106,8 +116,8 @@ def compile_command(
     bound = program.bounds.bound
     macs = sum(layer.macs for layer in program.layers)
     ratio = f", {program.predicted_cycles / bound:.2f} × bound" if bound else ""
-    if validator is not None:
-        talk.say(f"valid: {validator.summary()}")
+    if verdict:
+        talk.say(f"valid: {verdict}")
     talk.say(
         f"{output}: {len(program.layers)} layers, {count(macs)} MACs for {program.machine.name}; "
         f"{program.predicted_cycles:,} cycles predicted{ratio}"

@@ -18,17 +18,23 @@ from xdsl.ir import Operation, SSAValue
 from dialects import accel, cnn, tile
 from dialects.onnx_export import main_function, strings_of
 from passes.common.levels import level_of
+from passes.common.problems import place_in_text
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A finished tile: who made it, where in its output (None below the plan), and its codes."""
+    """A finished tile: who made it, where in its output (None below the plan), and its codes.
+
+    ``where`` and ``buffer`` are the place in the text of the operation that made it, and what it wrote to.
+    """
 
     op: str
     place: tuple[int, int, int] | None
     codes: Array
+    where: str = ""
+    buffer: str = ""
 
 
 @dataclass
@@ -36,13 +42,15 @@ class SeenLayer:
     """A layer's value, as far as the level shows it.
 
     ``value`` is int8 NHWC and whole; ``tiles`` are in the order of the text; ``mark`` tells whether two levels mean the
-    same thing by the name: the ONNX nodes that the layer stands for, and its type.
+    same thing by the name: the ONNX nodes that the layer stands for, and its type. ``where`` is its place in the text,
+    if one operation is the layer.
     """
 
     op: str
     value: Array | None = None
     tiles: list[Tile] = field(default_factory=list[Tile])
     mark: str = ""
+    where: str = ""
 
 
 @dataclass
@@ -77,7 +85,9 @@ def _cnn(module: ModuleOp, inputs: Mapping[str, Array]) -> Observation:
             kind = op.results[0].type
             if isinstance(kind, cnn.TensorType | cnn.FloatType):
                 mark = f"{strings_of(op.nodes)} {kind}"
-                seen.layers[op.layer.data] = SeenLayer(op.name, run.values[op.results[0]].view(np.int8), mark=mark)
+                seen.layers[op.layer.data] = SeenLayer(
+                    op.name, run.values[op.results[0]].view(np.int8), mark=mark, where=place_in_text(op)
+                )
     return seen
 
 
@@ -89,7 +99,8 @@ def _tile(module: ModuleOp, inputs: Mapping[str, Array]) -> Observation:
 
     def watch(op: tile.ConvOp | tile.VectorOp | tile.MoveOp, place: tuple[int, int, int] | None, codes: Array) -> None:
         layer = seen.layers.setdefault(op.layer_name, SeenLayer(op.name))
-        layer.tiles.append(Tile(op.name, place, codes))
+        buffer = f"%{op.output.name_hint}" if op.output.name_hint else "a buffer without a name"
+        layer.tiles.append(Tile(op.name, place, codes, place_in_text(op), buffer))
         homes.setdefault(op.layer_name, set()).add(op.output)
 
     seen.outputs = evaluate(module, inputs, watch)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ from tools.proof.prover import Proof, prove
 from tools.validation.observe import Observation, SeenLayer, observe, runs
 from tools.validation.onnx_reference import OnnxReference
 from tools.validation.probes import Inputs, entrances, probes
+
+if TYPE_CHECKING:
+    from tools.validation.against import Original
 
 Array = npt.NDArray[Any]
 
@@ -89,16 +92,20 @@ class _State:
 class Validator:
     """Follows a module through a pipeline; ``start`` before the first pass, ``after`` each of them.
 
-    ``checked``, ``unchanged`` and ``skipped`` name the passes, ``inputs`` what was run.
+    ``checked``, ``unchanged`` and ``skipped`` name the passes, ``inputs`` what was run. With an ``original`` the module
+    has to be that model before the first pass, and the program is proven against it.
     """
 
     count: int = DEFAULT_INPUTS
     seed: int = 0
     report: Report | None = None
+    original: Original | None = None
     checked: list[str] = field(default_factory=list[str])
     unchanged: list[str] = field(default_factory=list[str])
     skipped: dict[str, str] = field(default_factory=dict[str, str])
     layers: int = 0
+    outputs: int = 0
+    level: str = ""
     _inputs: list[tuple[str, Inputs]] = field(default_factory=list[tuple[str, Inputs]])
     _state: _State | None = None
     _cnn: ModuleOp | None = None
@@ -128,7 +135,22 @@ class Validator:
         for (label, _), fault in zip(self._inputs, self._state.faults, strict=True):
             if fault and OVERFLOW not in fault:
                 raise ReconError(f"The module cannot be run as it is, on {label}: {fault.rstrip('.')}.")
+        self.level = self._state.level
+        if self.original is not None:
+            self._compare_with(self.original, module)
         self._keep(module)
+
+    def _compare_with(self, original: Original, module: ModuleOp) -> None:
+        assert self._state is not None
+        if self.level == "onnx":
+            raise ReconError(f"--against {original.name} is for text below the onnx level, which this is not.")
+        original.check_ports(module)
+        for number, (label, inputs) in enumerate(self._inputs):
+            if not self._state.faults[number]:
+                original.check(self._state.seen[number], label, inputs)
+        if not original.layers + original.outputs:
+            raise ReconError(f"Nothing was compared with {original.name}: on no input does the text have an answer.")
+        self._cnn = original.module
 
     def after(self, name: str, module: ModuleOp) -> None:
         """Compare with the module before; ValidationError says where the pass called ``name`` changed an answer."""
@@ -160,6 +182,7 @@ class Validator:
             if self._state.faults[number]:
                 continue
             outputs = run(inputs)
+            self.outputs += len(outputs)
             difference = _outputs(self._state.seen[number].outputs, outputs)
             if difference is not None:
                 raise ValidationError(f"{name} changed an answer on {label}: {difference}.")
@@ -177,16 +200,31 @@ class Validator:
             raise ValidationError(str(error)) from None
 
     def _keep(self, module: ModuleOp) -> None:
-        if level_of(module) == "cnn":
+        if level_of(module) == "cnn" and self.original is None:
             self._cnn = module.clone()
 
     def summary(self) -> str:
-        """One line for people."""
-        return (
-            f"{len(self.checked)} passes checked on {self.inputs} inputs, {self.layers:,} layers compared; "
-            f"{len(self.unchanged)} passes changed nothing"
-            + ("; the program proven for every input" if self.proven is not None else "")
-        )
+        """One line for people: what was compared with what. ReconError if passes were run and nothing was compared."""
+        if self.checked and not self.layers + self.outputs:
+            raise ReconError(
+                f"Nothing was compared: on none of {self.inputs} inputs does the module have an answer. "
+                f"{next(filter(None, self._state.faults if self._state else []), '')}".rstrip()
+            )
+        parts = [
+            f"{_count(len(self.checked), 'pass')} checked on {_count(self.inputs, 'input')}, "
+            f"{_count(self.layers, 'layer')} and {_count(self.outputs, 'output')} compared"
+        ]
+        if self.original is not None:
+            parts.append(
+                f"the text compared with {self.original.name}, {_count(self.original.layers, 'layer')} and "
+                f"{_count(self.original.outputs, 'output')}"
+            )
+        elif self.level != "onnx":
+            parts.append("the text itself was the reference, and no model (--against MODEL compares it with one)")
+        parts.append(f"{_count(len(self.unchanged), 'pass')} changed nothing")
+        if self.proven is not None:
+            parts.append("the program proven for every input")
+        return "; ".join(parts)
 
     # ------------------------------------------------------------------------------------------------- running
 
@@ -218,6 +256,7 @@ class Validator:
         if after.faults[number]:
             overflow = before.level == "onnx" and OVERFLOW in after.faults[number]
             return None if overflow else f"there is none any more. {after.faults[number]}".rstrip(".")
+        self.outputs += len(old.outputs)
         if before.reference is None:
             return self._same(old, new)
         if after.level == "onnx":
@@ -268,6 +307,11 @@ def _unplaced(module: ModuleOp) -> ModuleOp:
 
 
 # --------------------------------------------------------------------------------------------------- comparing
+
+
+def _count(number: int, what: str) -> str:
+    plural = f"{what}es" if what.endswith("s") else f"{what}s"
+    return f"{number:,} {what if number == 1 else plural}"
 
 
 def comparable(old: SeenLayer, new: SeenLayer) -> bool:

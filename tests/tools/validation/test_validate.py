@@ -125,7 +125,10 @@ def test_every_layer_finds_its_tensor() -> None:
 
 def test_plans_of_recon_opt(recon_opt: Tool, tmp_path: Path) -> None:
     outcome = recon_opt(PLAN, "--to", "accel", "--validate-each", "-o", tmp_path / "x.mlir")
-    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+    assert (outcome.code, outcome.out, outcome.err) == (
+        0, "", "valid: 3 passes checked on 4 inputs, 36 layers and 12 outputs compared; the text itself was the "
+        "reference, and no model (--against MODEL compares it with one); 1 pass changed nothing\n",
+    )  # fmt: skip
 
 
 def test_nothing_to_run(recon_opt: Tool, tmp_path: Path) -> None:
