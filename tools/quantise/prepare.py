@@ -23,6 +23,7 @@ from passes.onnx.import_onnx import fix_shapes
 from passes.onnx.onnx_file import read_model
 from sim.machine.errors import ReconError
 from sim.machine.program import Port
+from tools.quantise.constants import own_biases
 
 LEAST_OPSET = 13
 """The first opset whose quantisers know a scale per channel."""
@@ -54,6 +55,7 @@ def prepare(path: str, input_shapes: Mapping[str, Sequence[int]]) -> Prepared:
     _sums_to_adds(model, notes)
     model = _fold(model, path)
     _name_all(model)
+    own_biases(model)
     return Prepared(model, tuple(_port(value) for value in model.graph.input), tuple(notes))
 
 

@@ -23,6 +23,7 @@ from onnxruntime.quantization import (
 
 from sim.machine.errors import ReconError
 from tools.quantise.biases import leave_room
+from tools.quantise.constants import one_scale_each
 from tools.quantise.prepare import quiet_logging
 from tools.quantise.samples import Samples
 
@@ -123,7 +124,11 @@ class Quantiser:
                     weight_type=QuantType.QInt8,
                     nodes_to_exclude=sorted(in_float),
                     calibrate_method=self.method,
-                    extra_options={"ForceQuantizeNoInputCheck": True, "WeightSymmetric": True},
+                    extra_options={
+                        "ForceQuantizeNoInputCheck": True,
+                        "WeightSymmetric": True,
+                        "TensorQuantOverrides": one_scale_each(self.model, QuantType.QInt8),
+                    },
                     calibration_cache_path=self.ranges,
                 )
                 made = onnx.load(path)
