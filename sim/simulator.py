@@ -44,12 +44,16 @@ Host = Callable[[HostSegment, Tensors], Tensors]
 
 @dataclass(frozen=True, eq=False)
 class SegmentRun:
-    """One machine segment's run: ``outputs`` by region name (empty when only timed), the decoded stream, the clock."""
+    """One machine segment's run: ``outputs`` by region name (empty when only timed), the decoded stream, the clock.
+
+    Of a segment with frames it is the prologue's and one frame's, and ``text`` the stream as it stands in the program.
+    """
 
     segment: MachineSegment
     stream: Stream
     outputs: Tensors
     timeline: Timeline
+    text: Stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +143,8 @@ def run_segment(
     outputs: Tensors = {}
     if not timing_only:
         outputs = _execute(program, segment, queues, tensors, sanitize, progress, observer)
-    return SegmentRun(segment, stream, outputs, clock.run(program.machine, stream, queues=queues))
+    timeline = clock.run(program.machine, queues.stream, queues=queues)
+    return SegmentRun(segment, queues.stream, outputs, timeline, stream)
 
 
 def _execute(

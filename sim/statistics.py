@@ -3,7 +3,8 @@
 The schema lives in the dataclasses below; ``schema_rows`` prints it for the manual, ``to_json`` gives plain data.
 Cycles of several machine segments follow one another; host segments take no cycles (they are listed in ``host``).
 Layer cycles are shares of the critical chain as the clock attributes it: they add up to ``cycles`` exactly, and so
-do the layers' bytes to the totals.
+do the layers' bytes to the totals. Of a program whose text repeats all of this is said of one body in the steady state:
+``batch`` frames of many; ``frames`` says what a run of so many takes.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from sim.machine.clock import TERMS, attribute
+from sim.machine.clock import TERMS, Costs, Timeline, attribute
 from sim.machine.description import Machine
+from sim.machine.encoding import Stream
 from sim.machine.isa import BY_NAME
+from sim.machine.order import Ints
 from sim.machine.program import HostSegment, Program
+from sim.machine.steady import Steady, steady
 from sim.simulator import Run, SegmentRun
 
 VERSION = 4
@@ -43,6 +48,26 @@ class EnergyEstimate:
     dram_joules: float = field(metadata=doc("bytes of all bursts on the channel times theirs"))
     total_joules: float = field(metadata=doc("the sum of the three, per inference"))
     source: str = field(metadata=doc("where the unit energies come from"))
+
+
+@dataclass(frozen=True)
+class FrameStatistics:
+    """Frames in a row: what this many take, and their rhythm."""
+
+    frames: int = field(metadata=doc("frames of this run"))
+    total_cycles: int = field(metadata=doc("cycles from the start to the last completion of the last frame"))
+    prologue_cycles: int = field(
+        metadata=doc("cycles of a long run that are no frame's, at its start: what stays comes in, the rhythm is found")
+    )
+    cycles_per_frame: float = field(metadata=doc("cycles of a frame in the steady state"))
+    epilogue_cycles: int = field(
+        metadata=doc("the same at its end: what the last frame has no next one to hide behind")
+    )
+    latency_cycles: int = field(metadata=doc("cycles from a frame's first start to its last completion"))
+    latency_seconds: float = field(metadata=doc("the same in seconds"))
+    frames_per_second: float = field(metadata=doc("clock_hz / cycles_per_frame"))
+    resident_bytes: int = field(metadata=doc("bytes that the prologue loads and that stay in SRAM"))
+    dram_bytes_per_frame: float = field(metadata=doc("bytes moved over the DRAM channel for each frame"))
 
 
 @dataclass(frozen=True)
@@ -128,6 +153,8 @@ class Statistics:
     host_ops: int = field(metadata=doc("operators that run on the host"))
     host_operators: tuple[str, ...] = field(metadata=doc("those operators, in order"))
     host_macs: int = field(metadata=doc("multiply-accumulates that run on the host; in neither macs nor cycles"))
+    batch: int = field(metadata=doc("frames that the cycles, bytes and multiply-accumulates above are for"))
+    frames: FrameStatistics | None = dataclasses.field(metadata={"doc": "null where frames are not in a row"})
     energy: EnergyEstimate = dataclasses.field(metadata={"doc": "an estimate from the machine file's unit energies"})
     host: tuple[HostStatistics, ...] = field(metadata=doc("one entry per host segment, in order"))
     layers: tuple[LayerStatistics, ...] = field(metadata=doc("one entry per row of the layer table"))
@@ -140,7 +167,7 @@ class Statistics:
         return dataclasses.asdict(self)
 
 
-_SECTIONS = {"energy": EnergyEstimate, "host": HostStatistics, "layers": LayerStatistics}
+_SECTIONS = {"frames": FrameStatistics, "energy": EnergyEstimate, "host": HostStatistics, "layers": LayerStatistics}
 
 
 def schema_rows() -> list[tuple[str, str, str]]:
@@ -153,7 +180,7 @@ def schema_rows() -> list[tuple[str, str, str]]:
             kind = str(entry.type).replace("None", "null")
             rows.append((prefix + entry.name, "table" if section else kind, entry.metadata["doc"]))
             if section is not None:
-                visit(section, f"{entry.name}." if entry.name == "energy" else f"{entry.name}[].")
+                visit(section, f"{entry.name}." if entry.name in ("energy", "frames") else f"{entry.name}[].")
 
     visit(Statistics, "")
     return rows
@@ -174,10 +201,23 @@ class _Tables:
         self.cycles = 0
 
     def add(self, run: SegmentRun) -> None:
-        timeline, stream, layer_of = run.timeline, run.stream, run.segment.layer_of.astype(np.int64)
+        """A segment that runs once, behind those before it."""
+        timeline, layer_of = run.timeline, run.segment.layer_of
+        self.terms += attribute(timeline, layer_of, len(self.start))
+        self._rows(timeline, run.stream.opcodes, layer_of.astype(np.int64), self.cycles)
+        self.cycles += timeline.cycles
+
+    def add_body(self, found: Steady, layer_of: npt.NDArray[np.uint32]) -> None:
+        """A period of a segment that repeats, from the start of its first frame on."""
+        line, begins = found.line, found.begins
+        text = layer_of[line.text]
+        self.terms += attribute(found.timeline, text, len(self.start), (begins, begins + found.cycles))
+        inside = (line.frame >= found.first) & (line.frame < found.first + found.period)
+        self._rows(found.timeline.only(inside), line.stream.opcodes[inside], text[inside].astype(np.int64), -begins)
+        self.cycles += found.cycles
+
+    def _rows(self, timeline: Timeline, codes: npt.NDArray[np.uint8], layer_of: Ints, shift: int) -> None:
         cost = timeline.costs
-        self.terms += attribute(timeline, run.segment.layer_of, len(self.start))
-        codes = stream.opcodes
         store = codes == BY_NAME["store"].opcode
         columns = {
             "array_busy": np.where(codes == BY_NAME["conv"].opcode, cost.busy, 0),
@@ -189,21 +229,39 @@ class _Tables:
         for name, column in columns.items():
             np.add.at(self.sums[name], layer_of, column)
         first = np.full(len(self.start), np.iinfo(np.int64).max)
-        np.minimum.at(first, layer_of, timeline.start + self.cycles)
+        np.minimum.at(first, layer_of, timeline.start + shift)
         new = (self.start < 0) & (first < np.iinfo(np.int64).max)
         self.start[new] = first[new]
-        np.maximum.at(self.end, layer_of, timeline.end + self.cycles)
-        self.cycles += timeline.cycles
+        np.maximum.at(self.end, layer_of, timeline.end + shift)
 
 
-def collect(program: Program, run: Run) -> Statistics:
-    """The statistics of a run of this program (timed only, or executed as well)."""
+def _gathered(program: Program, run: Run) -> tuple[_Tables, list[Costs], list[Stream], Steady | None]:
+    """Sums per layer, and what each machine segment asked for: of one that repeats in a period of its rhythm."""
     tables = _Tables(program)
+    rhythm: Steady | None = None
+    costs: list[Costs] = []
+    streams: list[Stream] = []
     for segment in run.segments:
-        tables.add(segment)
+        if segment.segment.frames is None:
+            tables.add(segment)
+            costs.append(segment.timeline.costs)
+            streams.append(segment.stream)
+        else:
+            rhythm = steady(program.machine, segment.text, segment.segment.frames)
+            tables.add_body(rhythm, segment.segment.layer_of)
+            inside = (rhythm.line.frame >= rhythm.first) & (rhythm.line.frame < rhythm.first + rhythm.period)
+            costs.append(rhythm.timeline.costs.only(inside))
+            streams.append(rhythm.line.stream.only(np.flatnonzero(inside)))
+    return tables, costs, streams, rhythm
+
+
+def collect(program: Program, run: Run, frames: int = 1) -> Statistics:
+    """The statistics of a run of this program (timed only, or executed as well); where its text repeats, of so many
+    frames."""
+    tables, costs, streams, rhythm = _gathered(program, run)
+    batch = program.batch * (rhythm.period if rhythm is not None else 1)
     machine, cycles = program.machine, tables.cycles
-    macs = sum(layer.macs for layer in program.layers)
-    costs = [segment.timeline.costs for segment in run.segments]
+    macs = batch * sum(layer.macs for layer in program.layers)
     burst_bytes = machine.dram.burst * sum(int(cost.bursts.sum()) for cost in costs)
     return Statistics(
         version=VERSION,
@@ -226,24 +284,27 @@ def collect(program: Program, run: Run) -> Statistics:
         cycles_per_bound=_ratio(cycles, program.bounds.bound),
         cycles_per_bound3=_ratio(cycles, program.bounds.bound3),
         seconds=cycles / machine.clock_hz,
-        frames_per_second=_ratio(machine.clock_hz, cycles),
+        frames_per_second=_ratio(batch * machine.clock_hz, cycles),
         macs=macs,
         utilization=_ratio(macs, machine.array.lanes * cycles),
         dram_read_bytes=int(tables.sums["dram_read_bytes"].sum()),
         dram_write_bytes=int(tables.sums["dram_write_bytes"].sum()),
         dram_burst_bytes=burst_bytes,
         configuration_bytes=sum(
-            _of(segment, "load_config", segment.timeline.costs.dram_bytes) for segment in run.segments
+            int(cost.dram_bytes[stream.indices(BY_NAME["load_config"].opcode)].sum())
+            for cost, stream in zip(costs, streams, strict=True)
         ),
         sram_peak_bytes=program.sram.peak_bytes,
         sram_free_bytes=program.sram.free_bytes,
         sram_fragmentation=program.sram.fragmentation,
         program_bytes=program.code_bytes,
-        instructions=sum(len(segment.stream) for segment in run.segments),
-        reconfigurations=sum(len(segment.stream.indices(BY_NAME["configure"].opcode)) for segment in run.segments),
+        instructions=sum(len(stream) for stream in streams),
+        reconfigurations=sum(len(stream.indices(BY_NAME["configure"].opcode)) for stream in streams),
         host_ops=len(program.host_operators),
         host_operators=program.host_operators,
         host_macs=sum(segment.macs for segment in host_of(program)),
+        batch=batch,
+        frames=_frames(program, rhythm, frames, batch) if rhythm is not None else None,
         energy=energy(machine, macs, sum(int((c.sram_read + c.sram_written).sum()) for c in costs), burst_bytes),
         host=host_of(program),
         layers=tuple(_layer(program, tables, index) for index in range(len(program.layers))),
@@ -289,8 +350,24 @@ def _layer(program: Program, tables: _Tables, index: int) -> LayerStatistics:
     )
 
 
-def _of(run: SegmentRun, name: str, column: np.ndarray[Any, np.dtype[np.int64]]) -> int:
-    return int(column[run.stream.indices(BY_NAME[name].opcode)].sum())
+def _frames(program: Program, rhythm: Steady, frames: int, batch: int) -> FrameStatistics:
+    per_frame = rhythm.cycles / batch
+    hertz = program.machine.clock_hz
+    costs, line = rhythm.timeline.costs, rhythm.line
+    inside = (line.frame >= rhythm.first) & (line.frame < rhythm.first + rhythm.period)
+    stays = (line.frame < 0) & (line.stream.opcodes == BY_NAME["load"].opcode)
+    return FrameStatistics(
+        frames=frames,
+        total_cycles=rhythm.total(-(-frames // program.batch)),
+        prologue_cycles=rhythm.prologue,
+        cycles_per_frame=per_frame,
+        epilogue_cycles=rhythm.epilogue,
+        latency_cycles=rhythm.latency,
+        latency_seconds=rhythm.latency / hertz,
+        frames_per_second=hertz / per_frame,
+        resident_bytes=int(costs.dram_bytes[stays].sum()),
+        dram_bytes_per_frame=int(costs.dram_bytes[inside].sum()) / batch,
+    )
 
 
 def _ratio(part: int, whole: int) -> float | None:

@@ -20,6 +20,7 @@ from passes.tile_to_accel.lowering import lower
 from sim.machine import clock
 from sim.machine import description as machines
 from sim.machine.encoding import decode, encode
+from sim.machine.steady import steady
 
 
 def spelled(net: Network, plan: Plan, name: str, machine: str) -> tile.ScheduleOp:
@@ -37,7 +38,8 @@ def spelled(net: Network, plan: Plan, name: str, machine: str) -> tile.ScheduleO
 
 
 def program_clock(net: Network, machine: str, sram_limit: int) -> Callable[[Plan], int]:
-    """What ``search`` weighs close plans of a network with: the cycles of the program that each becomes."""
+    """What ``search`` weighs close plans of a network with: the cycles of the program that each becomes, of frames in a
+    row those of one."""
 
     target = machines.load(machine)
 
@@ -46,6 +48,10 @@ def program_clock(net: Network, machine: str, sram_limit: int) -> Callable[[Plan
         allocate(program, target, sram_limit or target.sram.bytes)
         dram_layout.lay_out([program], target)
         assign(program)
-        return clock.run(target, decode(encode(op.record() for op in program.instructions))).cycles
+        stream = decode(encode(op.record() for op in program.instructions))
+        if program.frames is None:
+            return clock.run(target, stream).cycles
+        found = steady(target, stream, program.frames)
+        return -(-found.cycles // found.period)
 
     return cycles

@@ -16,7 +16,12 @@ from typing import Any
 from sim.machine.description import Machine
 from sim.machine.errors import ReconError
 
-OBJECTIVES = ("cycles", "dram", "energy")
+OBJECTIVES = ("cycles", "latency", "throughput", "dram", "energy")
+"""What a plan may keep low. ``cycles`` are those of one frame: of the only one, or in the long run of many, which is
+``throughput``; ``latency`` is those of one frame alone even where many follow each other."""
+
+STREAM = "stream"
+"""Frames without an end."""
 
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
 
@@ -34,6 +39,13 @@ def _objective(text: str) -> str:
     if text not in OBJECTIVES:
         raise ReconError(f"--objective {text}: there are {', '.join(OBJECTIVES)}.")
     return text
+
+
+def _frames(text: str) -> str:
+    number = text.strip().lower()
+    if number != STREAM and not (number.isdecimal() and int(number) >= 1):
+        raise ReconError(f"--frames {text}: write how many frames follow each other, or {STREAM}.")
+    return number
 
 
 def _seconds(given: float) -> float:
@@ -75,7 +87,8 @@ class Options:
 
     ``sram_limit`` bytes are all the plan may use (0: all there are). ``trials`` bounds the plans the search looks at
     (0: all), and ``time_budget`` seconds (0: no bound) do so by a count of layers, so that they give the same plan on
-    every computer. ``pin`` fixes configurations: ``LAYER=direct g1 k64 r16 p4``.
+    every computer. ``pin`` fixes configurations: ``LAYER=direct g1 k64 r16 p4``. ``frames`` is how many frames follow
+    each other (``stream``: no end).
     """
 
     level: int = option(
@@ -106,6 +119,13 @@ class Options:
         kind=float,
         read=_seconds,
     )
+    frames: str = option(
+        "",
+        "Plan for frames in a row: weights that stay, and work across the border between frames.",
+        f"N|{STREAM}",
+        normally="one frame by itself",
+        read=_frames,
+    )
     trials: int = 0
     winograd: bool = freedom("winograd")
     single: bool = freedom("reconfiguration", default=False)
@@ -121,6 +141,21 @@ class Options:
             raise ReconError(f"'{self.objective}' is no objective; there are {', '.join(OBJECTIVES)}.")
         if self.sram_limit < 0:
             raise ReconError(f"An SRAM limit is a number of bytes, not {self.sram_limit}.")
+
+    @property
+    def repeats(self) -> bool:
+        """Whether frames follow each other."""
+        return self.frames not in ("", "1")
+
+    @property
+    def streams(self) -> bool:
+        """Whether a plan may give up the latency of a frame for those that follow."""
+        return self.repeats and self.objective != "latency"
+
+    @property
+    def measure(self) -> str:
+        """What plans are compared by: ``cycles``, ``dram`` or ``energy``."""
+        return self.objective if self.objective in ("dram", "energy") else "cycles"
 
     @property
     def one_configuration(self) -> bool:

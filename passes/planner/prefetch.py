@@ -58,12 +58,17 @@ class Cost:
 @dataclass(frozen=True)
 class Layout:
     """Where and when, for one schedule: addresses and lives of rooms, for every load the work before which it stands,
-    and what it should cost."""
+    and what it should cost.
+
+    ``stays`` are the rooms whose loads are done once, before the first of many frames; they have no life and their
+    loads no position. None for a plan that does not repeat.
+    """
 
     addresses: Mapping[Room, int]
     lives: Mapping[Room, Life]
     positions: tuple[int, ...]
     cost: Cost
+    stays: frozenset[Room] | None = None
 
 
 def prefetch(machine: Machine, schedule: Schedule, effort: Effort = Effort()) -> Layout:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from passes.planner.conv_works import MAX_TILES, ConvWorks
-from passes.planner.images import with_images
+from passes.planner.images import in_rhythm, with_images
 from passes.planner.layer_constants import constants_of
 from passes.planner.lives import Arrival, Life, lives_of, settled
 from passes.planner.mapping import ConvMapping, Span, cuts
@@ -31,24 +31,34 @@ FIRST_ROWS = 16 * 1024
 
 @dataclass(frozen=True)
 class Schedule:
-    """Works in order, loads in order of need, and between which works each room lives."""
+    """Works in order, loads in order of need, and between which works each room lives; ``before`` is what frames in a
+    row ask to be done once."""
 
     works: tuple[Work, ...]
     loads: tuple[Load, ...]
     lives: Mapping[Room, Life]
+    before: tuple[Work, ...] = ()
 
 
 def schedule(
-    machine: Machine, network: Network, mappings: Mapping[Layer, ConvMapping], partition: Partition
+    machine: Machine,
+    network: Network,
+    mappings: Mapping[Layer, ConvMapping],
+    partition: Partition,
+    frames: bool = False,
 ) -> Schedule:
-    """The works of a network, its layers run in the groups of a partition."""
+    """The works of a network, its layers run in the groups of a partition: once, or as one of many frames."""
     builder = _Builder(machine, network, mappings, partition.spilled)
     builder.ports()
     for group in partition.groups:
         builder.run(group)
-    works, copies = with_images(machine, builder.works)
+    before: list[Work] = []
+    if frames:
+        before, works, copies = in_rhythm(machine, builder.works)
+    else:
+        works, copies = with_images(machine, builder.works)
     arrivals = [*builder.arrivals, *(Arrival(load) for load in copies)]
-    return Schedule(tuple(works), tuple(settled(works, arrivals)), lives_of(works))
+    return Schedule(tuple(works), tuple(settled(works, arrivals)), lives_of(works), tuple(before))
 
 
 def finished_rows(work: Sequence[Work]) -> list[Span | None]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from passes.planner.configure import ConvRequest, choices
+from passes.planner.frames import layouts
 from passes.planner.mapping import ConvMapping, conv_shape
 from passes.planner.network import Buffer, Layer, Network
 from passes.planner.options import Options
@@ -49,6 +50,9 @@ SKIP_DOUBT = 3
 
 BUDGETS = (85, 70, 55, 100)
 """Per cent of SRAM that activations and the weights of fused layers may take, tried in turn."""
+
+FRAME_BUDGETS = (85, 55, 35)
+"""The same where frames follow each other and what activations leave holds weights that stay."""
 
 
 MOST_WORKS = 1500
@@ -95,6 +99,8 @@ def configured(
     moved = sum(one.shape.weight_bytes for one in convolutions)
     moved += sum(t.height * t.width * t.channels for t in (*network.inputs, *network.outputs))
     usable = options.usable(machine)
+    if options.streams:
+        moved = max(0, moved - usable.sram.bytes)
     ways = choices(usable, convolutions, moved, options.one_configuration)
     found = [dict(zip(layers, way, strict=True)) for way in ways]
     if len(found) == 1 or options.level < 2:
@@ -110,7 +116,7 @@ def configured(
             continue
         if sum(len(one.schedule.works) for one in trials) > MOST_WORKS:
             break
-    ranking = Ranking(usable, options.objective)
+    ranking = Ranking(usable, options.measure)
     return dict(ranking.best(trials, weigh).mappings) if trials else found[0]
 
 
@@ -161,7 +167,7 @@ class _Search:
         self.network = network
         self.mappings = mappings
         self.options = options
-        self.ranking = Ranking(machine, options.objective)
+        self.ranking = Ranking(machine, options.measure)
         self.best: tuple[tuple[int, ...], Plan] | None = None
         self.plans: list[Plan] = []
         self.failure: ReconError | None = None
@@ -191,7 +197,7 @@ class _Search:
         if found is None:
             return False
         self.plans.append(Plan(self.mappings, partition, ordered, found[1]))
-        if self.options.objective != "cycles":
+        if self.options.measure != "cycles":
             doubt = 0  # bytes are exact
         if self.best is not None and found[0][0] * 1000 >= self.best[0][0] * (1000 - doubt):
             return False
@@ -243,6 +249,59 @@ def plan(
     weigh: Weigh | None = None,
 ) -> Plan:
     """The best plan found. Raises ReconError when the network does not fit in SRAM."""
+    if options.streams and options.residency:
+        return _frames_in_a_row(machine, network, mappings, options, weigh)
+    best = _alone(machine, network, mappings, options, weigh)
+    if not options.repeats:
+        return best
+    return dataclasses.replace(best, layout=dataclasses.replace(best.layout, stays=frozenset()))
+
+
+def _frames_in_a_row(
+    machine: Machine,
+    network: Network,
+    mappings: Mapping[Layer, ConvMapping],
+    options: Options,
+    weigh: Weigh | None,
+) -> Plan:
+    """The best plan for frames that follow each other: every layer alone, and what crowds SRAM fused, each with more
+    and less that stays."""
+    usable = options.usable(machine)
+    partitioner = Partitioner(usable, network, mappings, LONGEST if options.fusion else 1)
+    capacity = usable.sram.bytes
+    crowded = max(partitioner.live(), default=0) > capacity * ROOMY // 100
+    made: list[Callable[[], Partition]] = [lambda: alone(network)]
+    made += [functools.partial(partitioner.cut, capacity * share // 100) for share in FRAME_BUDGETS if crowded]
+    plans: list[Plan] = []
+    seen: set[Partition] = set()
+    failure: ReconError | None = None
+    for make in made:
+        try:
+            partition = make()
+        except ReconError as error:
+            failure = failure or error
+            continue
+        if partition in seen:
+            continue
+        seen.add(partition)
+        ordered = schedule(usable, network, mappings, partition, frames=True)
+        plans += [Plan(mappings, partition, ordered, layout) for layout in layouts(usable, ordered)]
+        if plans and (options.level < 2 or 0 < options.trials <= len(seen)):
+            break
+    if not plans:
+        best = _alone(machine, network, mappings, options, weigh)
+        return dataclasses.replace(best, layout=dataclasses.replace(best.layout, stays=frozenset()))
+    return Ranking(usable, options.measure).best(plans, weigh if options.level > 1 else None)
+
+
+def _alone(
+    machine: Machine,
+    network: Network,
+    mappings: Mapping[Layer, ConvMapping],
+    options: Options,
+    weigh: Weigh | None,
+) -> Plan:
+    """The best plan found for one frame by itself."""
     usable = options.usable(machine)
     partitioner = Partitioner(usable, network, mappings, LONGEST if options.fusion and options.residency else 1)
     search = _Search(usable, network, mappings, options)

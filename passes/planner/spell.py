@@ -143,6 +143,18 @@ class Speller:
             layer=work.layer or None,
         )
 
+    def frame(self, schedule: Schedule, layout: Layout, stays: frozenset[Room]) -> tuple[Load, ...]:
+        """What is done once, above the line; gives the loads that come with every frame."""
+        for room in (room for room in schedule.lives if room in stays):
+            self.alloc(room, layout.addresses[room])
+        for work in schedule.before:
+            self.work(work)
+        for load in schedule.loads:
+            if load.room.root in stays:
+                self.load(load)
+        self.body.append(tile.FrameOp())
+        return tuple(load for load in schedule.loads if load.room.root not in stays)
+
     def write(self, schedule: Schedule, layout: Layout) -> None:
         """Fill the schedule's body."""
         births: dict[int, list[Room]] = {}
@@ -150,8 +162,11 @@ class Speller:
         for room, (first, last) in layout.lives.items():
             births.setdefault(first, []).append(room)
             deaths.setdefault(last, []).append(room)
+        coming = schedule.loads
+        if layout.stays is not None:
+            coming = self.frame(schedule, layout, layout.stays)
         loads: dict[int, list[Load]] = {}
-        for load, position in zip(schedule.loads, layout.positions, strict=True):
+        for load, position in zip(coming, layout.positions, strict=True):
             loads.setdefault(position, []).append(load)
         for position, work in enumerate(schedule.works):
             for room in births.get(position, []):

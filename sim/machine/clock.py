@@ -21,6 +21,7 @@ are no gaps to charge to waiting.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,10 @@ class Costs:
     compute: Ints
     winograd: npt.NDArray[np.bool_]
 
+    def only(self, which: npt.NDArray[Any]) -> Costs:
+        """Those of some instructions, by a mask or by numbers."""
+        return Costs(*(getattr(self, name)[which] for name in Costs.__dataclass_fields__))
+
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
@@ -77,6 +82,11 @@ class Timeline:
     cause: Ints
     by_leave: npt.NDArray[np.bool_]
     costs: Costs
+
+    def only(self, which: npt.NDArray[Any]) -> Timeline:
+        """When some instructions ran; their causes stay numbers in the whole."""
+        start, taken, leave, end, cause = (c[which] for c in (self.start, self.taken, self.leave, self.end, self.cause))
+        return Timeline(start, taken, leave, end, cause, self.by_leave[which], self.costs.only(which))
 
     @property
     def cycles(self) -> int:

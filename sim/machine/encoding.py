@@ -101,6 +101,15 @@ class Stream:
         names = layout(opcode).names or ()
         return dict(zip(names[1:], record.tolist()[1:], strict=True))
 
+    def only(self, which: npt.NDArray[np.int64]) -> Stream:
+        """The stream of some instructions, in the order given."""
+        opcodes, rows, tables = self.opcodes[which], np.zeros(len(which), np.int32), dict(self.tables)
+        for opcode, table in self.tables.items():
+            here = np.flatnonzero(opcodes == opcode)
+            rows[here] = np.arange(len(here))
+            tables[opcode] = table[self.rows[which[here]]]
+        return Stream(opcodes, rows, tables)
+
     def records(self) -> list[Record]:
         """The stream as ``encode`` takes it."""
         return [(self.instruction(index).name, self.fields(index)) for index in range(len(self))]

@@ -109,17 +109,11 @@ def unrolled(
 
 def _line(stream: Stream, frames: Frames, text: Ints, frame: Ints) -> Stream:
     """The stream of the instructions ``text`` in their frames."""
-    opcodes, rows = stream.opcodes[text], np.zeros(len(text), np.int32)
-    tables = dict(stream.tables)
-    ports = {BY_NAME[name].opcode for name in PORTS}
-    for opcode, table in stream.tables.items():
-        here = np.flatnonzero(opcodes == opcode)
-        rows[here] = np.arange(len(here))
-        taken = table[stream.rows[text[here]]]
-        if opcode in ports:
-            taken["dram"] = turned(taken["dram"], frame[here], frames)
-        tables[opcode] = taken
-    return Stream(opcodes, rows, tables)
+    line = stream.only(text)
+    for name in PORTS:
+        opcode = BY_NAME[name].opcode
+        line.tables[opcode]["dram"] = turned(line.tables[opcode]["dram"], frame[line.indices(opcode)], frames)
+    return line
 
 
 def turned(dram: npt.NDArray[np.uint32], frame: Ints | int, frames: Frames) -> npt.NDArray[np.uint32]:

@@ -198,7 +198,11 @@ class Program:
     image: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """How pictures become the input: ``{"scale": [..], "mean": [..]}``, possibly empty."""
     rhythm: Rhythm | None = None
-    """Of a program whose machine segment repeats; its ``predicted_cycles`` are those of one frame of many."""
+    """Of a program whose machine segment repeats; its ``predicted_cycles`` are those of one body in the steady
+    state."""
+    batch: int = 1
+    """Frames that one run of the text computes; above 1 the regions of machine segments have them along an axis of
+    their own, the first."""
 
     @property
     def machine_segments(self) -> tuple[MachineSegment, ...]:
@@ -272,6 +276,7 @@ class Program:
             "predicted_cycles": self.predicted_cycles,
             "notes": list(self.notes),
             "image": dict(self.image),
+            "batch": self.batch,
             "rhythm": dataclasses.asdict(self.rhythm) if self.rhythm is not None else None,
             "sha256": {name: _digest(tensor) for name, tensor in sorted(tensors.items())},
         }
@@ -335,6 +340,7 @@ def from_bytes(data: bytes, where: str = "program") -> Program:
             producer=text(head["producer"]),
             notes=each(text, head["notes"]),
             image=dict(head["image"]),
+            batch=whole(head["batch"]),
             rhythm=read(Rhythm, head["rhythm"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:

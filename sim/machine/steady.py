@@ -100,8 +100,7 @@ def run(
     of the window lie alike to bursts.
     """
     line = unrolled(stream, frames, count, layers)
-    repeated = Costs(*(getattr(costs, name)[line.text] for name in Costs.__dataclass_fields__))
-    return line, clock.run(machine, line.stream, queues=line, cost=repeated)
+    return line, clock.run(machine, line.stream, queues=line, cost=costs.only(line.text))
 
 
 def steady(machine: Machine, stream: Stream, frames: Frames, layers: tuple[str, ...] = ()) -> Steady:

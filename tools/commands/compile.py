@@ -71,6 +71,7 @@ def compile_command(
     recon compile model.onnx -o small.rbin --sram-limit 2MiB --objective dram
     recon compile model.onnx -o mine.rbin --pin "conv2d_1=direct g1 k64 r16 p4"
     recon compile model.onnx -o quick.rbin -O1          or --time-budget 5
+    recon compile model.onnx -o camera.rbin --frames stream
     recon compile model.onnx -o model.rbin --validate
     recon compile plan.mlir -o plan.rbin --validate --against model.onnx
     recon compile model.onnx -o model.rbin --no-host
@@ -84,6 +85,7 @@ def compile_command(
     from tools.files.pictures import Picture
     from tools.options import input_shapes
     from tools.reports.host_report import segments_text
+    from tools.reports.report import rhythm_text
 
     talk = Talk(quiet, verbose)
     check_writable("-o", output, PROGRAM, [model, machine], force)
@@ -118,6 +120,8 @@ def compile_command(
     ratio = f", {program.predicted_cycles / bound:.2f} × bound" if bound else ""
     if verdict:
         talk.say(f"valid: {verdict}")
+    if program.rhythm is not None:
+        talk.say(f"frames in a row: {rhythm_text(program)}")
     talk.say(
         f"{output}: {len(program.layers)} layers, {count(macs)} MACs for {program.machine.name}; "
         f"{program.predicted_cycles:,} cycles predicted{ratio}"

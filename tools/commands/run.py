@@ -25,7 +25,14 @@ def run_command(
     program: Annotated[str, typer.Argument(metavar="MODEL.rbin", help="A program of 'recon compile'.")],
     input: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=FILE", help="A .npy file or a picture; NAME= may go when there is one input."),
+        typer.Option(
+            metavar="NAME=FILE",
+            help="A .npy file or a picture; NAME= may go when there is one input. A folder holds frames in a row.",
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Run N frames in a row: of a folder, of an array's first axis, or random."),
     ] = None,
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Names of the classes, one a line.")] = None,
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each output there as NAME.npy.")] = None,
@@ -61,6 +68,8 @@ def run_command(
     recon run detector.rbin --input image=photo.png --scale 0.00392157 --output results
     recon run model.rbin --timing-only --stats stats.json
     recon run model.rbin --timing-only --trace run.pftrace
+    recon run camera.rbin --input frames/    a file for each frame; compile with --frames stream
+    recon run camera.rbin --timing-only --frames 1000000
     recon run model.rbin                     seeded random data
 
     Pictures are scaled to the input's height and width. Per layer, 'own' are the cycles in which its unit works, and
@@ -68,9 +77,10 @@ def run_command(
     none. --format csv prints the table by layer with all its entries and nothing else, --format json all statistics.
     """
     from sim.machine.program import load
+    from tools.commands.in_a_row import Asked, is_in_a_row, run_in_a_row
     from tools.files.overwrite import STATISTICS, TRACE
     from tools.files.pictures import Picture
-    from tools.files.tensors import answer_of, random_inputs, read_labels, top_classes, write_outputs
+    from tools.files.tensors import answer_of, random_inputs, read_labels, top_classes
     from tools.reports.report import outputs_table
     from tools.runtime import run_program
 
@@ -90,6 +100,15 @@ def run_command(
     picture = Picture.parse(scale, mean)
     names = read_labels(labels) if labels is not None else None
     answer = answer_of(loaded.outputs, names)
+    if is_in_a_row(input or [], frames):
+        asked = Asked(frames, input or [], timing_only, seed, sanitize, output is not None)
+        best = (answer, names) if answer is not None and (input or names) else None
+        with talk.progress("running") as progress:
+            ran = run_in_a_row(loaded, asked, picture, best, talk.note, progress.counter("frames"))
+        for number, (name, score) in enumerate(ran.answers):
+            talk.answer(f"frame {number}: {name} {score}")
+        _end(talk, loaded, (ran.outputs, ran.statistics), form, (files, trace, stats))
+        return
     inputs = None
     if input:
         inputs = _read(loaded, input, picture, talk)
@@ -100,25 +119,39 @@ def run_command(
         result = run_program(
             loaded, inputs, timing_only, sanitize, lambda part, whole: progress.done("running", part, whole)
         )
-    if form != "text":
-        from tools.reports.report import layers_as_data
-
-        talk.answer(rendered(result.statistics.to_json(), *layers_as_data(result.statistics), form))
-    elif answer is not None and (input or names):
+    if form == "text" and answer is not None and (input or names):
         for name, score in top_classes(result.outputs[answer.name], names, TOP):
             talk.answer(f"{name} {score}")
         talk.say()
         talk.say(outputs_table(result.outputs))
-    elif not timing_only:
+    elif form == "text" and not timing_only:
         (talk.answer if input else talk.say)(outputs_table(result.outputs))
-    if output is not None:
-        write_outputs(result.outputs, files)
+    _end(talk, loaded, (result.outputs, result.statistics), form, (files, trace, stats))
+
+
+def _end(
+    talk: Talk,
+    program: Program,
+    made: tuple[Mapping[str, Any], Statistics],
+    form: str,
+    written: tuple[Mapping[str, Path], Path | None, Path | None],
+) -> None:
+    """The files that were asked for (outputs, trace and statistics), and what the run cost."""
+    from tools.files.tensors import write_outputs
+    from tools.reports.report import layers_as_data
+
+    outputs, statistics = made
+    files, trace, stats = written
+    if form != "text":
+        talk.answer(rendered(statistics.to_json(), *layers_as_data(statistics), form))
+    if files:
+        write_outputs(outputs, files)
         for path in files.values():
             talk.detail(f"wrote {path}")
     if trace is not None:
-        _trace(loaded, trace)
+        _trace(program, trace)
         talk.detail(f"wrote {trace}")
-    _cost(talk, loaded, result.statistics, stats)
+    _cost(talk, program, statistics, stats)
 
 
 def _files(

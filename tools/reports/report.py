@@ -19,6 +19,7 @@ from typing import Any
 import numpy.typing as npt
 
 from sim.machine.description import Machine
+from sim.machine.program import Program
 from sim.statistics import LayerStatistics, Statistics
 from tools.reports.host_report import summary
 from tools.terminal.console import count, shorten, table
@@ -45,6 +46,7 @@ def totals(statistics: Statistics, machine: Machine, width: int | None = None) -
         ("model", f"{s.model} on {s.machine}"),
         ("cycles", f"{s.cycles:,}{bound}"),
         ("time", f"{_time(s.seconds)} at {s.clock_hz / 1e6:,.0f} MHz{frames}"),
+        *_frames(s),
         ("MACs", f"{s.macs:,}{used}"),
         ("DRAM", f"{s.dram_read_bytes:,} bytes read  {s.dram_write_bytes:,} written"),
         ("SRAM", _sram(s, machine)),
@@ -59,6 +61,34 @@ def totals(statistics: Statistics, machine: Machine, width: int | None = None) -
         lines += textwrap.wrap(f"{name:<13} {text}", width or WIDTH, subsequent_indent=indent, break_on_hyphens=False,
                                drop_whitespace=True, replace_whitespace=False)  # fmt: skip
     return "\n".join(lines)
+
+
+def rhythm_text(program: Program) -> str:
+    """What frames in a row take, as the compiler predicts it."""
+    r = program.rhythm
+    assert r is not None
+    frames = r.period * program.batch
+    each = r.cycles / frames
+    rate = _rate(program.machine.clock_hz / each)
+    together = f" ({frames} together)" if frames > 1 else ""
+    return (
+        f"{each:,.0f} cycles each{together}, {rate} per second; prologue {r.prologue:,}, epilogue {r.epilogue:,}, "
+        f"latency {r.latency:,} cycles; {r.resident_bytes:,} bytes stay, {r.frame_bytes // program.batch:,} come and go"
+    )
+
+
+def _frames(s: Statistics) -> list[tuple[str, str]]:
+    """What is said of frames in a row: the cycles above are those of one body in the steady state."""
+    f = s.frames
+    if f is None:
+        return []
+    each = f"cycles above are {'a frame' if s.batch == 1 else f'{s.batch} frames'} of many"
+    rest = f"prologue {f.prologue_cycles:,}  epilogue {f.epilogue_cycles:,}"
+    return [
+        ("frames", f"{f.frames:,} in {f.total_cycles:,} cycles ({_time(f.total_cycles / s.clock_hz)}): {each}, {rest}"),
+        ("latency", f"{f.latency_cycles:,} cycles ({_time(f.latency_seconds)}) from a frame's first load to its last"),
+        ("stays", f"{f.resident_bytes:,} bytes  {f.dram_bytes_per_frame:,.0f} cross the channel for each frame"),
+    ]
 
 
 def _rate(per_second: float) -> str:

@@ -29,7 +29,7 @@
 // SMALL-SAME: The largest buffers are {{.*}} bytes. A machine with more SRAM, or a smaller input, would help.
 // LARGE: error: The SRAM limit of 99,999,999 bytes is more than the 12,582,912 that edge4k has.
 // NEGATIVE: error: An SRAM limit is a number of bytes, not -1.
-// OBJECTIVE: error: 'speed' is no objective; there are cycles, dram, energy.
+// OBJECTIVE: error: 'speed' is no objective; there are cycles, latency, throughput, dram, energy.
 func.func @main(%x: !cnn.tensor<1x28x28x4, scale 0.5, zero 3>) -> !cnn.tensor<1x28x28x4, scale 0.5, zero 3> {
   %c = cnn.conv2d %x weights <4x3x3x4xi8, seed 1> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <3x3 pad 1 1 1 1> quant <scale 0.5, zero 3> layer "c"
   %d = cnn.conv2d %c weights <4x1x1x4xi8, seed 2> bias <4xi32, [0, 1, 2, 3]> scales <4xf32, [0.5, 0.5, 0.5, 0.5]> window <1x1> quant <scale 0.5, zero 3> layer "d"
