@@ -154,6 +154,8 @@ class Interpreter(OperatorForm, Blends):
     def op_Cast(self) -> Value:
         value = self.needed(0)
         dtype = onnx.helper.tensor_dtype_to_np_dtype(int(self.attributes["to"]))
+        if dtype.itemsize < 2 and dtype.name not in ("int8", "uint8", "bool"):
+            raise self.unsupported(f"a cast to {dtype.name}, which saturates or not, has no law")
         if isinstance(value, Known):
             return Known(value.array.astype(dtype), value.constant)
         if dtype == np.float32:

@@ -33,8 +33,6 @@ class Pools(Elementwise):
     def op_MaxPool(self) -> Value:
         kernel = tuple(self.attributes["kernel_shape"])
         value = self.needed(0)
-        if isinstance(value, Known) and value.array.dtype not in CODE_TYPES:
-            raise self.unsupported("float pools have no law")
         windows = self.windows()
         return self.pooled(value, lambda codes: pool_max(codes, windows(codes.shape[2:], kernel)))
 
@@ -44,6 +42,8 @@ class Pools(Elementwise):
     def pooled(self, value: Value, pool: Move) -> Value:
         """Maxima commute with Q, which never decreases."""
         if isinstance(value, Known):
+            if value.array.dtype not in CODE_TYPES:
+                raise self.unsupported("float pools have no law")
             codes = pool(value.codes())
             return Known(stored(codes, value.array.dtype), value.constant, shifted=codes)
         if isinstance(value, Table) and value.plain:
@@ -70,12 +70,15 @@ class Pools(Elementwise):
         value = self.needed(0)
         given = self.array(1) if self.value(1) is not None else self.attributes.get("axes")
         keep = bool(self.attributes.get("keepdims", 1))
-        if given is None:
-            raise self.unsupported("a mean over all axes has no law")
-        wanted = integers(given)
-        return self.average(
-            value, lambda real: self.whole_sum(real, tuple(sorted(axis % real.ndim for axis in wanted)), keep)
-        )
+        if self.attributes.get("noop_with_empty_axes", 0):
+            raise self.unsupported("a mean that may do nothing has no law")
+        wanted = integers(given) if given is not None else []
+
+        def total(real: Ints | F64) -> tuple[Ints | F64, Ints]:
+            axes = sorted(axis % real.ndim for axis in wanted) or range(real.ndim)
+            return self.whole_sum(real, tuple(axes), keep)
+
+        return self.average(value, total)
 
     def average(self, value: Value, total: Callable[[Any], tuple[Any, Ints]]) -> Value:
         if isinstance(value, Known):
