@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dialects.onnx import NodeOp, shape_of
+from passes.common.grid import on_grid
 from passes.common.windows import window_of
 from passes.onnx_to_cnn.context import Conversion, float32_vector
 from passes.onnx_to_cnn.values import Affine, Array, Codes, Known, KnownCodes, Meaning, Sums, Unsupported
@@ -19,15 +20,21 @@ Int64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]
 
 
-def weights_of(r: Conversion, node: NodeOp, index: int) -> KnownCodes:
-    """The quantised constant in an operand; Unsupported if it is computed or float."""
+def weights_of(r: Conversion, node: NodeOp, index: int, axis: int = 0) -> KnownCodes:
+    """The quantised constant in an operand; Unsupported if it is computed, or float and on no grid of integers.
+
+    ``axis`` is that of the output channels.
+    """
     meaning = r.operand(node, index)
     if isinstance(meaning, KnownCodes):
         if meaning.element not in ("i8", "ui8"):
             raise Unsupported(f"Its weights are {meaning.element}; the machine multiplies int8 weights.")
         return meaning
     if isinstance(meaning, Known):
-        raise Unsupported("Its weights are float; quantise them to int8 as well.")
+        if (found := on_grid(np.asarray(meaning.array, np.float32), axis)) is not None:
+            codes, scales = found
+            return KnownCodes(codes, scales, np.zeros(scales.shape, np.int64), axis, "i8")
+        raise Unsupported("Its weights are float, and lie on no grid of 8-bit integers; quantise them to int8 as well.")
     raise Unsupported("Its weights are computed at run time; the machine needs constant weights.")
 
 
@@ -81,8 +88,8 @@ def read_gemm(r: Conversion, node: NodeOp) -> Meaning:
     codes = r.codes(r.operand(node, 0), node)
     if node.get_int("transA", 0):
         codes = codes.seen(codes.view.transposed((1, 0)))
-    weights = weights_of(r, node, 1)
-    sums = _product(r, node, codes, weights, bool(node.get_int("transB", 0)))
+    transposed = bool(node.get_int("transB", 0))
+    sums = _product(r, node, codes, weights_of(r, node, 1, 0 if transposed else 1), transposed)
     alpha = np.float32(node.get_float("alpha", 1.0))
     if alpha != 1:
         sums = _scaled_by_alpha(sums, alpha)
@@ -95,7 +102,7 @@ def read_matmul(r: Conversion, node: NodeOp) -> Meaning:
     second = r.operand(node, 1)
     if not isinstance(second, Known | KnownCodes):
         raise Unsupported("It multiplies two computed matrices; the machine multiplies by constant weights only.")
-    return _product(r, node, codes, weights_of(r, node, 1), False)
+    return _product(r, node, codes, weights_of(r, node, 1, len(shape_of(node.inputs[1])) - 1), False)
 
 
 def _product(r: Conversion, node: NodeOp, codes: Codes, weights: KnownCodes, transposed: bool) -> Sums:

@@ -50,7 +50,7 @@ def phases(size: int, outputs: int, kernel: int, stride: int, dilation: int, pad
 def read_conv_transpose(r: Conversion, node: NodeOp) -> Meaning:
     """ConvTranspose over one or two spatial axes."""
     codes = r.codes(r.operand(node, 0), node)
-    weights = weights_of(r, node, 1)
+    weights = weights_of(r, node, 1, 1)
     shape, groups = codes.shape, node.get_int("group", 1)
     rank = len(shape) - 2
     if rank not in (1, 2):

@@ -186,7 +186,8 @@ MESSAGES: list[tuple[Callable[[Graph], None], str]] = [
     (_no_quantiser, "case has 2 problems:\n  - conv_2: There is no QuantizeLinear between it and sigmoid_3 "
                     "(Sigmoid), so there is no int8 tensor to hand over; quantise that node's output too.\n  - "
                     "sigmoid_3: It works on what conv_2 (Conv) leaves on the host."),
-    (_float_weights, "case: conv_1: Its weights are float; quantise them to int8 as well."),
+    (_float_weights, "case: conv_1: Its weights are float, and lie on no grid of 8-bit integers; quantise them to int8 "
+                     "as well."),
     (_two_matrices, "case: matmul_2: It multiplies two computed matrices; the machine multiplies by constant weights "
                     "only."),
     (_middle, "case: instancenormalization_5: The machine has no operation for InstanceNormalization."),
