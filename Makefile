@@ -6,9 +6,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 PYTEST_ARGS ?= -n auto
 LENGTH ?= normal
+POINTS ?= 500
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test verify bench models browser rtl lint format types floors filecheck pytest wheel docs clean
+.PHONY: help run test verify bench explore models browser rtl lint format types floors filecheck pytest wheel docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -30,6 +31,9 @@ bench: $(STAMP) ## cost of compiling and simulating; schedules against the bound
 
 models: $(STAMP) ## real models that packages ship, on the whole road; writes docs/models.md; MODELS_ARGS='nudenet craft'
 	@$(BIN)/python benchmarks/models.py $(MODELS_ARGS)
+
+explore: $(STAMP) ## what many points of recon explore cost; POINTS=10000 for all, some hours
+	@$(BIN)/python benchmarks/explore.py --points $(POINTS)
 
 lint: $(STAMP) ## ruff: rules and format
 	@$(BIN)/ruff check .

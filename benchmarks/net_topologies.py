@@ -143,6 +143,25 @@ def _inception_wide(g: GraphWriter, x: str) -> str:
     return g.concat(g.conv(x, 320, 1), once, twice, _pool_branch(g, x, 192))
 
 
+def unet(size: int) -> onnx.ModelProto:
+    """U-Net (Ronneberger et al., MICCAI 2015, figure 1) padded, so that the map has the picture's size.
+
+    An up-convolution is what its text says: nearest upsampling, then a 2x2 convolution to half the channels; 21 classes
+    come out.
+    """
+    g = GraphWriter("unet", "U-Net, Ronneberger et al. 2015, padded")
+    x = g.input(3, size, size)
+    skips: list[str] = []
+    for width in (64, 128, 256, 512):
+        skips.append(g.conv(g.conv(x, width, 3), width, 3))
+        x = g.max_pool(skips[-1], 2, 2)
+    x = g.conv(g.conv(x, 1024, 3), 1024, 3)
+    for width in (512, 256, 128, 64):
+        up = g.conv(g.upsample(x), width, 2, pads=(0, 0, 1, 1), activation=None)
+        x = g.conv(g.conv(g.concat(skips.pop(), up), width, 3), width, 3)
+    return g.finish(g.conv(x, 21, 1, activation=None, name="classes"))
+
+
 def chain(n: int) -> onnx.ModelProto:
     """`n` equal layers for measuring how cost grows with depth: 3x3, 64 to 64 channels at 28x28, Relu; no paper."""
     if n < 1:

@@ -134,6 +134,14 @@ NETWORKS: dict[str, Network] = {
         3_504_872,
         net_topologies.mobilenetv2,
     ),
+    "unet": Network(
+        "Ronneberger et al., MICCAI 2015, padded; parameters: as commonly counted for its widths",
+        224,
+        None,
+        31_030_000,
+        net_topologies.unet,
+        multiple=16,
+    ),
     "inception_v3": Network(
         "Szegedy et al., arXiv 1512.00567, 2015; counts: torchvision's, without its auxiliary classifier",
         299,

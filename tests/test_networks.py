@@ -146,6 +146,7 @@ def test_cached_file_is_the_built_model(tmp_path: Path) -> None:
         ("mobilenetv1-64", [(1, 1000)]),
         ("mobilenetv2-64", [(1, 1000)]),
         ("inception_v3-107", [(1, 1000)]),
+        ("unet-32", [(1, 21, 32, 32)]),
         ("chain-8", [(1, 64, 28, 28)]),
         ("resnet50", [(1, 1000)]),
         ("inception_v1", [(1, 1000)]),

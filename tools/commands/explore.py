@@ -65,9 +65,11 @@ def explore_command(
             progress.doing(text)
 
         exploration = Exploration(asked, PointStore(path), step)
-        step("starting processes")
-        with cluster(scheduler, workers or os.cpu_count() or 1) as client:
-            explored = exploration.all_rows(client, progress.counter("points"))
+        explored = exploration.kept()
+        if explored is None:
+            step("starting processes")
+            with cluster(scheduler, workers or os.cpu_count() or 1) as client:
+                explored = exploration.all_rows(client, progress.counter("points"))
     found = findings(explored.rows, asked.goal, (key for key, _ in asked.derived))
     talk.answer(summary(found, asked.goal))
     if csv is not None:

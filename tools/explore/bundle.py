@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from tools.driver import make_context
 from tools.explore.area import AreaCosts
 from tools.explore.frontend import PreparedModel, rebased, version
 from tools.explore.point import PointRow, evaluate
+from tools.explore.store import Effort
 from tools.options import Planning
 
 if TYPE_CHECKING:
@@ -35,12 +37,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Done:
-    """A point's row with the CPU seconds and the process that made it."""
+    """A point's row and what it took."""
 
     point: Point
     row: PointRow
-    cpu_seconds: float
-    process: str
+    effort: Effort
 
 
 @dataclass
@@ -54,9 +55,10 @@ class Bundle:
     opened: dict[str, ModuleOp] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     context: Context | None = None
+    count: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "opened": {}, "files": {}, "context": None}
+        return {**self.__dict__, "opened": {}, "files": {}, "context": None, "count": 0}
 
     def prepare(self) -> None:
         """Put what this process needs in its place; ReconError where our sources are not those of the client."""
@@ -77,6 +79,12 @@ class Bundle:
         assert self.context is not None
         if point.model not in self.opened:
             self.opened[point.model] = self.models[point.model].open(self.context)
+            gc.collect()
+            gc.freeze()  # what stays is looked through no more
         module = self.opened[point.model]
         row = evaluate(module, self.context, rebased(point.machine, self.files), point.planning, self.area)
-        return Done(point, row, time.process_time() - start, f"{os.uname().nodename}:{os.getpid()}")
+        gc.collect()  # IR is full of circles; thousands of points would keep gigabytes of them
+        self.count += 1
+        peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        process = f"{os.uname().nodename}:{os.getpid()}"
+        return Done(point, row, Effort(time.process_time() - start, process, peak, self.count))

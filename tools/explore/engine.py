@@ -23,7 +23,7 @@ from distributed.comm.core import CommClosedError
 from sim.machine.errors import ReconError
 from tools.explore.bundle import Bundle, Done, Point
 from tools.explore.point import PointRow
-from tools.explore.store import LOST
+from tools.explore.store import LOST, Effort
 
 AHEAD = 8
 """Tasks under way for each worker."""
@@ -117,7 +117,8 @@ def run(client: Client, bundle: Bundle, points: Iterable[Point]) -> Iterator[Don
             try:
                 done: Done = future.result()
             except KilledWorker as error:
-                done = Done(point, PointRow(LOST, f"{DEATHS + 1} processes that computed it died: {error}"), 0.0, "")
+                reason = f"{DEATHS + 1} processes that computed it died: {error}"
+                done = Done(point, PointRow(LOST, reason), Effort(0.0, "", 0, 0))
             submit(1)
             yield done
     except (CancelledError, CommClosedError, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -48,6 +49,7 @@ class Exploration:
             if report is not None:
                 report(f"reading {entry.name}")
             made = prepare(entry.file, entry.name, entry.assume_int8, entry.input_shapes)
+            gc.collect()  # IR is full of circles, and a model may be large
             if made.digest in self.models:
                 raise ReconError(
                     f"{space.where}: the models {self.models[made.digest].name} and {entry.name} are the same."
@@ -76,10 +78,19 @@ class Exploration:
         from tools.explore.engine import run
 
         for count, batch in _batches(run(client, self.bundle, missing) if missing else iter(())):
-            self.store.add((self.flat(done), done.cpu_seconds, done.process) for done in batch)
+            self.store.add((self.flat(done), done.effort) for done in batch)
             if counter is not None:
                 counter(len(known) + count, len(points))
         return Explored(tuple(self.store.rows(keys)), len(known), self.store.cpu_seconds(keys))
+
+    def kept(self) -> Explored | None:
+        """The rows of the space if the store has them all and nothing is left to compute."""
+        if self.space.search is not None:
+            return None
+        keys = [point.key for point in self.points(self.space.machines())]
+        if self.store.known(keys) != set(keys):
+            return None
+        return Explored(tuple(self.store.rows(keys)), len(keys), self.store.cpu_seconds(keys))
 
     def all_rows(self, client: Client, counter: Counter | None = None) -> Explored:
         """Every point of the space, or those that its search walks to."""

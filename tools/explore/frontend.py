@@ -24,7 +24,7 @@ from tools.terminal import diagnostics
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-_SOURCES = ("backend", "dialects", "passes", "sim", "tools")
+_SOURCES = ("backend", "dialects", "passes", "sim", "tools/explore/point.py", "tools/explore/area.py")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +72,12 @@ def base_text(name_or_file: str) -> str:
 
 
 def version() -> str:
-    """The content hash of everything that decides what a point costs: our sources and the machines that come along."""
+    """The content hash of everything that decides what a point costs: our sources from the ``cnn`` level on, and the
+    machines that come along."""
     digest = hashlib.sha256()
-    for folder in _SOURCES:
-        for path in sorted((ROOT / folder).rglob("*.py")):
+    for name in _SOURCES:
+        place = ROOT / name
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     for path in sorted(MACHINES.glob("*.toml")):
         digest.update(path.read_bytes())

@@ -9,7 +9,7 @@ from typing import Any
 from sim.machine.description import Machine, load, schema_rows, with_settings
 from sim.machine.errors import ReconError
 from tools.explore.area import AreaCosts
-from tools.explore.point import Row, evaluate
+from tools.explore.point import PointRow, evaluate
 from tools.explore.space import machine_values
 from tools.options import Planning
 from tools.reports.compare import Study
@@ -25,7 +25,7 @@ class Change:
     """One resource at another value: the whole run planned for it. ``row.reason`` says why where there is no plan."""
 
     value: int
-    row: Row
+    row: PointRow
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Sensitivity:
 
     model: str
     machine: str
-    now: Row
+    now: PointRow
     resources: tuple[Resource, ...]
 
     def as_data(self) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
@@ -86,7 +86,7 @@ def sensitivity(
     """Plan a model for a machine and for all its neighbours; ReconError where the machine itself cannot run it."""
     base, area = load(machine), AreaCosts()
 
-    def at(*settings: str) -> Row:
+    def at(*settings: str) -> PointRow:
         return evaluate(study.module, study.context, with_settings(machine, settings), planning, area)
 
     now = at()
@@ -131,7 +131,7 @@ def report(found: Sensitivity, width: int | None) -> str:
     return "\n".join([head, "", table(header, rows, range(1, 8)), *([""] if shown else []), *shown])
 
 
-def _changes(change: Change | None, now: Row) -> tuple[str, str, str]:
+def _changes(change: Change | None, now: PointRow) -> tuple[str, str, str]:
     if change is None:
         return "", "", ""
     if change.row.status != "ok":

@@ -70,6 +70,17 @@ class StoredPoint:
         return self.values["status"] == "ok"
 
 
+@dataclass(frozen=True)
+class Effort:
+    """What a row took: CPU seconds of its process, which had come to ``peak_bytes`` of memory with its ``place``-th
+    point."""
+
+    cpu_seconds: float
+    process: str
+    peak_bytes: int
+    place: int
+
+
 def flat(
     key: str, model: tuple[str, str], machine: Mapping[str, Any], planning: Planning, version: str, row: PointRow
 ) -> StoredPoint:
@@ -119,7 +130,8 @@ class PointStore:
         self.connection.execute(f"PRAGMA application_id = {OURS}")
         self.connection.execute(f"CREATE TABLE IF NOT EXISTS points ({columns}) WITHOUT ROWID")
         self.connection.execute(
-            "CREATE TABLE IF NOT EXISTS effort (key TEXT PRIMARY KEY, cpu_seconds REAL, process TEXT) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS effort (key TEXT PRIMARY KEY, cpu_seconds REAL, process TEXT, "
+            "peak_bytes INTEGER, place INTEGER) WITHOUT ROWID"
         )
         there = [row[1] for row in self.connection.execute("PRAGMA table_info(points)")]
         for name, kind in COLUMNS.items():
@@ -132,10 +144,10 @@ class PointStore:
         """Those of the keys that need no more work."""
         return {key for key, status in self._about("key, status", keys) if status != LOST}
 
-    def add(self, rows: Iterable[tuple[StoredPoint, float, str]]) -> None:
-        """Keep rows, each with its CPU seconds and its process, in one transaction; those that are there stay."""
+    def add(self, rows: Iterable[tuple[StoredPoint, Effort]]) -> None:
+        """Keep rows, each with what it took, in one transaction; those that are there stay."""
         with self.connection:
-            for stored, seconds, process in rows:
+            for stored, effort in rows:
                 names = ", ".join(f'"{name}"' for name in stored.values)
                 places = ", ".join("?" * len(stored.values))
                 self.connection.execute("DELETE FROM points WHERE key = ? AND status = ?", (stored.values["key"], LOST))
@@ -144,7 +156,8 @@ class PointStore:
                 )
                 if made.rowcount:
                     self.connection.execute(
-                        "INSERT OR REPLACE INTO effort VALUES (?, ?, ?)", (stored.values["key"], seconds, process)
+                        "INSERT OR REPLACE INTO effort VALUES (?, ?, ?, ?, ?)",
+                        (stored.values["key"], *dataclasses.astuple(effort)),
                     )
 
     def rows(self, keys: Sequence[str]) -> list[StoredPoint]:
@@ -153,6 +166,13 @@ class PointStore:
         columns = ", ".join(f'"{name}"' for name in names)
         found = {row[0]: StoredPoint(dict(zip(names, row, strict=True))) for row in self._about(columns, keys)}
         return [found[key] for key in keys if key in found]
+
+    def everything(self) -> list[StoredPoint]:
+        """All rows of the file, by model and machine."""
+        names = list(COLUMNS)
+        columns = ", ".join(f'"{name}"' for name in names)
+        found = self.connection.execute(f"SELECT {columns} FROM points ORDER BY model, machine, key")
+        return [StoredPoint(dict(zip(names, row, strict=True))) for row in found]
 
     def cpu_seconds(self, keys: Sequence[str]) -> float:
         """What the points took, all together."""

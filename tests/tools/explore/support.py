@@ -29,6 +29,9 @@ array = [ {{ "array.configurations" = "", "array.winograd" = "on_fill" }},
 
 [machine.derive]
 "streams.input" = "max(64, array.lanes / 8)"
+
+[options]
+level = 0
 """
 
 
@@ -45,9 +48,7 @@ def alone(space: Path, store: Path) -> Path:
     bundle: Bundle = exploration.bundle
     bundle.prepare()
     points = exploration.points(exploration.space.machines())
-    exploration.store.add(
-        (exploration.flat(done), done.cpu_seconds, done.process) for done in map(bundle.compute, points)
-    )
+    exploration.store.add((exploration.flat(done), done.effort) for done in map(bundle.compute, points))
     exploration.store.close()
     return store
 

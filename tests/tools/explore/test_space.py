@@ -86,8 +86,8 @@ sample = 20
 seed = {seed}
 [machine.vary]
 "array.lanes" = {{ from = 64, to = 8192, factor = 2 }}
-"sram.bytes" = {{ from = "64KiB", to = "64MiB", steps = 1000 }}
-"dram.latency" = {{ from = 1, to = 1000, step = 1 }}
+"sram.bytes" = {{ from = "64KiB", to = "64MiB", steps = 60 }}
+"dram.latency" = {{ from = 1, to = 100, step = 1 }}
 """
     first, again, other = (space(tmp_path, text.format(seed=seed)).machines() for seed in (1, 1, 2))
     assert first == again
