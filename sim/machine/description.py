@@ -30,6 +30,16 @@ ALGORITHMS = ("direct", "winograd")
 """Convolution algorithms by their number in instructions and configuration images."""
 
 
+MOST_CYCLES = 1 << 24
+"""The greatest overhead, latency or swap, and the most bytes per cycle: 18 ms at 933 MHz."""
+
+ADDRESSES = 1 << 32
+"""Bytes that the 32 bits of an address reach."""
+
+UNROLLED = 1 << 15
+"""The most lanes: what an instruction's g, k, r and p can say."""
+
+
 @dataclass(frozen=True, order=True)
 class Configuration:
     """One setting of the datapath: groups × output channels × reduction elements × output pixels per cycle."""
@@ -58,19 +68,21 @@ class Configuration:
         for number in unrolling:
             if number < 1 or number & (number - 1):
                 raise ValueError(f'"{text}": {number} is not a power of two')
+            if number > UNROLLED:
+                raise ValueError(f'"{text}": {number} is more than the {UNROLLED} that an instruction can say')
         return cls(match[1], *unrolling)
 
 
-def key(doc: str, *, allowed: tuple[str, ...] = (), low: int = 0) -> Any:
-    """A documented key of the machine file; ``low`` is the least value a number may have."""
-    return dataclasses.field(metadata={"doc": doc, "allowed": allowed, "low": low})
+def key(doc: str, *, allowed: tuple[str, ...] = (), low: int = 0, high: int = MOST_CYCLES) -> Any:
+    """A documented key of the machine file; ``low`` and ``high`` are the least and greatest value of a number."""
+    return dataclasses.field(metadata={"doc": doc, "allowed": allowed, "low": low, "high": high})
 
 
 @dataclass(frozen=True)
 class Array:
-    lanes: int = key("multipliers; each does one int8 multiply-accumulate (MAC) per cycle", low=1)
+    lanes: int = key("multipliers; each does one int8 multiply-accumulate (MAC) per cycle", low=1, high=UNROLLED)
     half_words: int = key("words per lane in one of the two halves of the L1 weight store", low=1)
-    accumulators: int = key("int32 accumulators of the array", low=1)
+    accumulators: int = key("int32 accumulators of the array", low=1, high=ADDRESSES)
     conv_overhead: int = key("cycles every convolution pass takes beyond its busiest stream")
     flatten: bool = key("whether a reduction runs over kernel row, column and channel as one flat sequence")
     winograd: str = key("F(2x2, 3x3) convolution", allowed=("none", "on_fill"))
@@ -90,15 +102,15 @@ class Streams:
 
 @dataclass(frozen=True)
 class Sram:
-    bytes: int = key("capacity of the on-chip memory", low=1)
+    bytes: int = key("capacity of the on-chip memory", low=1, high=ADDRESSES)
 
 
 @dataclass(frozen=True)
 class Dram:
-    bytes: int = key("capacity of the external memory", low=1)
-    bytes_per_second: int = key("peak rate of the channel", low=1)
-    refresh_per_mille: int = key("thousandths of the time lost to refresh")
-    burst: int = key("bytes of one burst; every burst a run touches counts whole", low=1)
+    bytes: int = key("capacity of the external memory", low=1, high=ADDRESSES)
+    bytes_per_second: int = key("peak rate of the channel", low=1, high=10**14)
+    refresh_per_mille: int = key("thousandths of the time lost to refresh", high=999)
+    burst: int = key("bytes of one burst; every burst a run touches counts whole", low=1, high=1 << 16)
     latency: int = key("cycles from the end of a transfer on the channel to its completion")
     turn: int = key("cycles lost when the channel changes between reading and writing")
 
@@ -112,7 +124,7 @@ class ConfigurationStore:
 
 @dataclass(frozen=True)
 class InstructionMemory:
-    bytes: int = key("capacity; filled when the model is loaded, not per frame", low=1)
+    bytes: int = key("capacity; filled when the model is loaded, not per frame", low=1, high=ADDRESSES)
 
 
 @dataclass(frozen=True)
@@ -131,7 +143,7 @@ class Machine:
 
     name: str = key("the machine's name")
     description: str = key("one sentence for people")
-    clock_hz: int = key("cycles per second", low=1)
+    clock_hz: int = key("cycles per second", low=1, high=10**11)
     array: Array = key("the MAC array")
     streams: Streams = key("bandwidths between SRAM and the engines")
     sram: Sram = key("on-chip memory")
@@ -245,6 +257,8 @@ def _value_problem(field: dataclasses.Field[Any], value: Any) -> str | None:
         return f"must be one of {', '.join(field.metadata['allowed'])}, not {value!r}"
     if kind is int and value < field.metadata["low"]:
         return f"must be at least {field.metadata['low']}, not {value}"
+    if kind is int and value > field.metadata["high"]:
+        return f"must be at most {field.metadata['high']:,}, not {value:,}"
     return None
 
 

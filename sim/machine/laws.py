@@ -242,5 +242,8 @@ def transfer(
 
 def channel(machine: Machine, runs: Numbers, bursts: Numbers) -> Any:
     """Cycles a transfer holds the DRAM channel."""
-    rate = machine.dram_rate
-    return np.maximum(ceil_div(machine.dram.burst * bursts * rate.denominator, rate.numerator), runs)
+    rate, touched = machine.dram_rate, np.asarray(bursts, np.int64) * machine.dram.burst
+    if int(touched.max(initial=0)) * rate.denominator >= 1 << 63:  # an odd rate; only Python's integers hold it
+        exact = -(-touched.astype(object) * rate.denominator // rate.numerator)
+        return np.maximum(np.asarray(exact).astype(np.int64), runs)
+    return np.maximum(ceil_div(touched * rate.denominator, rate.numerator), runs)

@@ -57,7 +57,8 @@ def run(program: Program, inputs: Inputs) -> tuple[str, Mapping[str, npt.NDArray
 
 def changed(made: SmallProgram, records: Sequence[Record]) -> tuple[Program, MachineSegment]:
     """A small program with other instructions."""
-    segment = dataclasses.replace(made.segment, code=encode(records), layer_of=np.zeros(len(records), np.uint32))
+    layers, buffers = np.zeros(len(records), np.uint32), np.zeros((0, 4), np.int64)
+    segment = dataclasses.replace(made.segment, code=encode(records), layer_of=layers, buffers=buffers)
     return dataclasses.replace(made.program, segments=(segment,)), segment
 
 

@@ -132,7 +132,7 @@ def refused(outcome: Outcome, message: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--objective", "speed"], "--objective speed: there are cycles, dram, energy."),
+        (["--objective", "speed"], "--objective speed: there are cycles, latency, throughput, dram, energy."),
         (["--time-budget", "0"], "--time-budget 0: give a number of seconds above 0."),
         (["--time-budget", "nan"], "--time-budget nan: give a number of seconds above 0."),
         (

@@ -138,3 +138,22 @@ def test_words_change_no_figure(key: str) -> None:
 )
 def test_every_value_that_a_key_may_have_is_another_machine(key: str, allowed: list[str]) -> None:
     assert len({figures(with_key(key, value)) for value in allowed}) == len(allowed)
+
+
+def numbers() -> list[tuple[str, int, int]]:
+    """Every key that is a number, with its least and greatest value."""
+    found: list[tuple[str, int, int]] = []
+    for field in dataclasses.fields(Machine):
+        section = getattr(BASE, field.name)
+        inner = dataclasses.fields(section) if dataclasses.is_dataclass(section) else (field,)
+        prefix = f"{field.name}." if dataclasses.is_dataclass(section) else ""
+        found += [(prefix + f.name, f.metadata["low"], f.metadata["high"]) for f in inner if str(f.type) == "int"]
+    return found
+
+
+@pytest.mark.parametrize(("path", "low", "high"), numbers())
+def test_every_number_has_a_range_in_both_directions(path: str, low: int, high: int) -> None:
+    for value, said in ((low - 1, f"at least {low}, not {low - 1}"), (high + 1, f"at most {high:,}, not {high + 1:,}")):
+        with pytest.raises(ReconError) as refused:
+            with_key(path, value)
+        assert str(refused.value) == f"test: key '{path}' must be {said}."

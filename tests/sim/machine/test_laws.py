@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from fractions import Fraction
 from math import ceil
@@ -267,3 +268,14 @@ def test_vector(
         EDGE, op, oy=oy, ox=ox, channels=channels, fy=f[0], fx=f[1], sy=s[0], sx=s[1], iy=i[0], ix=i[1]
     )
     assert int(cycles) == 16 + ceil(max(read, len(outputs)) * run / 256)
+
+
+def test_the_channel_is_exact_at_rates_that_divide_badly() -> None:
+    """Rates whose denominator, times the bytes of a transfer, is beyond 64 bits."""
+    base = machine.load("edge4k")
+    dram = dataclasses.replace(base.dram, bytes_per_second=17_064_000_001, refresh_per_mille=47)
+    odd = dataclasses.replace(base, clock_hz=99_999_999_977, dram=dram)
+    bursts = np.array([1, 1000, 200_000, 3_000_000], np.int64)
+    exact = [ceil(64 * int(count) / odd.dram_rate) for count in bursts]
+    assert laws.channel(odd, np.ones(4, np.int64), bursts).tolist() == exact
+    assert [int(laws.channel(odd, 1, int(count))) for count in bursts] == exact
