@@ -178,7 +178,8 @@ class GlobalAveragePoolOp(UnaryOp, ClampedOp):
 
 
 class BinaryOp(ClampedOp):
-    """Element by element from two tensors of one shape."""
+    """Element by element from two tensors of one shape, or of which the second is one row, one column or one pixel that
+    counts for all."""
 
     lhs = operand_def(TensorType)
     rhs = operand_def(TensorType)
@@ -194,28 +195,28 @@ class BinaryOp(ClampedOp):
     def verify_(self) -> None:
         super().verify_()
         left, right, out = tensor_of(self.lhs).dims, tensor_of(self.rhs).dims, self.result_tensor.dims
-        pixel = (left[0], 1, 1, left[3])
-        if left != out or right not in (left, pixel):
+        n, h, w, c = left
+        if left != out or (right[0], right[3]) != (n, c) or right[1] not in (1, h) or right[2] not in (1, w):
             raise VerifyException(f"shapes {left}, {right} and {out} do not fit together")
 
 
 @irdl_op_definition
 class AddOp(BinaryOp):
-    """Elementwise sum; the second operand may be one pixel, Nx1x1xC."""
+    """Elementwise sum."""
 
     name = "cnn.add"
 
 
 @irdl_op_definition
 class SubOp(BinaryOp):
-    """Elementwise difference: the law of ``add`` with the second ratio negated; the second operand may be one pixel."""
+    """Elementwise difference: the law of ``add`` with the second ratio negated."""
 
     name = "cnn.sub"
 
 
 @irdl_op_definition
 class MulOp(BinaryOp):
-    """Elementwise product; the second operand may be one pixel, Nx1x1xC."""
+    """Elementwise product."""
 
     name = "cnn.mul"
 

@@ -36,7 +36,7 @@ class ConvolutionOp(CnnOp):
     input's zero point folded in. ``quant`` and ``clamp`` are the requantised result; then the optional ``sum`` with
     the residual; then the optional ``table`` (256 int8, indexed by value + 128). The last stage's quantisation is the
     result type's. A result of ``cnn.float`` is what would be rounded, float32 in units of 1: its ``quant`` is scale 1
-    and zero 0, nothing clamps it, and no other stage follows.
+    and zero 0, nothing clamps it, and no other stage follows. ``count`` divides the sums: the law of a mean of so many.
     """
 
     input = operand_def(TensorType)
@@ -45,6 +45,7 @@ class ConvolutionOp(CnnOp):
     bias = prop_def(BlobAttr)
     scales = prop_def(BlobAttr)
     weight_zero = prop_def(IntegerAttr.constr(i64), default_value=IntegerAttr(0, i64))
+    count = prop_def(IntegerAttr.constr(i64), default_value=IntegerAttr(1, i64))
     quant = prop_def(QuantAttr)
     clamp = prop_def(ClampAttr, default_value=ClampAttr.of())
     sum = opt_prop_def(SumAttr)
@@ -88,6 +89,7 @@ class ConvolutionOp(CnnOp):
         elif self.residual is not None and tensor_of(self.residual).dims != self.result_tensor.dims:
             raise VerifyException(f"the residual {self.residual.type} has not the result's shape")
         between("weight_zero", self.weight_zero.value.data, -128, 127)
+        between("count", self.count.value.data, 1, 2**24)
         if not _are_scales(self.scales.data):
             raise VerifyException("scales are finite numbers, one for each output channel")
         last = self.sum.quant if self.sum is not None else self.quant
@@ -119,7 +121,7 @@ class Conv2dOp(ConvolutionOp):
     groups = prop_def(IntegerAttr.constr(i64), default_value=IntegerAttr(1, i64))
     assembly_format = (
         "$input (`residual` $residual^)? `weights` $weights `bias` $bias `scales` $scales `window` $window "
-        "(`groups` $groups^)? (`weight_zero` $weight_zero^)? `quant` $quant (`clamp` $clamp^)? "
+        "(`groups` $groups^)? (`weight_zero` $weight_zero^)? (`count` $count^)? `quant` $quant (`clamp` $clamp^)? "
         "(`sum` $sum^)? (`table` $table^)?" + TAIL
     )
 
@@ -142,7 +144,8 @@ class FullyConnectedOp(ConvolutionOp):
     name = "cnn.fully_connected"
     assembly_format = (
         "$input (`residual` $residual^)? `weights` $weights `bias` $bias `scales` $scales "
-        "(`weight_zero` $weight_zero^)? `quant` $quant (`clamp` $clamp^)? (`sum` $sum^)? (`table` $table^)?" + TAIL
+        "(`weight_zero` $weight_zero^)? (`count` $count^)? `quant` $quant (`clamp` $clamp^)? "
+        "(`sum` $sum^)? (`table` $table^)?" + TAIL
     )
 
     def verify_(self) -> None:

@@ -37,6 +37,8 @@ def _reason(stream: Stream, index: int) -> str | None:
         if 0 < abs(fields[field]) < float(np.finfo(np.float32).tiny):
             return f"'{field}' is no normal number"
     if name == "conv":
+        if fields["last"] > 1:
+            return "a result leaves it rounded, not as float32"
         if fields["groups"] * fields["outputs"] > PARAMETERS:
             return f"a pass keeps parameters of {PARAMETERS} output channels"
         if fields["dx"] == 1 and (fields["fx"] - 1) // fields["sx"] >= SHARERS:

@@ -90,7 +90,8 @@ def run_host(op: cnn.HostOp, operands: Sequence[Array], opsets: Mapping[str, int
 
 def chain(op: cnn.Conv2dOp | cnn.FullyConnectedOp, acc: kernels.Int64, residual: kernels.Int8 | None) -> Array:
     """What stands behind the sums (with bias): requantise, the optional sum, the optional table; or float32."""
-    scale = kernels.requantise_scale(_type(op.input).scale.data, to_array(op.scales), op.quant.scale.data)
+    count = op.count.value.data
+    scale = kernels.requantise_scale(_type(op.input).scale.data, to_array(op.scales), op.quant.scale.data, count)
     if op.is_float:
         return kernels.scaled(acc, scale)
     if op.sum is not None and op.sum.position.data == "wide" and residual is not None and op.residual is not None:

@@ -31,10 +31,10 @@ _BLOCK = 1 << 24
 # --- runtime scalars ---------------------------------------------------------------------------------------------
 
 
-def requantise_scale(input_scale: float, weight_scales: npt.ArrayLike, output_scale: float) -> F32:
-    """s[c] = f32(f32(sx · sw[c]) / sy)."""
+def requantise_scale(input_scale: float, weight_scales: npt.ArrayLike, output_scale: float, count: int = 1) -> F32:
+    """s[c] = f32(f32(sx · sw[c]) / f32(sy · f32(n))), n = 1 but for means."""
     product = np.float32(input_scale) * np.asarray(weight_scales, np.float32)
-    return np.asarray(product / np.float32(output_scale), np.float32)
+    return np.asarray(product / (np.float32(output_scale) * np.float32(count)), np.float32)
 
 
 def add_ratios(sa: float, za: int, sb: float, zb: int, sy: float, zy: int, subtract: bool = False

@@ -382,10 +382,9 @@ class _Run:
         b = None
         if op.rhs is not None and op.rhs_offset is not None:
             other, (second,) = self.buffer(op.rhs), op.rhs_offset.data.at(indices)
-            single = row.pixel and other.dims[:2] == (1, 1)
-            b = other.read(
-                (0, 0, second) if single else (low, x, second), (1, 1, channels) if single else (rows, ox, channels)
-            )
+            one_row, one_column = (row.pixel and size == 1 for size in other.dims[:2])
+            start = 0 if one_row else low, 0 if one_column else x
+            b = other.read((*start, second), (1 if one_row else rows, 1 if one_column else ox, channels))
         side = None
         if op.params is not None and op.params_offset is not None:
             (first,) = op.params_offset.data.at(indices)

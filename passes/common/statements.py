@@ -60,7 +60,10 @@ STATEMENTS: dict[str, Statement] = {
     "GlobalMaxPool": Statement(),
     "AveragePool": Statement(f"{_WINDOW} ceil_mode count_include_pad"),
     "GlobalAveragePool": Statement(),
-    "ReduceMean": Statement("axes keepdims noop_with_empty_axes", 2, constants=(1,)),
+    **dict.fromkeys(
+        ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"),
+        Statement("axes keepdims noop_with_empty_axes", 2, constants=(1,)),
+    ),
     "LRN": Statement("alpha beta bias size"),
     "Concat": Statement("axis", ALL),
     "Split": Statement("axis num_outputs", 2, constants=(1,), results=ALL),

@@ -21,6 +21,7 @@ from passes.onnx_to_cnn.moves import moved
 from passes.onnx_to_cnn.pairs import LAWS, paired
 from passes.onnx_to_cnn.products import Composition, channel_vector, composed, is_bias, with_bias
 from passes.onnx_to_cnn.settle import codes_of, settle
+from passes.onnx_to_cnn.slopes import sloped
 from passes.onnx_to_cnn.tables import FULL
 from passes.onnx_to_cnn.values import (
     Affine,
@@ -129,12 +130,11 @@ def _codes_clipped(r: Conversion, node: NodeOp, codes: Codes, low: float, high: 
 
 
 def read_prelu(r: Conversion, node: NodeOp) -> Meaning:
-    """PRelu with one slope for all channels."""
+    """PRelu with one slope, or one per channel."""
     slope = r.known(node, 1)
     assert slope is not None
     if np.unique(slope).size != 1:
-        raise Unsupported("PRelu has one slope per channel; the machine's table holds one function for all channels. "
-                          "Train with LeakyRelu, or with one slope.")  # fmt: skip
+        return sloped(node, codes_of(r, r.operand(node, 0), node), slope)
     alpha = float(np.float32(slope.reshape(-1)[0]))
     return _function(r, node, r.operand(node, 0), lambda u: u if u >= 0 else alpha * u)
 
@@ -217,8 +217,7 @@ def _chosen(r: Conversion, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
     shape = tuple(np.broadcast_shapes(*(value.shape for value in (a, b) if isinstance(value, Real | Codes))))
 
     def move(codes: Sequence[Codes], quant: Quant) -> Codes:
-        first, second = codes if codes[0].shape == shape else reversed(codes)
-        return paired(r, kind, (first, second), shape, quant, FULL, (node,))
+        return paired(r, kind, (codes[0], codes[1]), shape, quant, FULL, (node,))
 
     return moved(r, node, [a, b], move, shape)
 
@@ -226,7 +225,11 @@ def _chosen(r: Conversion, node: NodeOp, a: Meaning, b: Meaning) -> Meaning:
 def _with_constant(r: Conversion, node: NodeOp, value: Meaning, constant: Known | KnownCodes, swapped: bool) -> Meaning:
     kind = node.op_type.data
     array = constant.real if isinstance(constant, KnownCodes) else constant.array.astype(np.float32)
+    is_code = isinstance(constant, KnownCodes) and constant.element in ("i8", "ui8") and constant.scale.size == 1
+    stored = is_code and isinstance(value, Dequantised) and kind in LAWS
     if isinstance(value, Real) and (shape := tuple(np.broadcast_shapes(value.shape, array.shape))) != value.shape:
+        if stored and isinstance(value, Dequantised) and isinstance(constant, KnownCodes):
+            return Stored(shape, (*value.trail, node), kind, value.codes, constant, swapped)
         raise Unsupported(f"Its constant repeats its other operand, {list(value.shape)}, to {list(shape)}; the machine "
                           "combines tensors of one shape.")  # fmt: skip
     if isinstance(value, Sums):
@@ -243,9 +246,8 @@ def _with_constant(r: Conversion, node: NodeOp, value: Meaning, constant: Known 
     if inner is None:
         r.codes(value, node)
         raise Unsupported(f"{kind} with a constant is not supported on this operand.")
-    if isinstance(constant, KnownCodes) and constant.element in ("i8", "ui8") and constant.scale.size == 1:
-        if isinstance(value, Dequantised) and kind in LAWS:
-            return Stored(value.shape, (*value.trail, node), kind, value.codes, constant, swapped)
+    if stored and isinstance(value, Dequantised) and isinstance(constant, KnownCodes):
+        return Stored(value.shape, (*value.trail, node), kind, value.codes, constant, swapped)
     if array.size == 1:
         return _table(node, inner, float(array.reshape(-1)[0]), swapped)
     return _affine(node, inner, array, swapped)

@@ -123,7 +123,8 @@ def read_depth_to_space(r: Conversion, node: NodeOp) -> Meaning:
     return _seen(r, node, change)
 
 
-def _lazy(r: Conversion, make: Make, view: View, quant: Quant) -> Codes:
+def lazy(r: Conversion, make: Make, view: View, quant: Quant) -> Codes:
+    """Codes that are made when somebody needs them; the node being read now is to blame then."""
     node = r.current
 
     def made() -> SSAValue:
@@ -152,7 +153,7 @@ def read_concat(r: Conversion, node: NodeOp) -> Meaning:
                                     properties={"axis": cnn.integer(at)})  # fmt: skip
             return r.emit(op, node, (node,))
 
-        return _lazy(r, make, view, quant)
+        return lazy(r, make, view, quant)
 
     return moved(r, node, [r.operand(node, i) for i in range(len(node.inputs))], move, shape)
 
@@ -197,6 +198,6 @@ def read_max_pool(r: Conversion, node: NodeOp) -> Meaning:
                                        properties={"window": attribute})  # fmt: skip
             return r.emit(op, node, (node,))
 
-        return _lazy(r, make, view, quant)
+        return lazy(r, make, view, quant)
 
     return moved(r, node, [r.operand(node, 0)], move, result)

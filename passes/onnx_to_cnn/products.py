@@ -190,6 +190,7 @@ def channel_vector(shape: tuple[int, ...], of: tuple[int, ...], axis: int) -> bo
 
 def with_bias(sums: Sums, meaning: Meaning) -> Sums:
     """Sums plus a constant per channel, by the rules of section 3."""
+    sums = undivided(sums)
     k = sums.weights.shape[0]
     unit = (np.float32(sums.input_scale) * sums.weight_scale).astype(np.float32)
     exact = float(np.float32(sums.input_scale)) * sums.weight_scale.astype(np.float64)
@@ -206,6 +207,11 @@ def with_bias(sums: Sums, meaning: Meaning) -> Sums:
         raise Unsupported("Its bias is computed at run time; the machine needs a constant bias.")
     codes = bias_codes(np.broadcast_to(real.reshape(-1), (k,)), unit)
     return replace(sums, bias=sums.bias + codes, origin=None)
+
+
+def undivided(sums: Sums) -> Sums:
+    """A mean as the sum that it is, whose weights are that much smaller: what a bias or a factor belongs to."""
+    return replace(sums, weight_scale=sums.weight_scale / np.float32(sums.count), count=1) if sums.count > 1 else sums
 
 
 def bias_codes(real: Array, unit: F32) -> Int64:
@@ -253,6 +259,7 @@ Composition = Callable[[Array, Array], tuple[Array, Array]]
 
 def composed(value: Sums | Affine, compose: Composition) -> Sums | Affine:
     """The value behind one more linear operator, composed in float64."""
+    value = undivided(value) if isinstance(value, Sums) else value
     k = value.weights.shape[0] if isinstance(value, Sums) else value.factor.shape[0]
     a = np.ones(k) if value.factor is None else value.factor
     d = np.zeros(k) if value.offset is None else value.offset

@@ -16,7 +16,7 @@ from dialects import cnn
 from dialects.blobs import to_blob
 from dialects.meaning import kernels
 from dialects.onnx import NodeOp
-from passes.onnx_to_cnn import blends, functions, pairs, products, transposed
+from passes.onnx_to_cnn import blends, functions, pairs, products, slopes, transposed
 from passes.onnx_to_cnn.context import Conversion, last_compute
 from passes.onnx_to_cnn.functions import Function
 from passes.onnx_to_cnn.tables import FULL, Bounds, clamp_of, looked_up
@@ -35,6 +35,7 @@ from passes.onnx_to_cnn.values import (
     Quant,
     Real,
     Scalar,
+    Sloped,
     Stored,
     Sums,
     Trail,
@@ -65,6 +66,8 @@ def settle(r: Conversion, real: Real, quant: Quant, bounds: Bounds, trail: Trail
             return looked_up(r, real.codes, table, quant, real.label, trail)
         case Affine():
             return _affine(r, real, quant, bounds, trail)
+        case Sloped():
+            return slopes.settle_slopes(r, real, quant, bounds, trail)
         case Binary():
             return pairs.settle_pair(r, real, quant, bounds, trail)
         case Stored():
@@ -114,7 +117,11 @@ def codes_of(r: Conversion, value: Meaning, node: NodeOp) -> Codes:
 def _function(r: Conversion, real: Function, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     """A function of a value that no QuantizeLinear has rounded: behind a quantiser put in, a table."""
     if r.exact:
-        r.codes(real, real.trail[-1])  # says what is in the way
+        try:
+            r.codes(real.child, real.trail[-1])  # says what is in the way
+        except Unsupported as problem:
+            problem.node = real.trail[-1]
+            raise
     made = functions.before(real, quant, bounds)
     codes = settle(r, real.child, made.quant, FULL, real.child.trail)
     r.put_in.append(f"behind {real.child.trail[-1].label}, {made.low:.3g} to {made.high:.3g}, step "
@@ -159,6 +166,7 @@ def _stages(sums: Sums, quant: Quant, bounds: Bounds) -> dict[str, Attribute]:
         "bias": to_blob(bias.astype(np.int32)),
         "scales": to_blob(np.ascontiguousarray(scale, np.float32)),
         "weight_zero": cnn.integer(zero),
+        "count": cnn.integer(sums.count),
         "quant": cnn.QuantAttr.of(quant.scale, quant.zero),
         "clamp": clamp_of(bounds),
     }

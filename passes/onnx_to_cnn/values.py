@@ -188,7 +188,8 @@ class Sums(Real):
     ``weights`` KRSC codes, ``weight_zero`` and ``weight_scale`` per output channel; ``bias`` integers already in units
     of sx·sw, or None; ``factor``/``offset`` the real A, D of section 3. ``place`` brings the operand into memory order.
     ``origin``: the sums that these are a function of, where constant numbers alone lie between.
-    ``spread`` is set for a transposed convolution, which has strides in its result instead of a window.
+    ``spread`` is set for a transposed convolution, which has strides in its result instead of a window; ``count`` for a
+    mean of so many.
     """
 
     codes: Codes
@@ -206,6 +207,7 @@ class Sums(Real):
     offset: npt.NDArray[np.float64] | None = None
     origin: tuple[Real, Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]] | None = None
     spread: Spread | None = None
+    count: int = 1
 
 
 @dataclass(eq=False)
@@ -223,6 +225,15 @@ class Affine(Real):
     codes: Codes
     factor: npt.NDArray[np.float64]
     offset: npt.NDArray[np.float64]
+    axis: int
+
+
+@dataclass(eq=False)
+class Sloped(Real):
+    """Dequantised codes, those below zero times a slope per index of ONNX axis ``axis``."""
+
+    codes: Codes
+    slope: npt.NDArray[np.float32]
     axis: int
 
 

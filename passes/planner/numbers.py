@@ -17,13 +17,14 @@ from sim.machine.errors import ReconError
 
 
 def parameters(op: cnn.Conv2dOp | cnn.FullyConnectedOp, source: cnn.TensorType) -> BlobAttr:
-    """Kx8 bytes: int32 bias with the input's zero point folded in, float32 scale f32(f32(sx·sw)/sy)."""
+    """Kx8 bytes: int32 bias with the input's zero point folded in, float32 scale f32(f32(sx·sw)/f32(sy·n))."""
     count = op.weights.shape[0]
     weights = weights_of(op).reshape(count, -1)
     sums = weights.sum(axis=1, dtype=np.int64) - op.weight_zero.value.data * weights.shape[1]
     bias = np.frombuffer(op.bias.data.buffer(), "<i4").astype(np.int64) - source.zero.data * sums
     scale = np.frombuffer(op.scales.data.buffer(), "<f4")
-    scale = np.float32(np.float32(source.scale.data) * scale) / np.float32(op.quant.scale.data)
+    divisor = np.float32(op.quant.scale.data) * np.float32(op.count.value.data)
+    scale = np.float32(np.float32(source.scale.data) * scale) / divisor
     packed = np.empty(count, np.dtype([("bias", "<i4"), ("scale", "<f4")]))
     packed["bias"] = bias
     packed["scale"] = scale.astype(np.float32)

@@ -11,8 +11,9 @@ from passes.onnx.linear import linear_of
 from passes.onnx_to_cnn.operators import reader_of
 from passes.onnx_to_cnn.scalar import function_of
 
-MOVES = ("Concat", "MaxPool", "Resize", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Split",
-         "Pad", "Gather", "DepthToSpace", "SpaceToDepth", "Identity", "Dropout", "Expand")  # fmt: skip
+MOVES = ("Concat", "MaxPool", "ReduceMax", "ReduceMin", "Resize", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
+         "Transpose", "Slice", "Split", "Pad", "Gather", "DepthToSpace", "SpaceToDepth", "Identity", "Dropout",
+         "Expand")  # fmt: skip
 """Operators that move codes."""
 
 _CLIPS = ("Relu", "Clip")

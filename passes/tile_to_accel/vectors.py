@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xdsl.ir import SSAValue
+
 from dialects import tile
 from passes.common.geometry import clip, span
 from passes.tile_to_accel.convolutions import pads
@@ -15,6 +17,9 @@ from sim.machine.operations import operation
 
 Pair = tuple[int, int]
 """Rows and columns."""
+
+Box = tuple[int, int, int]
+"""Rows, columns and channels."""
 
 
 def vector(e: Emission, op: tile.VectorOp, indices: Sequence[int]) -> None:
@@ -34,14 +39,7 @@ def vector(e: Emission, op: tile.VectorOp, indices: Sequence[int]) -> None:
     if all(extent):
         draft.tensor("a", op.lhs, (*start, offset), (*extent, channels), "its inputs")
     if op.rhs is not None and op.rhs_offset is not None:
-        (second,) = op.rhs_offset.data.at(indices)
-        other = e.state.buffer(op.rhs)
-        pixel = operation(op.kind.data).pixel
-        if pixel and other is not None and other.dims[:2] == (1, 1) and target.dims[:2] != (1, 1):
-            draft.fields["b_broadcast"] = 1
-            draft.tensor("b", op.rhs, (0, 0, second), (1, 1, channels), "its second inputs")
-        else:
-            draft.tensor("b", op.rhs, (y, x, second), (oy, ox, channels), "its second inputs")
+        _second(draft, op, op.rhs, (y, x, op.rhs_offset.data.at(indices)[0]), (oy, ox, channels))
     if op.params is not None and op.params_offset is not None:
         (first,) = op.params_offset.data.at(indices)
         draft.flat("params", op.params, 8 * first, 8 * channels, "its parameters")
@@ -49,6 +47,20 @@ def vector(e: Emission, op: tile.VectorOp, indices: Sequence[int]) -> None:
         draft.flat("table", op.table, 0, 256, "its table")
     draft.tensor("out", op.output, (y, x, channel), (oy, ox, channels), "its outputs")
     draft.emit(op.layer)
+
+
+def _second(draft: Draft, op: tile.VectorOp, rhs: SSAValue, at: Box, size: Box) -> None:
+    """The second operand: one row, one column or one pixel of it counts for all."""
+    buffer, whole = draft.emission.state.buffer(rhs), tile.buffer_type(op.output).dims
+    once = [operation(op.kind.data).pixel and buffer is not None and buffer.dims[axis] == 1 for axis in (0, 1)]
+    y, x = (0 if single else start for single, start in zip(once, at, strict=False))
+    rows, columns = (1 if single else count for single, count in zip(once, size, strict=False))
+    draft.tensor("b", rhs, (y, x, at[2]), (rows, columns, size[2]), "its second inputs")
+    if all(once):
+        draft.fields.update({"b_broadcast": 1} if whole[:2] != (1, 1) else {})
+    else:
+        draft.fields.update({"b.row_stride": 0} if once[0] else {})
+        draft.fields.update({"b.pixel_stride": 0} if once[1] else {})
 
 
 def _law(op: tile.VectorOp) -> Fields:

@@ -31,7 +31,8 @@ READS_FIELDS = {
 SECONDS = {
     "none": "no second operand",
     "box": "a second operand of the output's box",
-    "box or pixel": "a second operand of the output's box, or one pixel of it for all (b_broadcast)",
+    "box or pixel": "a second operand of the output's box, or one pixel of it for all (b_broadcast), or one row or "
+    "column where its stride is 0",
 }
 SIDES = {
     "none": "no side data",

@@ -75,7 +75,18 @@ class Elementwise(Products):
 
         if not isinstance(value, Table):
             return refused(str(self.unsupported("its operand has no Q between; give it one")), in_float)
-        return Pending(lambda s, z, low, high: laws.clamp(laws.quantise(in_float(), s, z), low, high), in_float)
+        if not value.plain:
+            return refused(str(self.unsupported("a slope per channel stands behind a DequantizeLinear")), in_float)
+        source = value.quantised
+
+        def finish_slopes(scale: np.float32, zero: int, low: int, high: int) -> Ints:
+            factor = slope.astype(np.float64)
+            parameters = laws.affine_parameters(factor, np.zeros_like(factor), source.scale0, source.zero0, scale)
+            below = laws.affine(source.codes, *parameters, zero, low, high)
+            own = laws.clamp(laws.quantise(as_float(value), scale, zero), low, high)
+            return np.where(source.codes < source.zero0, below, own)
+
+        return Pending(finish_slopes, in_float)
 
     def binary(self, op_type: str, left: Value, right: Value) -> Value:
         function = BINARY[op_type]

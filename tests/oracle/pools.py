@@ -66,19 +66,48 @@ class Pools(Elementwise):
         count = math.prod(real.shape[axis] for axis in axes)
         return real.sum(axis=axes, keepdims=keep), np.asarray(count)
 
-    def op_ReduceMean(self) -> Value:
-        value = self.needed(0)
+    def reduced_axes(self, rank: int) -> tuple[int, ...]:
         given = self.array(1) if self.value(1) is not None else self.attributes.get("axes")
-        keep = bool(self.attributes.get("keepdims", 1))
-        if self.attributes.get("noop_with_empty_axes", 0):
-            raise self.unsupported("a mean that may do nothing has no law")
         wanted = integers(given) if given is not None else []
+        if not wanted and self.attributes.get("noop_with_empty_axes", 0):
+            return ()
+        return tuple(sorted(axis % rank for axis in wanted)) or tuple(range(rank))
 
-        def total(real: Ints | F64) -> tuple[Ints | F64, Ints]:
-            axes = sorted(axis % real.ndim for axis in wanted) or range(real.ndim)
-            return self.whole_sum(real, tuple(axes), keep)
+    def op_ReduceMean(self) -> Value:
+        value, keep = self.needed(0), bool(self.attributes.get("keepdims", 1))
+        axes = self.reduced_axes(as_float(value).ndim)
+        if isinstance(value, Table) and all(value.codes.shape[axis] == 1 for axis in axes):
+            return moved(value, lambda codes: codes.sum(axis=axes, keepdims=keep))
+        return self.average(value, lambda real: self.whole_sum(real, axes, keep))
 
-        return self.average(value, total)
+    def op_ReduceSum(self) -> Value:
+        value = self.needed(0)
+        axes = self.reduced_axes(as_float(value).ndim)
+        keep = bool(self.attributes.get("keepdims", 1))
+        if isinstance(value, Known):
+            return Known(np.sum(value.array, axis=axes, keepdims=keep, dtype=np.float32), value.constant)
+        if not isinstance(value, Table) or not value.plain:
+            raise self.unsupported("its operand must be int8 behind a DequantizeLinear")
+        if all(value.codes.shape[axis] == 1 for axis in axes):
+            return moved(value, lambda codes: codes.sum(axis=axes, keepdims=keep))
+        quantised = value.quantised
+        sums = (value.codes - quantised.zero0).sum(axis=axes, keepdims=keep)
+
+        def finish_total(scale: np.float32, zero: int, low: int, high: int) -> Ints:
+            return laws.requantise(sums, np.float32(quantised.scale0 / scale), zero, low, high)
+
+        return Pending(finish_total, lambda: (sums.astype(np.float32) * quantised.scale0).astype(np.float32))
+
+    def op_ReduceMax(self) -> Value:
+        return self.extreme(np.max)
+
+    def op_ReduceMin(self) -> Value:
+        return self.extreme(np.min)
+
+    def extreme(self, choose: Callable[..., Any]) -> Value:
+        value, keep = self.needed(0), bool(self.attributes.get("keepdims", 1))
+        axes = self.reduced_axes(as_float(value).ndim if isinstance(value, Known | Table) else 4)
+        return self.pooled(value, lambda codes: choose(codes, axis=axes, keepdims=keep))
 
     def average(self, value: Value, total: Callable[[Any], tuple[Any, Ints]]) -> Value:
         if isinstance(value, Known):

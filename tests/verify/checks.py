@@ -24,7 +24,7 @@ from sim.machine.program import Program
 from tests.conftest import ROOT
 from tests.mutations.table import compare as compare_mutants
 from tests.oracle.integer_oracle import run_integer
-from tests.passes.onnx_to_cnn.graphs import CASES, case
+from tests.passes.onnx_to_cnn.spread_graphs import EVERY, case
 from tests.passes.partition.node_cases import REFUSED, RIGHT, UNKNOWN, cases, head, judge, tail
 from tests.passes.tile_to_accel.plans import random_plan
 from tests.second_clock.__main__ import random_comparison
@@ -105,7 +105,7 @@ def models(length: Length, tally: Tally, say: Say) -> None:
 
 def operators(length: Length, tally: Tally, say: Say) -> None:
     """Every pass on graphs of a few operators, int8 and uint8; those that the compiler refuses are counted."""
-    names = [*CASES, *(f"u:{name}" for name in CASES)]
+    names = [*EVERY, *(f"u:{name}" for name in EVERY)]
     for where in names[:: max(1, len(names) // length.operators)]:
         say(where)
 

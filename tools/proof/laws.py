@@ -12,9 +12,9 @@ IDENTITY = np.arange(-128, 128).astype(np.int8)
 """The table that changes nothing."""
 
 
-def convolution_scale(sx: float, sw: Floats, sy: float) -> Floats:
-    """s[c] = f32(f32(sx · sw[c]) / sy), section 3."""
-    return np.float32(sx) * sw.astype(np.float32) / np.float32(sy)
+def convolution_scale(sx: float, sw: Floats, sy: float, count: int) -> Floats:
+    """s[c] = f32(f32(sx · sw[c]) / f32(sy · f32(n))), sections 3 and 6."""
+    return np.float32(sx) * sw.astype(np.float32) / (np.float32(sy) * np.float32(count))
 
 
 def sum_ratios(

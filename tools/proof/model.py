@@ -134,7 +134,7 @@ def _convolution(op: cnn.Conv2dOp | cnn.FullyConnectedOp, run: Round, x: Sequenc
         seen = _padded(plus(image, -zx), pads, 0)[:rows, :columns]
         return plus(convolve(seen, weights, window), bias)
 
-    scale = laws.convolution_scale(sx, to_array(op.scales), op.quant.scale.data)
+    scale = laws.convolution_scale(sx, to_array(op.scales), op.quant.scale.data, op.count.value.data)
     total = _per_image(x[0], sums)
     if op.is_float:
         return functions.unrounded(run, total, scale)

@@ -9,6 +9,7 @@ that comes what roundings before its own may add (``slack``). Where that number 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,9 +67,10 @@ class Match:
         if not 1 < rank < _MOST_AXES:
             return None
         usual = {3: (0, 2, 1), 4: (0, 2, 3, 1)}.get(rank, tuple(range(rank)))
-        orders = [usual, *itertools.permutations(range(rank))]  # what joins along rows may lie in another order
-        wanted = [size for size in self.dims if size > 1]
-        return next((o for o in orders if [self.shape[axis] for axis in o if self.shape[axis] > 1] == wanted), None)
+        others = itertools.permutations(range(rank))  # what joins along rows may lie in another order, channels last
+        orders = [usual, *sorted(others, key=lambda order: order[-1] != 1)]
+        wanted = {math.prod(self.dims[:count]) for count in range(5)}  # axes may share rows, columns or channels
+        return next((o for o in orders if wanted <= set(np.cumprod([1, *(self.shape[axis] for axis in o)]))), None)
 
     def to_layer(self, tensor: Array) -> Array:
         """An array of the graph as the layer's: NHWC."""

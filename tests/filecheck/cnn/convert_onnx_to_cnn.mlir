@@ -149,3 +149,58 @@ func.func @main(%x: tensor<1x3xi8>) -> tensor<1x2xf32> attributes {inputs = ["x"
   %y = onnx.node "Softmax"(%a) name "prob" : (tensor<1x2xf32>) -> tensor<1x2xf32>
   func.return %y : tensor<1x2xf32>
 }
+
+// -----
+
+// Reductions over channels: a mean is a product with ones, an extreme takes halves against each other.
+// CHECK-LABEL: func.func @main
+// CHECK: [[C:%.*]] = cnn.conv2d
+// CHECK: cnn.conv2d [[C]] weights <1x1x1x3xi8, 1> bias <1xi32, 0> scales <1xf32, 1.0> window <1x1> count 3 quant <scale 0.5, zero 3> layer "mean"
+// CHECK: [[A:%.*]] = cnn.slice [[C]] offsets [0, 0, 0, 0]
+// CHECK-NEXT: [[B:%.*]] = cnn.slice [[C]] offsets [0, 0, 0, 1]
+// CHECK-NEXT: [[D:%.*]] = cnn.max [[A]], [[B]]
+// CHECK-NEXT: [[E:%.*]] = cnn.slice [[D]] offsets [0, 0, 0, 0]
+// CHECK-NEXT: [[F:%.*]] = cnn.slice [[D]] offsets [0, 0, 0, 1]
+// CHECK-NEXT: cnn.max [[E]], [[F]] layer "most"
+func.func @main(%x: tensor<1x2x4x4xi8>) -> (tensor<1x1x4x4xi8>, tensor<1x1x4x4xi8>) attributes {inputs = ["x"], outputs = ["y", "z"]} {
+  %s = onnx.constant <f32, [0.5]> : tensor<f32>
+  %z = onnx.constant <i8, [3]> : tensor<i8>
+  %axes = onnx.constant <1xi64, [1]> : tensor<1xi64>
+  %xr = onnx.node "DequantizeLinear"(%x, %s, %z) : (tensor<1x2x4x4xi8>, tensor<f32>, tensor<i8>) -> tensor<1x2x4x4xf32>
+  %w = onnx.constant <3x2x1x1xi8, [1, 2, 3, 4, 5, 6]> : tensor<3x2x1x1xi8>
+  %zw = onnx.constant <i8, [0]> : tensor<i8>
+  %wr = onnx.node "DequantizeLinear"(%w, %s, %zw) : (tensor<3x2x1x1xi8>, tensor<f32>, tensor<i8>) -> tensor<3x2x1x1xf32>
+  %c = onnx.node "Conv"(%xr, %wr) name "conv" : (tensor<1x2x4x4xf32>, tensor<3x2x1x1xf32>) -> tensor<1x3x4x4xf32>
+  %cq = onnx.node "QuantizeLinear"(%c, %s, %z) : (tensor<1x3x4x4xf32>, tensor<f32>, tensor<i8>) -> tensor<1x3x4x4xi8>
+  %cr = onnx.node "DequantizeLinear"(%cq, %s, %z) : (tensor<1x3x4x4xi8>, tensor<f32>, tensor<i8>) -> tensor<1x3x4x4xf32>
+  %m = onnx.node "ReduceMean"(%cr, %axes) name "mean" : (tensor<1x3x4x4xf32>, tensor<1xi64>) -> tensor<1x1x4x4xf32>
+  %y = onnx.node "QuantizeLinear"(%m, %s, %z) : (tensor<1x1x4x4xf32>, tensor<f32>, tensor<i8>) -> tensor<1x1x4x4xi8>
+  %n = onnx.node "ReduceMax"(%cr, %axes) name "most" : (tensor<1x3x4x4xf32>, tensor<1xi64>) -> tensor<1x1x4x4xf32>
+  %o = onnx.node "QuantizeLinear"(%n, %s, %z) : (tensor<1x1x4x4xf32>, tensor<f32>, tensor<i8>) -> tensor<1x1x4x4xi8>
+  func.return %y, %o : tensor<1x1x4x4xi8>, tensor<1x1x4x4xi8>
+}
+
+// -----
+
+// A row of numbers for all rows is read again and again; a plane is spread over the channels first.
+// CHECK-LABEL: func.func @main
+// CHECK: [[ROW:%.*]] = cnn.table {{.*}} -> !cnn.tensor<1x1x4x2, scale 0.25, zero 3>
+// CHECK: [[S:%.*]] = cnn.sub [[X:%.*]], [[ROW]] layer "sub"
+// CHECK: [[P:%.*]] = cnn.conv2d {{.*}} weights <2x1x1x1xi8, 1> bias <2xi32, 0> scales <2xf32, 1.0> window <1x1> quant <scale 0.5, zero 3> layer "spread_0"
+// CHECK-NEXT: cnn.mul [[S]], [[P]] layer "mul"
+func.func @main(%x: tensor<1x2x4x4xi8>, %r: tensor<1x2x1x4xi8>, %p: tensor<1x1x4x4xi8>) -> tensor<1x2x4x4xi8> attributes {inputs = ["x", "r", "p"], outputs = ["y"]} {
+  %s = onnx.constant <f32, [0.5]> : tensor<f32>
+  %t = onnx.constant <f32, [0.25]> : tensor<f32>
+  %z = onnx.constant <i8, [3]> : tensor<i8>
+  %xr = onnx.node "DequantizeLinear"(%x, %s, %z) : (tensor<1x2x4x4xi8>, tensor<f32>, tensor<i8>) -> tensor<1x2x4x4xf32>
+  %rr = onnx.node "DequantizeLinear"(%r, %s, %z) : (tensor<1x2x1x4xi8>, tensor<f32>, tensor<i8>) -> tensor<1x2x1x4xf32>
+  %pr = onnx.node "DequantizeLinear"(%p, %s, %z) : (tensor<1x1x4x4xi8>, tensor<f32>, tensor<i8>) -> tensor<1x1x4x4xf32>
+  %rq = onnx.node "QuantizeLinear"(%rr, %t, %z) : (tensor<1x2x1x4xf32>, tensor<f32>, tensor<i8>) -> tensor<1x2x1x4xi8>
+  %rs = onnx.node "DequantizeLinear"(%rq, %t, %z) : (tensor<1x2x1x4xi8>, tensor<f32>, tensor<i8>) -> tensor<1x2x1x4xf32>
+  %d = onnx.node "Sub"(%xr, %rs) name "sub" : (tensor<1x2x4x4xf32>, tensor<1x2x1x4xf32>) -> tensor<1x2x4x4xf32>
+  %dq = onnx.node "QuantizeLinear"(%d, %s, %z) : (tensor<1x2x4x4xf32>, tensor<f32>, tensor<i8>) -> tensor<1x2x4x4xi8>
+  %dr = onnx.node "DequantizeLinear"(%dq, %s, %z) : (tensor<1x2x4x4xi8>, tensor<f32>, tensor<i8>) -> tensor<1x2x4x4xf32>
+  %m = onnx.node "Mul"(%dr, %pr) name "mul" : (tensor<1x2x4x4xf32>, tensor<1x1x4x4xf32>) -> tensor<1x2x4x4xf32>
+  %y = onnx.node "QuantizeLinear"(%m, %s, %z) : (tensor<1x2x4x4xf32>, tensor<f32>, tensor<i8>) -> tensor<1x2x4x4xi8>
+  func.return %y : tensor<1x2x4x4xi8>
+}

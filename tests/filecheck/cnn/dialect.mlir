@@ -27,8 +27,8 @@
   %rs = onnx.node "Softmax"(%rr) : (tensor<1x8x8x4xf32>) -> tensor<1x8x8x4xf32>
   cnn.yield %rs : tensor<1x8x8x4xf32>
 } : (!cnn.float<1x8x8x4>) -> tensor<1x8x8x4xf32>
-// CHECK: cnn.fully_connected %v weights <2x1x1x4xi8, [1, 2, 3, 4, 5, 6, 7, 8]> bias <2xi32, 0> scales <2xf32, 0.5> quant <scale 0.1, zero 0> layer "fc"
-%f = cnn.fully_connected %v weights <2x1x1x4xi8, [1, 2, 3, 4, 5, 6, 7, 8]> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> quant <scale 0.1, zero 0> layer "fc"
+// CHECK: cnn.fully_connected %v weights <2x1x1x4xi8, [1, 2, 3, 4, 5, 6, 7, 8]> bias <2xi32, 0> scales <2xf32, 0.5> count 4 quant <scale 0.1, zero 0> layer "fc"
+%f = cnn.fully_connected %v weights <2x1x1x4xi8, [1, 2, 3, 4, 5, 6, 7, 8]> bias <2xi32, [0, 0]> scales <2xf32, [0.5, 0.5]> count 4 quant <scale 0.1, zero 0> layer "fc"
 // CHECK: cnn.max_pool2d %x window <2x2 stride 2 2>
 %m = cnn.max_pool2d %x window <2x2 stride 2 2>
 // CHECK: cnn.average_pool2d %x window <3x3 pad 1 1 1 1> count_pads 1 clamp <3, 127>

@@ -74,3 +74,30 @@ tile.schedule @float machine "edge4k" (%in: !tile.dram<6x4x16xi8>) -> (%out: !ti
   tile.conv %y[0, 0, 0] [6, 4, 32] = %x[0] [16], %h window <1x1> params %ps[0] requantize <zero 0 clamp -128 127> float
   tile.store %out[0, 0, 0] [6, 4, 32] from %y[0, 0, 0]
 }
+
+// -----
+
+// One row, one column, one pixel for all: steps of none, and the flag.
+// CHECK-LABEL: accel.program @repeated
+// CHECK: accel.vector a(%x) b(%row) out(%y)
+// CHECK-NEXT: a.pixel_stride = 16, b.pixel_stride = 16, out.row_stride = 64
+// CHECK: accel.vector a(%x) b(%column) out(%y)
+// CHECK-NEXT: b.row_stride = 16, out.row_stride = 64
+// CHECK: accel.vector a(%x) b(%pixel) out(%y)
+// CHECK-NEXT: b.row_stride = 16, b.pixel_stride = 16, out.row_stride = 64
+// CHECK: b_broadcast = 1
+tile.schedule @repeated machine "edge4k" (%in: !tile.dram<6x4x16xi8>) -> (%out: !tile.dram<6x4x16xi8>) {
+  %x = tile.alloc : !tile.sram<6x4x16xi8>
+  %row = tile.alloc : !tile.sram<1x4x16xi8>
+  %column = tile.alloc : !tile.sram<6x1x16xi8>
+  %pixel = tile.alloc : !tile.sram<1x1x16xi8>
+  %y = tile.alloc : !tile.sram<6x4x16xi8>
+  tile.load %x[0, 0, 0] [6, 4, 16] from %in[0, 0, 0]
+  tile.load %row[0, 0, 0] [1, 4, 16] from %in[0, 0, 0]
+  tile.load %column[0, 0, 0] [6, 1, 16] from %in[0, 0, 0]
+  tile.load %pixel[0, 0, 0] [1, 1, 16] from %in[0, 0, 0]
+  tile.vector add %y[0, 0, 0] [6, 4, 16] = %x[0], %row[0] law <floats 1.0 1.0 0.0 0.0 0.0 0.0 zeros 0 0 0 clamp -128 127 size 0>
+  tile.vector max %y[0, 0, 0] [6, 4, 16] = %x[0], %column[0]
+  tile.vector mul %y[0, 0, 0] [6, 4, 16] = %x[0], %pixel[0] law <floats 1.0 0.0 0.0 0.0 0.0 0.0 zeros 0 0 0 clamp -128 127 size 0>
+  tile.store %out[0, 0, 0] [6, 4, 16] from %y[0, 0, 0]
+}

@@ -113,19 +113,12 @@ def compile_to_cnn(
     return module
 
 
-def case(name: str) -> Graph:
-    """A graph of the table below by name; ``u:`` in front makes it uint8."""
-    graph = Graph(len(name), name.startswith("u:"))
-    CASES[name.removeprefix("u:")](graph)
-    return graph
-
-
-def _conv(g: Graph, x: str, k: int, c: int, kernel: Sequence[int], **attributes: Any) -> str:
+def conv(g: Graph, x: str, k: int, c: int, kernel: Sequence[int], **attributes: Any) -> str:
     zero = attributes.pop("weight_zero", 0)
     return g.node("Conv", x, g.weights(k, c, *kernel, zero=zero), g.vector(k, low=-3, high=3), **attributes)
 
 
-def _chain(g: Graph, *ops: Callable[[str], str], shape: Sequence[int] = (1, 8, 6, 5)) -> None:
+def chain(g: Graph, *ops: Callable[[str], str], shape: Sequence[int] = (1, 8, 6, 5)) -> None:
     value = g.input(*shape)
     for op in ops:
         value = op(value)
@@ -139,7 +132,7 @@ def _bn(g: Graph, x: str, k: int) -> str:
 
 def _residual(g: Graph, swap: bool, relu: bool) -> None:
     x = g.input(1, 8, 6, 5)
-    y = g.requantised(_conv(g, x, 8, 8, (3, 3), pads=[1, 1, 1, 1]))
+    y = g.requantised(conv(g, x, 8, 8, (3, 3), pads=[1, 1, 1, 1]))
     s = g.node("Add", *((y, x) if swap else (x, y)))
     g.output(g.node("Relu", s) if relu else s)
 
@@ -152,12 +145,12 @@ def _concat(g: Graph, axis: int, same: bool) -> None:
 
 
 def _silu(g: Graph) -> None:
-    x = g.requantised(_conv(g, g.input(1, 8, 6, 5), 8, 8, (1, 1)))
+    x = g.requantised(conv(g, g.input(1, 8, 6, 5), 8, 8, (1, 1)))
     g.output(g.node("Mul", x, g.node("Sigmoid", x)))
 
 
 def _silu_quantised(g: Graph) -> None:
-    x = g.requantised(_conv(g, g.input(1, 8, 6, 5), 8, 8, (1, 1)))
+    x = g.requantised(conv(g, g.input(1, 8, 6, 5), 8, 8, (1, 1)))
     g.output(g.node("Mul", x, g.requantised(g.node("Sigmoid", x))))
 
 
@@ -171,50 +164,50 @@ def _hard_swish(g: Graph) -> None:
 def _squeeze_excite(g: Graph) -> None:
     x = g.input(1, 8, 6, 5)
     gate = g.requantised(g.node("GlobalAveragePool", x))
-    gate = g.requantised(g.node("Relu", _conv(g, gate, 4, 8, (1, 1))))
-    gate = g.requantised(g.node("HardSigmoid", g.requantised(_conv(g, gate, 8, 4, (1, 1)))))
+    gate = g.requantised(g.node("Relu", conv(g, gate, 4, 8, (1, 1))))
+    gate = g.requantised(g.node("HardSigmoid", g.requantised(conv(g, gate, 8, 4, (1, 1)))))
     g.output(g.node("Mul", gate, x))
 
 
 def _max_behind_convs(g: Graph) -> None:
     x = g.input(1, 8, 6, 5)
-    parts = [_conv(g, x, 4, 8, (1, 1)), g.node("Relu", g.requantised(_conv(g, x, 4, 8, (1, 1))))]
-    g.output(_conv(g, g.requantised(g.node("Clip", g.node("Max", *parts), g.constant(np.float32(-1)))), 3, 4, (3, 3)))
+    parts = [conv(g, x, 4, 8, (1, 1)), g.node("Relu", g.requantised(conv(g, x, 4, 8, (1, 1))))]
+    g.output(conv(g, g.requantised(g.node("Clip", g.node("Max", *parts), g.constant(np.float32(-1)))), 3, 4, (3, 3)))
 
 
 def _shuffle(g: Graph, computed: bool = False) -> None:
     x = g.input(1, 12, 6, 5)
     if computed:
-        x = g.requantised(_conv(g, x, 12, 12, (1, 1)))
+        x = g.requantised(conv(g, x, 12, 12, (1, 1)))
     split = g.node("Reshape", x, g.constant(np.asarray([1, 3, 4, 6, 5])))
     turned = g.node("Transpose", split, perm=[0, 2, 1, 3, 4])
     back = g.node("Reshape", turned, g.constant(np.asarray([1, 12, 6, 5])))
-    g.output(_conv(g, back, 8, 12, (1, 1)))
+    g.output(conv(g, back, 8, 12, (1, 1)))
 
 
 def _flatten_dense(g: Graph) -> None:
-    x = g.requantised(_conv(g, g.input(1, 3, 6, 5), 4, 3, (3, 3)))
+    x = g.requantised(conv(g, g.input(1, 3, 6, 5), 4, 3, (3, 3)))
     flat = g.node("Flatten", x)
     y = g.node("Gemm", flat, g.weights(7, 48), g.vector(7), transB=1)
     g.output(g.node("Relu", y))
 
 
 def _matmul_bias(g: Graph) -> None:
-    x = g.requantised(_conv(g, g.input(1, 3, 6, 5), 4, 3, (3, 3)))
+    x = g.requantised(conv(g, g.input(1, 3, 6, 5), 4, 3, (3, 3)))
     flat = g.node("Reshape", x, g.constant(np.asarray([1, -1])))
     y = g.node("MatMul", flat, g.weights(48, 7, axis=1))
     g.output(g.node("Add", y, g.vector(7)))
 
 
 def _split_alike(g: Graph) -> None:
-    x = g.requantised(_conv(g, g.input(1, 8, 6, 5), 8, 8, (1, 1)), 0.1, 3)
+    x = g.requantised(conv(g, g.input(1, 8, 6, 5), 8, 8, (1, 1)), 0.1, 3)
     first = g.node("Split", x, g.constant(np.asarray([4, 4])), outputs=2, axis=1)
     halves = [g.requantised(name, 0.1, 3) for name in (first, first[:-1] + "1")]
-    g.output(g.node("Add", *(g.requantised(_conv(g, half, 6, 4, (1, 1))) for half in halves)))
+    g.output(g.node("Add", *(g.requantised(conv(g, half, 6, 4, (1, 1))) for half in halves)))
 
 
 def _quantised_twice(g: Graph) -> None:
-    x = g.requantised(_conv(g, g.input(1, 8, 6, 5), 8, 8, (1, 1)), 0.05, 3)
+    x = g.requantised(conv(g, g.input(1, 8, 6, 5), 8, 8, (1, 1)), 0.05, 3)
     pooled = g.requantised(g.node("GlobalAveragePool", x), 0.05, 3)
     again = g.requantised(g.node("Flatten", pooled), 0.05, 3)
     g.output(g.node("Gemm", again, g.weights(5, 8), transB=1))
@@ -224,8 +217,8 @@ def _split(g: Graph) -> None:
     x = g.input(1, 8, 6, 5)
     name = g.node("Split", x, g.constant(np.asarray([3, 5])), outputs=2, axis=1)
     second = name[:-1] + "1"
-    g.output(_conv(g, name, 4, 3, (1, 1)))
-    g.output(_conv(g, second, 4, 5, (1, 1)))
+    g.output(conv(g, name, 4, 3, (1, 1)))
+    g.output(conv(g, second, 4, 5, (1, 1)))
 
 
 def _focus(g: Graph) -> None:
@@ -236,7 +229,7 @@ def _focus(g: Graph) -> None:
             starts, ends = np.asarray([row, column]), np.asarray([1000, 1000])
             axes, steps = np.asarray([2, 3]), np.asarray([2, 2])
             parts.append(g.node("Slice", x, *(g.constant(v) for v in (starts, ends, axes, steps))))
-    g.output(_conv(g, g.requantised(g.node("Concat", *parts, axis=1)), 4, 12, (3, 3)))
+    g.output(conv(g, g.requantised(g.node("Concat", *parts, axis=1)), 4, 12, (3, 3)))
 
 
 def _pad(g: Graph, pads: Sequence[int], value: float = 0.0) -> None:
@@ -248,7 +241,7 @@ def _pad(g: Graph, pads: Sequence[int], value: float = 0.0) -> None:
 def _pad_conv(g: Graph) -> None:
     x = g.input(1, 4, 6, 5, scale=0.1, zero=3)
     padded = g.node("Pad", x, g.constant(np.asarray([0, 0, 1, 0, 0, 0, 2, 1])), g.constant(np.float32(0)))
-    g.output(_conv(g, g.requantised(padded, 0.1, 3), 4, 4, (3, 3), strides=[2, 2]))
+    g.output(conv(g, g.requantised(padded, 0.1, 3), 4, 4, (3, 3), strides=[2, 2]))
 
 
 def _resize(g: Graph, **attributes: Any) -> None:
@@ -267,7 +260,7 @@ def _tail_softmax(g: Graph) -> None:
 def _two_layouts(g: Graph) -> None:
     x = g.input(1, 6, 5, 3)
     nchw = g.node("Transpose", x, perm=[0, 3, 1, 2])
-    y = g.requantised(_conv(g, nchw, 4, 3, (3, 3)))
+    y = g.requantised(conv(g, nchw, 4, 3, (3, 3)))
     g.output(g.node("Transpose", y, perm=[0, 2, 3, 1]))
 
 
@@ -282,44 +275,44 @@ def _int_bias(g: Graph) -> None:
 
 
 def _negative_factor(g: Graph) -> None:
-    y = _conv(g, g.input(1, 4, 6, 5), 6, 4, (1, 1))
+    y = conv(g, g.input(1, 4, 6, 5), 6, 4, (1, 1))
     y = g.node("Mul", y, g.vector(6, 1, 1, low=-1, high=1))
     y = g.node("Add", y, g.vector(1, 6, 1, 1))
     g.output(g.node("Relu", y))
 
 
 CASES: dict[str, Callable[[Graph], None]] = {
-    "conv": lambda g: _chain(g, lambda x: _conv(g, x, 6, 8, (3, 3), pads=[1, 0, 2, 1], strides=[2, 1])),
-    "conv_dilated": lambda g: _chain(g, lambda x: _conv(g, x, 6, 8, (3, 2), dilations=[2, 3])),
-    "conv_auto_pad": lambda g: _chain(g, lambda x: _conv(g, x, 6, 8, (4, 3), auto_pad="SAME_UPPER", strides=[2, 2])),
-    "conv_same_lower": lambda g: _chain(g, lambda x: _conv(g, x, 6, 8, (4, 2), auto_pad="SAME_LOWER")),
-    "conv_grouped": lambda g: _chain(g, lambda x: _conv(g, x, 12, 2, (3, 3), group=4)),
-    "conv_depthwise": lambda g: _chain(g, lambda x: _conv(g, x, 8, 1, (3, 3), group=8, pads=[1, 1, 1, 1])),
-    "conv_multiplier": lambda g: _chain(g, lambda x: _conv(g, x, 16, 1, (3, 3), group=8)),
-    "conv_weight_zero": lambda g: _chain(g, lambda x: _conv(g, x, 6, 8, (3, 3), weight_zero=7)),
-    "conv_1d": lambda g: _chain(g, lambda x: _conv(g, x, 6, 8, (3,), pads=[1, 2], strides=[2]), shape=(1, 8, 15)),
-    "conv_relu6": lambda g: _chain(
-        g, lambda x: _conv(g, x, 6, 8, (1, 1)),
+    "conv": lambda g: chain(g, lambda x: conv(g, x, 6, 8, (3, 3), pads=[1, 0, 2, 1], strides=[2, 1])),
+    "conv_dilated": lambda g: chain(g, lambda x: conv(g, x, 6, 8, (3, 2), dilations=[2, 3])),
+    "conv_auto_pad": lambda g: chain(g, lambda x: conv(g, x, 6, 8, (4, 3), auto_pad="SAME_UPPER", strides=[2, 2])),
+    "conv_same_lower": lambda g: chain(g, lambda x: conv(g, x, 6, 8, (4, 2), auto_pad="SAME_LOWER")),
+    "conv_grouped": lambda g: chain(g, lambda x: conv(g, x, 12, 2, (3, 3), group=4)),
+    "conv_depthwise": lambda g: chain(g, lambda x: conv(g, x, 8, 1, (3, 3), group=8, pads=[1, 1, 1, 1])),
+    "conv_multiplier": lambda g: chain(g, lambda x: conv(g, x, 16, 1, (3, 3), group=8)),
+    "conv_weight_zero": lambda g: chain(g, lambda x: conv(g, x, 6, 8, (3, 3), weight_zero=7)),
+    "conv_1d": lambda g: chain(g, lambda x: conv(g, x, 6, 8, (3,), pads=[1, 2], strides=[2]), shape=(1, 8, 15)),
+    "conv_relu6": lambda g: chain(
+        g, lambda x: conv(g, x, 6, 8, (1, 1)),
         lambda y: g.node("Clip", y, g.constant(np.float32(0)), g.constant(np.float32(6)))),
-    "conv_relu_pool": lambda g: _chain(
-        g, lambda x: _conv(g, x, 6, 8, (1, 1)), lambda y: g.node("Relu", y),
+    "conv_relu_pool": lambda g: chain(
+        g, lambda x: conv(g, x, 6, 8, (1, 1)), lambda y: g.node("Relu", y),
         lambda y: g.node("MaxPool", y, kernel_shape=[2, 2], strides=[2, 2])),
-    "conv_batch_norm": lambda g: _chain(
-        g, lambda x: _conv(g, x, 6, 8, (3, 3)), lambda y: _bn(g, y, 6), lambda y: g.node("Relu", y)),
+    "conv_batch_norm": lambda g: chain(
+        g, lambda x: conv(g, x, 6, 8, (3, 3)), lambda y: _bn(g, y, 6), lambda y: g.node("Relu", y)),
     "conv_int_bias": _int_bias,
     "conv_negative_factor": _negative_factor,
-    "conv_leaky": lambda g: _chain(
-        g, lambda x: g.requantised(_conv(g, x, 6, 8, (1, 1))), lambda y: g.node("LeakyRelu", y, alpha=0.1)),
-    "conv_relu_requantised": lambda g: _chain(
-        g, lambda x: g.requantised(_conv(g, x, 6, 8, (1, 1)), 0.1, 3), lambda y: g.node("Relu", y),
-        lambda y: g.requantised(y, 0.1, 3), lambda y: _conv(g, y, 3, 6, (1, 1))),
+    "conv_leaky": lambda g: chain(
+        g, lambda x: g.requantised(conv(g, x, 6, 8, (1, 1))), lambda y: g.node("LeakyRelu", y, alpha=0.1)),
+    "conv_relu_requantised": lambda g: chain(
+        g, lambda x: g.requantised(conv(g, x, 6, 8, (1, 1)), 0.1, 3), lambda y: g.node("Relu", y),
+        lambda y: g.requantised(y, 0.1, 3), lambda y: conv(g, y, 3, 6, (1, 1))),
     "flatten_gemm": _flatten_dense,
     "matmul_bias": _matmul_bias,
     "gemm_alpha": lambda g: g.output(
         g.node("Gemm", g.input(1, 8), g.weights(5, 8), g.vector(5), transB=1, alpha=0.5, beta=2.0)),
     "split_alike": _split_alike,
     "quantised_twice": _quantised_twice,
-    "gemm_rows": lambda g: _chain(
+    "gemm_rows": lambda g: chain(
         g, lambda x: g.node("Reshape", x, g.constant(np.asarray([30, 8]))),
         lambda x: g.requantised(g.node("Gemm", x, g.weights(6, 8), g.vector(6), transB=1)),
         lambda x: g.node("MatMul", x, g.weights(6, 5, axis=1))),
@@ -327,7 +320,7 @@ CASES: dict[str, Callable[[Graph], None]] = {
     "residual": lambda g: _residual(g, False, True),
     "residual_first": lambda g: _residual(g, True, False),
     "add": lambda g: g.output(g.node("Add", g.input(1, 8, 6, 5), g.input(1, 8, 6, 5))),
-    "add_itself": lambda g: _chain(g, lambda x: g.node("Add", x, x)),
+    "add_itself": lambda g: chain(g, lambda x: g.node("Add", x, x)),
     "sub": lambda g: g.output(g.node("Sub", g.input(1, 8, 6, 5), g.input(1, 8, 6, 5))),
     "mul": lambda g: g.output(g.node("Mul", g.input(1, 8, 6, 5), g.input(1, 8, 6, 5))),
     "mul_pixel": lambda g: g.output(g.node("Mul", g.input(1, 8, 1, 1), g.input(1, 8, 6, 5))),
@@ -338,59 +331,59 @@ CASES: dict[str, Callable[[Graph], None]] = {
         g.node("Relu", g.node("Max", g.input(1, 8, 6, 5, scale=0.1, zero=3), g.input(1, 8, 6, 5, scale=0.1, zero=3))),
         0.1, 3),
     "max_behind_convs": _max_behind_convs,
-    "min_and_constant": lambda g: _chain(
-        g, lambda x: g.requantised(_conv(g, x, 6, 8, (1, 1))),
+    "min_and_constant": lambda g: chain(
+        g, lambda x: g.requantised(conv(g, x, 6, 8, (1, 1))),
         lambda x: g.node("Min", g.constant(np.float32(0.5)), x, g.requantised(g.node("Sigmoid", x)))),
     "squeeze_excite": _squeeze_excite,
-    "max_pool": lambda g: _chain(
+    "max_pool": lambda g: chain(
         g, lambda x: g.node("MaxPool", x, kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1])),
-    "max_pool_ceil": lambda g: _chain(
+    "max_pool_ceil": lambda g: chain(
         g, lambda x: g.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)),
-    "average_pool": lambda g: _chain(
+    "average_pool": lambda g: chain(
         g, lambda x: g.node("AveragePool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])),
-    "average_pool_counted": lambda g: _chain(
+    "average_pool_counted": lambda g: chain(
         g, lambda x: g.node("AveragePool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)),
-    "average_pool_ceil": lambda g: _chain(
+    "average_pool_ceil": lambda g: chain(
         g, lambda x: g.node("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)),
-    "average_pool_whole": lambda g: _chain(g, lambda x: g.node("AveragePool", x, kernel_shape=[6, 5])),
-    "global_average_pool": lambda g: _chain(g, lambda x: g.node("GlobalAveragePool", x)),
-    "reduce_mean": lambda g: _chain(g, lambda x: g.node("ReduceMean", x, axes=[2, 3], keepdims=0)),
-    "reduce_mean_last": lambda g: _chain(
+    "average_pool_whole": lambda g: chain(g, lambda x: g.node("AveragePool", x, kernel_shape=[6, 5])),
+    "global_average_pool": lambda g: chain(g, lambda x: g.node("GlobalAveragePool", x)),
+    "reduce_mean": lambda g: chain(g, lambda x: g.node("ReduceMean", x, axes=[2, 3], keepdims=0)),
+    "reduce_mean_last": lambda g: chain(
         g, lambda x: g.node("Transpose", x, perm=[0, 2, 3, 1]), lambda x: g.node("ReduceMean", x, axes=[1, 2])),
-    "sigmoid": lambda g: _chain(g, lambda x: g.node("Sigmoid", x)),
-    "tanh_exp": lambda g: _chain(g, lambda x: g.node("Exp", g.node("Tanh", x))),
-    "elu": lambda g: _chain(g, lambda x: g.node("Elu", x, alpha=0.7)),
-    "log_of_negative": lambda g: _chain(g, lambda x: g.node("Log", x)),
-    "relu_alone": lambda g: _chain(g, lambda x: g.node("Relu", x)),
-    "scalar_arithmetic": lambda g: _chain(
+    "sigmoid": lambda g: chain(g, lambda x: g.node("Sigmoid", x)),
+    "tanh_exp": lambda g: chain(g, lambda x: g.node("Exp", g.node("Tanh", x))),
+    "elu": lambda g: chain(g, lambda x: g.node("Elu", x, alpha=0.7)),
+    "log_of_negative": lambda g: chain(g, lambda x: g.node("Log", x)),
+    "relu_alone": lambda g: chain(g, lambda x: g.node("Relu", x)),
+    "scalar_arithmetic": lambda g: chain(
         g, lambda x: g.node("Sub", g.constant(np.float32(1.5)), x),
         lambda x: g.node("Div", x, g.constant(np.float32(3))),
         lambda x: g.node("Pow", x, g.constant(np.float32(2)))),
-    "prelu": lambda g: _chain(g, lambda x: g.node("PRelu", x, g.constant(np.full((8, 1, 1), 0.25, np.float32)))),
+    "prelu": lambda g: chain(g, lambda x: g.node("PRelu", x, g.constant(np.full((8, 1, 1), 0.25, np.float32)))),
     "silu": _silu,
     "silu_quantised": _silu_quantised,
     "hard_swish": _hard_swish,
-    "batch_norm": lambda g: _chain(g, lambda x: _bn(g, x, 8), lambda x: g.node("Relu", x)),
-    "affine": lambda g: _chain(
+    "batch_norm": lambda g: chain(g, lambda x: _bn(g, x, 8), lambda x: g.node("Relu", x)),
+    "affine": lambda g: chain(
         g, lambda x: g.node("Mul", x, g.vector(8, 1, 1)), lambda x: g.node("Div", x, g.vector(8, 1, 1, low=1, high=2)),
         lambda x: g.node("Sub", x, g.vector(1, 8, 1, 1))),
-    "lrn": lambda g: _chain(g, lambda x: g.node("LRN", x, size=5, alpha=0.02, beta=0.75, bias=1.0)),
-    "lrn_relu": lambda g: _chain(g, lambda x: g.node("Relu", g.node("LRN", x, size=3, alpha=0.5))),
-    "copy": lambda g: _chain(g, lambda x: g.requantised(x)),
+    "lrn": lambda g: chain(g, lambda x: g.node("LRN", x, size=5, alpha=0.02, beta=0.75, bias=1.0)),
+    "lrn_relu": lambda g: chain(g, lambda x: g.node("Relu", g.node("LRN", x, size=3, alpha=0.5))),
+    "copy": lambda g: chain(g, lambda x: g.requantised(x)),
     "concat": lambda g: _concat(g, 1, True),
     "concat_foreign": lambda g: _concat(g, 1, False),
     "concat_rows": lambda g: _concat(g, 2, False),
     "concat_columns": lambda g: _concat(g, 3, True),
     "split": _split,
     "focus": _focus,
-    "gather": lambda g: _chain(g, lambda x: g.node("Gather", x, g.constant(np.asarray([1, 3, 5])), axis=1)),
+    "gather": lambda g: chain(g, lambda x: g.node("Gather", x, g.constant(np.asarray([1, 3, 5])), axis=1)),
     "shuffle": _shuffle,
     "shuffle_computed": lambda g: _shuffle(g, computed=True),
-    "depth_to_space": lambda g: _chain(g, lambda x: g.requantised(g.node("DepthToSpace", x, blocksize=2))),
-    "depth_to_space_crd": lambda g: _chain(
-        g, lambda x: g.node("DepthToSpace", x, blocksize=2, mode="CRD"), lambda x: _conv(g, x, 3, 2, (2, 2))),
-    "space_to_depth": lambda g: _chain(
-        g, lambda x: g.node("SpaceToDepth", x, blocksize=2), lambda x: _conv(g, x, 3, 32, (1, 1)), shape=(1, 8, 6, 4)),
+    "depth_to_space": lambda g: chain(g, lambda x: g.requantised(g.node("DepthToSpace", x, blocksize=2))),
+    "depth_to_space_crd": lambda g: chain(
+        g, lambda x: g.node("DepthToSpace", x, blocksize=2, mode="CRD"), lambda x: conv(g, x, 3, 2, (2, 2))),
+    "space_to_depth": lambda g: chain(
+        g, lambda x: g.node("SpaceToDepth", x, blocksize=2), lambda x: conv(g, x, 3, 32, (1, 1)), shape=(1, 8, 6, 4)),
     "pad": lambda g: _pad(g, [0, 0, 1, 2, 0, 0, 0, 1]),
     "pad_value": lambda g: _pad(g, [0, 0, 1, 2, 0, 0, 0, 1], 0.37),
     "pad_channels": lambda g: _pad(g, [0, 1, 0, 0, 0, 2, 0, 0]),
@@ -398,7 +391,7 @@ CASES: dict[str, Callable[[Graph], None]] = {
     "pad_conv": _pad_conv,
     "resize": lambda g: _resize(g, coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
     "resize_half_pixel": lambda g: _resize(g),
-    "transpose_alone": lambda g: _chain(g, lambda x: g.node("Transpose", x, perm=[0, 1, 3, 2]), lambda x: _conv(
+    "transpose_alone": lambda g: chain(g, lambda x: g.node("Transpose", x, perm=[0, 1, 3, 2]), lambda x: conv(
         g, x, 4, 8, (3, 2))),
     "two_layouts": _two_layouts,
     "tail_softmax": _tail_softmax,

@@ -13,13 +13,14 @@ from passes.pipeline import Entry
 from passes.planner.network import OPERATION_OF
 from sim.machine.operations import NAMES
 from tests.oracle import run_integer
-from tests.passes.onnx_to_cnn.graphs import CASES, case, compile_to_cnn
+from tests.passes.onnx_to_cnn.graphs import compile_to_cnn
+from tests.passes.onnx_to_cnn.spread_graphs import EVERY, case
 
 MODELS = Path(__file__).resolve().parents[2] / "data" / "models"
 TRAINED = ("mobilenetv1_vww", "resnet8_cifar10", "dscnn_kws", "mobilenetv2_kws")
 
 
-@pytest.mark.parametrize("name", [*CASES, *(f"u:{name}" for name in CASES)])
+@pytest.mark.parametrize("name", [*EVERY, *(f"u:{name}" for name in EVERY)])
 def test_operator_group(name: str) -> None:
     """Every pass leaves the answer alone, and it is the oracle's."""
     graph = case(name)
@@ -38,7 +39,7 @@ def test_operator_group(name: str) -> None:
 def test_groups_hold_every_operation_of_the_vector_unit() -> None:
     """The planner makes copies, and pads where none can be folded."""
     wanted, found = set(NAMES) - {"copy"}, set[str]()
-    for name in CASES:
+    for name in EVERY:
         ops = compile_to_cnn(case(name).model()).walk()
         found |= {OPERATION_OF.get(kind, kind) for kind in (op.name.removeprefix("cnn.") for op in ops)}
         if found >= wanted:

@@ -140,7 +140,7 @@ def test_float_model() -> None:
 
 
 def _prelu(g: Graph) -> None:
-    g.output(g.node("PRelu", g.input(1, 4, 3, 3), g.vector(4, 1, 1)))
+    g.output(g.node("PRelu", g.input(1, 4, 3, 3), g.vector(4, 3, 1)))
 
 
 def _no_quantiser(g: Graph) -> None:
@@ -181,11 +181,9 @@ def _overflow(g: Graph) -> None:
 
 
 MESSAGES: list[tuple[Callable[[Graph], None], str]] = [
-    (_prelu, "case: prelu_1: PRelu has one slope per channel; the machine's table holds one function for all channels. "
-             "Train with LeakyRelu, or with one slope."),
-    (_no_quantiser, "case has 2 problems:\n  - conv_2: There is no QuantizeLinear between it and sigmoid_3 "
-                    "(Sigmoid), so there is no int8 tensor to hand over; quantise that node's output too.\n  - "
-                    "sigmoid_3: It works on what conv_2 (Conv) leaves on the host."),
+    (_prelu, "case: prelu_1: Its slope varies along more than one axis; the machine has one per channel."),
+    (_no_quantiser, "case: sigmoid_3: There is no QuantizeLinear between it and conv_2 (Conv), so there is no int8 "
+                    "tensor to hand over; quantise that node's output too."),
     (_float_weights, "case: conv_1: Its weights are float, and lie on no grid of 8-bit integers; quantise them to int8 "
                      "as well."),
     (_two_matrices, "case: matmul_2: It multiplies two computed matrices; the machine multiplies by constant weights "

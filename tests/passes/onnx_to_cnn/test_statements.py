@@ -47,6 +47,8 @@ def _i(*values: int) -> Array:
     return np.asarray(values, np.int64)
 
 
+REDUCTIONS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin")
+
 BASE: dict[str, Callable[[], Node]] = {
     "Conv": lambda: Node(["weights 6 8 3 3"]),
     "ConvTranspose": lambda: Node(["columns 8 6 3 3"]),
@@ -56,7 +58,6 @@ BASE: dict[str, Callable[[], Node]] = {
     "BatchNormalization": lambda: Node([_f(*[1.5] * 8), _f(*range(8)), _f(*range(8)), _f(*range(1, 9))]),
     "MaxPool": lambda: Node(attributes={"kernel_shape": [3, 2]}),
     "AveragePool": lambda: Node(attributes={"kernel_shape": [3, 2]}),
-    "ReduceMean": lambda: Node([_i(2, 3)]),
     "LRN": lambda: Node(attributes={"size": 3, "alpha": 0.01}),
     "Concat": lambda: Node(["computed"], {"axis": 1}),
     "Split": lambda: Node([_i(3, 5)], {"axis": 1}, outputs=2),
@@ -76,7 +77,8 @@ BASE: dict[str, Callable[[], Node]] = {
     "Unsqueeze": lambda: Node([_i(1)]),
     "Pow": lambda: Node([_f(0.7)], zero=-128),
 } | {op: lambda: Node([_f(0.7)]) for op in ("Add", "Sub", "Mul", "Div")} | {
-    op: lambda: Node(scale=0.003, zero=-128) for op in ("Acos", "Asin", "Log", "Sqrt")}  # fmt: skip
+    op: lambda: Node(scale=0.003, zero=-128) for op in ("Acos", "Asin", "Log", "Sqrt")} | {
+    op: lambda: Node([_i(2, 3)]) for op in REDUCTIONS}  # fmt: skip
 """Where an operator needs more than one computed operand, or one within its domain."""
 
 ATTRIBUTES: dict[str, Sequence[Any]] = {
@@ -135,7 +137,7 @@ OPERANDS: dict[tuple[str, str], Sequence[Array | str]] = {
     ("Gemm", "C"): (_f(2.0), _f(*range(8)), "float 8", "computed"),
     ("Clip", "min"): (np.float32(-1.5), "float", "quantised"),
     ("Clip", "max"): (np.float32(2.5), np.float32(-np.inf), "float", "quantised"),
-    ("ReduceMean", "axes"): (_i(2, 3), _i(), _i(3)),
+    **{(op, "axes"): (_i(2, 3), _i(), _i(3), _i(0, -3, 2)) for op in REDUCTIONS},
     ("Split", "split"): (_i(3, 5),),
     ("Slice", "axes"): (_i(2), _i(-1)),
     ("Slice", "steps"): (_i(2), _i(-1)),

@@ -323,8 +323,9 @@ class RandomNet(Net):
         return self.pool(x, kernel, pads, strides, self.dice.random() < 0.5)
 
     def random_binary(self) -> Value:
-        x = self.any()
-        op, y = self.dice.choice(BINARY), self.same_image(x, True)
+        x, op = self.any(), self.dice.choice(BINARY)
+        lines = [(kind(x).dims[1], 1), (1, kind(x).dims[2])]  # one row or one column for all
+        y = self.pool(x, self.dice.choice(lines)) if self.dice.random() < 0.2 else self.same_image(x, True)
         if issubclass(op, cnn.CodesOp) and self.like(y) != self.like(x):
             y = self.table(y, self.like(x))
         return self.binary(op, x, y)

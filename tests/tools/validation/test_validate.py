@@ -15,7 +15,7 @@ from dialects.blobs import to_array, to_blob
 from passes.onnx.import_onnx import import_model
 from passes.onnx_to_cnn.convert_onnx_to_cnn import ConvertOnnxToCnnPass
 from tests.conftest import ROOT, Tool
-from tests.passes.onnx_to_cnn.graphs import case
+from tests.passes.onnx_to_cnn.spread_graphs import case
 from tools.driver import lower, make_context, read_module
 from tools.validation.probes import KINDS, entrances, probes
 from tools.validation.validate import ValidationError, Validator
