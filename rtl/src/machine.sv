@@ -6,6 +6,7 @@
 
 `include "parameters.svh"
 `include "fields.svh"
+`include "stages.sv"
 
 module machine (
   input logic clk,

@@ -42,20 +42,10 @@ wire [31:0] PB = (P + pn - 1) >> lp;
 wire [31:0] channels = G * K;
 wire shared = dx == 1 || kx == 1;             // neighbours in x share columns
 
-logic [4:0] odd;                              // lcm(p, X) = X << (lp - odd)
-integer qi;
-always @* begin
-  odd = 5'(lp);
-  for (qi = 15; qi >= 0; qi = qi - 1) if (X[qi] && 5'(qi) < odd) odd = 5'(qi);
-end
-wire [31:0] segments = Y + PB - 1 - ((Y - 1) >> (5'(lp) - odd));
-wire [31:0] columns = shared ? P * (sx < kx ? sx : kx) + (kx > sx ? segments * (kx - sx) : 32'd0) : P * kx;
-wire [31:0] granules = (G >> lg) * over16(C << lg) + over16((G & (gn - 1)) * C);
-wire [31:0] out_beats = last ? oy * ox * over16(channels) : 32'd0;
-wire [31:0] in_beats = KB * ky * columns * granules + (last ? (channels + 1) >> 1 : 32'd0);
-wire [31:0] multiplies = GB * KB * PB * steps;
-wire [31:0] most = in_beats > multiplies ? in_beats : multiplies;
-wire [31:0] a_time = a_conv ? 32'd`CONV_OVERHEAD + (most > out_beats ? most : out_beats) : 32'd`SWAP;
+wire [31:0] p_time;
+pass_law law (.oy, .ox, .G, .K, .C, .ky, .kx, .sx, .Y, .X, .P, .PB, .GB, .KB, .steps, .shared, .last, .lg, .lp,
+              .cycles(p_time));
+wire [31:0] a_time = a_conv ? p_time : 32'd`SWAP;
 
 wire p_run = a_busy && a_conv;
 logic m_free, m_side = 0;  // the multipliers have done with a block of the input store
@@ -185,22 +175,21 @@ wire m_ready = full[m_side] || (!wino && (tapwise ? m_tap < rows_in[m_side] * kx
 wire m_go = p_run && m_run && m_ready && !(last && out_busy[m_out]);
 assign m_free = m_go && m_last_step && m_kb + 1 == KB;
 
-logic [`LANES*32-1:0] tree, level;
-logic signed [11:0] m_weight;
-logic signed [9:0] m_value;
+logic [`LANES*12-1:0] m_weights;
+logic [`LANES*10-1:0] m_values;
+logic [`LANES-1:0] m_valid;
+wire [`LANES*32-1:0] m_products;
 logic [`LANES*32-1:0] m_sums;
+wire [2047:0] y_words [0:3];
 logic [31:0] m_a, m_r, m_p, m_k, m_g, m_in;
-logic [3:0] w_py, w_px;
-logic signed [9:0] v00, v01, v10, v11;
-logic [2047:0] y_words [0:3];
-logic signed [31:0] u [0:7];
-integer mi, mj, mt;
+integer mi;
+genvar gi;
 
 function automatic logic [7:0] taken(input logic side, input logic [31:0] word, input logic [31:0] lane);
   taken = input_store[{side, HW'(word), LN'(lane)}];
 endfunction
 
-// The two of four samples that position n of Bᵀ combines, and whether the second is subtracted.
+// The two of four samples that row n of Bᵀ combines, and whether the second is subtracted.
 function automatic logic [4:0] pair(input logic [1:0] n);
   case (n)
     2'd0: pair = {1'b1, 2'd0, 2'd2};
@@ -210,17 +199,13 @@ function automatic logic [4:0] pair(input logic [1:0] n);
   endcase
 endfunction
 
-function automatic logic signed [9:0] combine(input logic minus, input logic signed [9:0] a, input logic signed [9:0] b);
-  combine = minus ? a - b : a + b;
-endfunction
+wire [4:0] pair_y = pair(m_pos[3:2]), pair_x = pair(m_pos[1:0]);
+logic [`LANES*32-1:0] m_samples;  // of each lane the four that a position combines
+wire [`LANES*10-1:0] m_positions;
 
-logic [4:0] pair_y, pair_x;
-logic m_valid;
-
-always @(posedge clk) begin
-  if (m_go) begin
-    pair_y = pair(m_pos[3:2]);
-    pair_x = pair(m_pos[1:0]);
+always @* begin
+  m_weights = 0; m_values = 0; m_valid = 0; m_samples = 0;
+  if (m_go)
     for (mi = 0; mi < `LANES; mi = mi + 1) begin
       m_r = 32'(mi) & (rn - 1);
       m_a = 32'(mi) >> lr;
@@ -228,27 +213,49 @@ always @(posedge clk) begin
       m_k = (m_a >> lp) & (kn - 1);
       m_g = m_a >> (lp + lk);
       m_in = (((m_g << lp) | m_p) << lr) | m_r;
-      m_valid = m_g < gn && (tapwise ? (m_chunk << lr) + m_r < C : (m_step << lr) + m_r < E);
-      m_weight = l1[{a_half, HW'(m_word), LN'((((m_g << lk) | m_k) << lr) | m_r)}];
+      m_valid[mi] = m_g < gn && (tapwise ? (m_chunk << lr) + m_r < C : (m_step << lr) + m_r < E);
+      m_weights[12*mi +: 12] = l1[{a_half, HW'(m_word), LN'((((m_g << lk) | m_k) << lr) | m_r)}];
       if (wino) begin
-        v00 = 10'($signed(taken(m_side, {28'b0, pair_y[3:2], pair_x[3:2]} * CB + m_chunk, m_in)));
-        v01 = 10'($signed(taken(m_side, {28'b0, pair_y[3:2], pair_x[1:0]} * CB + m_chunk, m_in)));
-        v10 = 10'($signed(taken(m_side, {28'b0, pair_y[1:0], pair_x[3:2]} * CB + m_chunk, m_in)));
-        v11 = 10'($signed(taken(m_side, {28'b0, pair_y[1:0], pair_x[1:0]} * CB + m_chunk, m_in)));
-        m_value = combine(pair_y[4], combine(pair_x[4], v00, v01), combine(pair_x[4], v10, v11));
-      end else m_value = 10'($signed(taken(m_side, m_step, m_in)));
-      tree[32*mi +: 32] = m_valid ? 32'(m_weight) * 32'(m_value) : 32'd0;
+        m_samples[32*mi +: 8] = taken(m_side, {28'b0, pair_y[3:2], pair_x[3:2]} * CB + m_chunk, m_in);
+        m_samples[32*mi+8 +: 8] = taken(m_side, {28'b0, pair_y[3:2], pair_x[1:0]} * CB + m_chunk, m_in);
+        m_samples[32*mi+16 +: 8] = taken(m_side, {28'b0, pair_y[1:0], pair_x[3:2]} * CB + m_chunk, m_in);
+        m_samples[32*mi+24 +: 8] = taken(m_side, {28'b0, pair_y[1:0], pair_x[1:0]} * CB + m_chunk, m_in);
+        m_values[10*mi +: 10] = m_positions[10*mi +: 10];
+      end else m_values[10*mi +: 10] = 10'($signed(taken(m_side, m_step, m_in)));
     end
-    level = tree;
-    for (mt = 0; mt < LN; mt = mt + 1) begin
-      for (mi = 0; mi < `LANES/2; mi = mi + 1) tree[32*mi +: 32] = tree[64*mi +: 32] + tree[64*mi+32 +: 32];
-      if (4'(mt) < lr) level = tree;
-    end
-    for (mi = 0; mi < `LANES; mi = mi + 1) begin
-      m_sums[32*mi +: 32] = level[32*mi +: 32]
-          + (!m_first_step ? sums[32*mi +: 32] : first ? 32'd0 : accumulators[{$clog2(`ACCUMULATORS)'(m_acc), LN'(mi)}]);
-      if (m_last_chunk && !last) accumulators[{$clog2(`ACCUMULATORS)'(m_acc), LN'(mi)}] <= m_sums[32*mi +: 32];
-    end
+end
+
+wire [`LANES*22-1:0] m_each;
+adders adders (.products(m_each), .log(lr), .sums(m_products));
+
+generate
+  for (gi = 0; gi < `LANES; gi = gi + 1) begin : of_lane
+    lane lane (.weight(m_weights[12*gi +: 12]), .value(m_values[10*gi +: 10]), .valid(m_valid[gi]),
+               .product(m_each[22*gi +: 22]));
+    position position (
+      .minus_y(pair_y[4]), .minus_x(pair_x[4]), .a(m_samples[32*gi +: 8]), .b(m_samples[32*gi+8 +: 8]),
+      .c(m_samples[32*gi+16 +: 8]), .d(m_samples[32*gi+24 +: 8]), .value(m_positions[10*gi +: 10])
+    );
+    tile_outputs tile_outputs (
+      .sums({m_sums[32*gi +: 32], held_sums[14][32*gi +: 32], held_sums[13][32*gi +: 32], held_sums[12][32*gi +: 32],
+             held_sums[11][32*gi +: 32], held_sums[10][32*gi +: 32], held_sums[9][32*gi +: 32], held_sums[8][32*gi +: 32],
+             held_sums[7][32*gi +: 32], held_sums[6][32*gi +: 32], held_sums[5][32*gi +: 32], held_sums[4][32*gi +: 32],
+             held_sums[3][32*gi +: 32], held_sums[2][32*gi +: 32], held_sums[1][32*gi +: 32], held_sums[0][32*gi +: 32]}),
+      .outputs({y_words[3][32*gi +: 32], y_words[2][32*gi +: 32], y_words[1][32*gi +: 32], y_words[0][32*gi +: 32]})
+    );
+  end
+endgenerate
+
+always @* for (mi = 0; mi < `LANES; mi = mi + 1)
+  m_sums[32*mi +: 32] = m_products[32*mi +: 32]
+      + (!m_first_step ? sums[32*mi +: 32] : first ? 32'd0 : accumulators[{$clog2(`ACCUMULATORS)'(m_acc), LN'(mi)}]);
+
+integer mj;
+
+always @(posedge clk) begin
+  if (m_go) begin
+    if (m_last_chunk && !last)
+      for (mj = 0; mj < `LANES; mj = mj + 1) accumulators[{$clog2(`ACCUMULATORS)'(m_acc), LN'(mj)}] <= m_sums[32*mj +: 32];
     sums <= m_sums;
     // where the next step is
     m_step <= m_step + 1;
@@ -263,20 +270,9 @@ always @(posedge clk) begin
     if (m_last_step) begin
       m_step <= 0; m_chunk <= 0; m_tap <= 0; m_pos <= 0;
       if (last) begin
-        if (wino) begin
-          for (mi = 0; mi < `LANES; mi = mi + 1) begin
-            for (mj = 0; mj < 4; mj = mj + 1) begin  // columns of the positions: Aᵀ from the left
-              u[mj] = held_sums[mj][32*mi +: 32] + held_sums[4+mj][32*mi +: 32] + held_sums[8+mj][32*mi +: 32];
-              u[4+mj] = held_sums[4+mj][32*mi +: 32] - held_sums[8+mj][32*mi +: 32]
-                  - (mj == 3 ? m_sums[32*mi +: 32] : held_sums[12+mj][32*mi +: 32]);
-            end
-            for (mj = 0; mj < 2; mj = mj + 1) begin
-              y_words[2*mj][32*mi +: 32] = (u[4*mj] + u[4*mj+1] + u[4*mj+2]) >>> 2;
-              y_words[2*mj+1][32*mi +: 32] = (u[4*mj+1] - u[4*mj+2] - u[4*mj+3]) >>> 2;
-            end
-          end
+        if (wino)
           for (mj = 0; mj < 4; mj = mj + 1) results[{m_out, HW'((m_blk << 2) | 32'(mj))}] <= y_words[mj];
-        end else results[{m_out, HW'(m_blk)}] <= m_sums;
+        else results[{m_out, HW'(m_blk)}] <= m_sums;
         out_done <= GB == 1 && m_kb + 1 != KB ? (gn == 1 || G == 1 ? (m_kb + 1) << lk : 32'd0)
             : m_kb + 1 != KB ? (gn == 1 ? m_gb * K + ((m_kb + 1) << lk) : (m_gb << lg) * K)
             : m_gb + 1 == GB ? channels : ((m_gb + 1) << lg) * K;
@@ -331,40 +327,52 @@ wire [31:0] res_at = `CONV_RES_BASE(ra) + slot(`CONV_RES_RING(ra), `CONV_RES_ROW
 wire [31:0] out_at = `CONV_OUT_BASE(ra) + slot(`CONV_OUT_RING(ra), `CONV_OUT_ROW(ra), o_py) * `CONV_OUT_ROW_STRIDE(ra)
     + o_px * `CONV_OUT_PIXEL_STRIDE(ra) + o_cg;
 
-logic [31:0] t_g, t_k, t_blk, t_sum, t_ch;
+logic [31:0] t_g, t_k, t_blk, t_ch;
 logic [2047:0] t_word;
-logic [127:0] t_params;
-logic [31:0] t_product;
-logic [7:0] t_code, t_res;
-integer oi;
+logic [127:0] t_pair;
+logic [511:0] t_sums, t_biases, t_scales;
+logic [127:0] t_others;
+wire [127:0] t_codes;
+logic [7:0] t_code;
+integer oi, oj;
+
+always @* begin
+  t_g = o_g; t_k = o_k;
+  t_sums = 0; t_biases = 0; t_scales = 0; t_others = 0;
+  for (oi = 0; oi < 16; oi = oi + 1) begin
+    t_ch = o_cg + 32'(oi);
+    if (o_go && t_ch < channels) begin
+      t_blk = (t_g >> lg) * KB + (t_k >> lk);
+      t_word = results[{o_side, HW'(wino ? (t_blk << 2) | 32'(o_sub) : t_blk)}];
+      t_sums[32*oi +: 32] = t_word[{LN'(((((t_g & (gn - 1)) << lk) | (t_k & (kn - 1))) << lp) | o_i), 5'b0} +: 32];
+      t_pair = parameters[$clog2(`PARAMETERS/2)'(t_ch >> 1)];
+      t_biases[32*oi +: 32] = t_ch[0] ? t_pair[95:64] : t_pair[31:0];
+      t_scales[32*oi +: 32] = t_ch[0] ? t_pair[127:96] : t_pair[63:32];
+      t_others[8*oi +: 8] = sram[AW'(res_at + 32'(oi))];
+      if (t_k + 1 == K) begin t_k = 0; t_g = t_g + 1; end else t_k = t_k + 1;
+    end
+  end
+end
+
+generate
+  for (gi = 0; gi < 16; gi = gi + 1) begin : of_channel
+    requantise requantise (
+      .sum(t_sums[32*gi +: 32]), .bias(t_biases[32*gi +: 32]), .scale(t_scales[32*gi +: 32]),
+      .zero_point(`CONV_ZERO_POINT(ra)), .lo(`CONV_LO(ra)), .hi(`CONV_HI(ra)), .residual, .other(t_others[8*gi +: 8]),
+      .ra(`CONV_RA(ra)), .rb(`CONV_RB(ra)), .fix(`CONV_FIX(ra)), .sum_lo(`CONV_SUM_LO(ra)), .sum_hi(`CONV_SUM_HI(ra)),
+      .code(t_codes[8*gi +: 8])
+    );
+  end
+endgenerate
 
 always @(posedge clk) begin
   if (o_go) begin
-    t_g = o_g; t_k = o_k;
-    for (oi = 0; oi < 16; oi = oi + 1) begin
-      t_ch = o_cg + 32'(oi);
-      if (t_ch < channels) begin
-        t_blk = (t_g >> lg) * KB + (t_k >> lk);
-        t_word = results[{o_side, HW'(wino ? (t_blk << 2) | 32'(o_sub) : t_blk)}];
-        t_sum = t_word[{LN'(((((t_g & (gn - 1)) << lk) | (t_k & (kn - 1))) << lp) | o_i), 5'b0} +: 32];
-        t_params = parameters[$clog2(`PARAMETERS/2)'(t_ch >> 1)];
-        t_sum = t_sum + (t_ch[0] ? t_params[95:64] : t_params[31:0]);
-        t_product = f_mul(f_int(t_sum), t_ch[0] ? t_params[127:96] : t_params[63:32]);
-        t_res = sram[AW'(res_at + 32'(oi))];
-        if (residual == 2'd3)
-          t_code = f_sum(t_product, f_code_int(t_res), `CONV_RB(ra), `CONV_FIX(ra), `CONV_SUM_LO(ra), `CONV_SUM_HI(ra));
-        else t_code = f_code(t_product, `CONV_ZERO_POINT(ra), `CONV_LO(ra), `CONV_HI(ra));
-        if (residual == 2'd1)
-          t_code = f_sum(f_mul(`CONV_RA(ra), f_code_int(t_code)), f_code_int(t_res), `CONV_RB(ra), `CONV_FIX(ra),
-                         `CONV_SUM_LO(ra), `CONV_SUM_HI(ra));
-        if (residual == 2'd2)
-          t_code = f_sum(f_mul(`CONV_RA(ra), f_code_int(t_res)), f_code_int(t_code), `CONV_RB(ra), `CONV_FIX(ra),
-                         `CONV_SUM_LO(ra), `CONV_SUM_HI(ra));
+    for (oj = 0; oj < 16; oj = oj + 1)
+      if (o_cg + 32'(oj) < channels) begin
+        t_code = t_codes[8*oj +: 8];
         if (`CONV_HAS_TABLE(ra) != 0) t_code = sram[AW'(`CONV_TABLE(ra) + {24'b0, ~t_code[7], t_code[6:0]})];
-        sram[AW'(out_at + 32'(oi))] <= t_code;
-        if (t_k + 1 == K) begin t_k = 0; t_g = t_g + 1; end else t_k = t_k + 1;
+        sram[AW'(out_at + 32'(oj))] <= t_code;
       end
-    end
     if (!o_tile) o_sub <= o_sub == 2'd0 && !o_right ? 2'd2 : o_sub + 2'd1;
     else begin
       o_sub <= 0;
