@@ -29,7 +29,14 @@ STAGES = {
 }
 """Stage to how many of it the machine has, and what it is."""
 
-_SCRIPT = "read_verilog -sv -I. stages.sv; synth -flatten -top {}; abc -g AND,OR,XOR; opt_clean; stat; ltp -noff"
+_SCRIPT = """
+read_verilog -sv -I. stages.sv
+synth -flatten -noabc -top {}
+abc -g AND,OR,XOR
+opt_clean
+stat
+ltp -noff
+"""
 
 
 def yosys() -> str:
@@ -43,18 +50,20 @@ def yosys() -> str:
 
 def measure(stage: str) -> tuple[int, int]:
     """Cells of one instance of a stage, and cells on its longest path."""
-    with tempfile.TemporaryDirectory(dir=bench.HERE) as folder:  # Yosys in WebAssembly sees the working directory alone
+    bench.BUILDS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=bench.BUILDS) as folder:  # Yosys in WebAssembly sees where it works alone
         here = Path(folder)
         bench.write_headers(load(str(bench.HERE / "edge64.toml")), here)
         for path in bench.SOURCES.iterdir():
             shutil.copy(path, here)
-        ended = subprocess.run(
-            [yosys(), "-p", _SCRIPT.format(stage)], cwd=here, capture_output=True, text=True, check=False
-        )
-    cells = re.findall(r"^ +(\d+) cells$", ended.stdout, re.MULTILINE)
-    length = re.findall(r"Longest topological path in \w+ \(length=(\d+)\)", ended.stdout)
+        (here / "script.ys").write_text(_SCRIPT.format(stage))
+        command = [yosys(), "-q", "-l", "log", "script.ys"]
+        ended = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+        log = (here / "log").read_text() if (here / "log").exists() else ""
+    cells = re.findall(r"^ +(\d+) cells$", log, re.MULTILINE)
+    length = re.findall(r"Longest topological path in \w+ \(length=(\d+)\)", log)
     if ended.returncode or not cells or not length:
-        raise ReconError(f"Yosys failed on '{stage}': {(ended.stderr or ended.stdout).strip()[-1000:]}")
+        raise ReconError(f"Yosys failed on '{stage}': {(ended.stderr or log).strip()[-1000:]}")
     return int(cells[-1]), int(length[-1])
 
 
