@@ -26,7 +26,7 @@ F32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Codes:
+class CodeRange:
     """What a quantiser makes: integers of ``bits``, without their least one if ``narrow``."""
 
     scale: F32
@@ -63,7 +63,7 @@ def _qonnx(graph: Graph, node: onnx.NodeProto) -> None:
                            "is supported, up to 32 for a constant.")  # fmt: skip
         return
     signed, narrow = attributes.get("signed", 1) == 1, attributes.get("narrow", 0) == 1
-    _spell_out(graph, node, Codes(scale, zero, int(whole[0]), signed, narrow))
+    _spell_out(graph, node, CodeRange(scale, zero, int(whole[0]), signed, narrow))
 
 
 def _threshold(graph: Graph, node: onnx.NodeProto) -> None:
@@ -81,7 +81,7 @@ def _threshold(graph: Graph, node: onnx.NodeProto) -> None:
     if scale.size > 1:
         rank = _rank(graph, node.input[0])
         scale = scale.reshape([-1 if at == attributes.get("channel_axis", 0) % rank else 1 for at in range(rank)])
-    _spell_out(graph, node, Codes(scale, np.zeros((), np.float32), bits, signed))
+    _spell_out(graph, node, CodeRange(scale, np.zeros((), np.float32), bits, signed))
 
 
 def _rank(graph: Graph, name: str) -> int:
@@ -89,7 +89,7 @@ def _rank(graph: Graph, name: str) -> int:
     return values.ndim if values is not None else 4
 
 
-def _spell_out(graph: Graph, node: onnx.NodeProto, codes: Codes) -> None:
+def _spell_out(graph: Graph, node: onnx.NodeProto, codes: CodeRange) -> None:
     values = graph.value(node.input[0])
     zero = np.unique(codes.zero)
     low, high = codes.limits
@@ -104,7 +104,7 @@ def _spell_out(graph: Graph, node: onnx.NodeProto, codes: Codes) -> None:
         _computed(graph, node, codes)
 
 
-def _constant(graph: Graph, node: onnx.NodeProto, codes: Codes, values: F32) -> None:
+def _constant(graph: Graph, node: onnx.NodeProto, codes: CodeRange, values: F32) -> None:
     """The integers themselves, behind a DequantizeLinear."""
     low, high = codes.limits
     real = np.rint(values / codes.scale + codes.zero).astype(np.float64)
@@ -118,7 +118,7 @@ def _constant(graph: Graph, node: onnx.NodeProto, codes: Codes, values: F32) -> 
     graph.add("DequantizeLinear", operands, node.output[0], node.name, **attributes)
 
 
-def _computed(graph: Graph, node: onnx.NodeProto, codes: Codes) -> None:
+def _computed(graph: Graph, node: onnx.NodeProto, codes: CodeRange) -> None:
     axis = _axis(codes.scale, codes.scale.ndim)
     kind = np.int8 if codes.signed else np.uint8
     scale = codes.scale.reshape(-1) if axis is not None else np.asarray(codes.scale.reshape(-1)[0])

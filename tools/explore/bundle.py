@@ -17,7 +17,7 @@ from tools.driver import make_context
 from tools.explore.area import AreaCosts
 from tools.explore.frontend import PreparedModel, rebased, version
 from tools.explore.point import PointRow, evaluate
-from tools.explore.store import Effort
+from tools.explore.store import PointEffort
 from tools.options import Planning
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Done:
 
     point: Point
     row: PointRow
-    effort: Effort
+    effort: PointEffort
 
 
 @dataclass
@@ -87,4 +87,4 @@ class Bundle:
         self.count += 1
         peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         process = f"{os.uname().nodename}:{os.getpid()}"
-        return Done(point, row, Effort(time.process_time() - start, process, peak, self.count))
+        return Done(point, row, PointEffort(time.process_time() - start, process, peak, self.count))

@@ -23,7 +23,7 @@ from distributed.comm.core import CommClosedError
 from sim.machine.errors import ReconError
 from tools.explore.bundle import Bundle, Done, Point
 from tools.explore.point import PointRow
-from tools.explore.store import LOST, Effort
+from tools.explore.store import LOST, PointEffort
 
 AHEAD = 8
 """Tasks under way for each worker."""
@@ -118,7 +118,7 @@ def run(client: Client, bundle: Bundle, points: Iterable[Point]) -> Iterator[Don
                 done: Done = future.result()
             except KilledWorker as error:
                 reason = f"{DEATHS + 1} processes that computed it died: {error}"
-                done = Done(point, PointRow(LOST, reason), Effort(0.0, "", 0, 0))
+                done = Done(point, PointRow(LOST, reason), PointEffort(0.0, "", 0, 0))
             submit(1)
             yield done
     except (CancelledError, CommClosedError, OSError) as error:

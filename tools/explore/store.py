@@ -71,7 +71,7 @@ class StoredPoint:
 
 
 @dataclass(frozen=True)
-class Effort:
+class PointEffort:
     """What a row took: CPU seconds of its process, which had come to ``peak_bytes`` of memory with its ``place``-th
     point."""
 
@@ -144,7 +144,7 @@ class PointStore:
         """Those of the keys that need no more work."""
         return {key for key, status in self._about("key, status", keys) if status != LOST}
 
-    def add(self, rows: Iterable[tuple[StoredPoint, Effort]]) -> None:
+    def add(self, rows: Iterable[tuple[StoredPoint, PointEffort]]) -> None:
         """Keep rows, each with what it took, in one transaction; those that are there stay."""
         with self.connection:
             for stored, effort in rows:

@@ -11,7 +11,7 @@ from sim.machine.description import load
 from sim.machine.errors import ReconError
 from tools.explore.point import PointRow
 from tools.explore.space import machine_values
-from tools.explore.store import COLUMNS, LOST, Effort, PointStore, StoredPoint, flat
+from tools.explore.store import COLUMNS, LOST, PointEffort, PointStore, StoredPoint, flat
 from tools.options import Planning
 
 
@@ -23,11 +23,11 @@ def stored(key: str, row: PointRow) -> StoredPoint:
 
 def test_a_row_is_there_once_and_reads_back(tmp_path: Path) -> None:
     first, second = PointStore(tmp_path / "s.sqlite"), PointStore(tmp_path / "s.sqlite")
-    first.add([(stored("a", PointRow(cycles=7, terms={"dram": 7})), Effort(0.5, "p1", 9, 1))])
+    first.add([(stored("a", PointRow(cycles=7, terms={"dram": 7})), PointEffort(0.5, "p1", 9, 1))])
     second.add(
         [
-            (stored("a", PointRow(cycles=7, terms={"dram": 7})), Effort(9.0, "p2", 9, 1)),
-            (stored("b", PointRow(cycles=8)), Effort(1.0, "p2", 9, 1)),
+            (stored("a", PointRow(cycles=7, terms={"dram": 7})), PointEffort(9.0, "p2", 9, 1)),
+            (stored("b", PointRow(cycles=8)), PointEffort(1.0, "p2", 9, 1)),
         ]
     )
     rows = first.rows(["b", "a", "c"])
@@ -44,15 +44,15 @@ def test_what_was_lost_is_tried_again(tmp_path: Path) -> None:
     store = PointStore(tmp_path / "s.sqlite")
     store.add(
         [
-            (stored("a", PointRow(LOST, "every process died")), Effort(0.0, "", 9, 1)),
-            (stored("b", PointRow("refused", "too large")), Effort(0.1, "p", 9, 1)),
+            (stored("a", PointRow(LOST, "every process died")), PointEffort(0.0, "", 9, 1)),
+            (stored("b", PointRow("refused", "too large")), PointEffort(0.1, "p", 9, 1)),
         ]
     )
     assert store.known(["a", "b"]) == {"b"}
     store.add(
         [
-            (stored("a", PointRow(cycles=3)), Effort(0.2, "p", 9, 1)),
-            (stored("b", PointRow(cycles=3)), Effort(0.2, "p", 9, 1)),
+            (stored("a", PointRow(cycles=3)), PointEffort(0.2, "p", 9, 1)),
+            (stored("b", PointRow(cycles=3)), PointEffort(0.2, "p", 9, 1)),
         ]
     )
     assert [(row.values["status"], row.values["cycles"]) for row in store.rows(["a", "b"])] == [
