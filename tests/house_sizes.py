@@ -22,7 +22,6 @@ LONG_FILES = """
 
 LONG_FUNCTIONS = """
     sim/machine/laws.py:conv
-    tests/oracle/movement.py:moves
 """.split()
 
 MANY_PARAMETERS = """
@@ -54,6 +53,10 @@ MANY_PARAMETERS = """
     tools/driver.py:compile_model
     tools/driver.py:lower
 """.split()
+
+
+MOST_LISTED = {"LONG_FILES": 0, "LONG_FUNCTIONS": 1, "MANY_PARAMETERS": 27}
+"""How long the lists are; none grows."""
 
 
 def oversized(root: Path, paths: Iterable[Path]) -> tuple[list[str], list[str], list[str]]:

@@ -1,4 +1,4 @@
-"""What an addition costs: an instruction's field or a planner's option is stated once, read once, and the rest follows.
+"""What an addition costs: an instruction's field, a planner's option or a pass is stated once, and the rest follows.
 
 Each test adds something in a process of its own, before anything else is imported, and looks at everybody who has to
 know of it.
@@ -97,6 +97,47 @@ seen("pass", lambda: ConvertCnnToTilePass.from_pass_spec(spec).apply(None, None)
 app(["compile", "--help"], standalone_mode=False)
 """
 
+PASS = """
+import pathlib
+import sys
+import types
+
+import passes.cnn
+
+made = types.ModuleType("passes.cnn.probe_layers")
+made.__doc__ = "A probe."
+exec('''
+from xdsl.passes import ModulePass
+
+class ProbeLayersPass(ModulePass):
+    \"\"\"A probe.\"\"\"
+
+    name = "probe-layers"
+
+    def apply(self, ctx, op):
+        print("ran on", op.name)
+''', made.__dict__)
+sys.modules[made.__name__] = passes.cnn.probe_layers = made
+
+path = pathlib.Path("passes/pipeline.py")
+before, after = path.read_text().split('    Entry("cnn", "passes.cnn.legalize"),\\n')
+module = types.ModuleType("passes.pipeline")
+sys.modules[module.__name__] = passes.pipeline = module
+added = '    Entry("cnn", "passes.cnn.probe_layers"),\\n    Entry("cnn", "passes.cnn.legalize"),\\n'
+exec(compile(before + added + after, path, "exec"), module.__dict__)
+
+from tools import docs, opt
+from tools.registry import UNIVERSE, get_all_passes
+import recon
+
+print("tool", get_all_passes()["probe-layers"]().__name__)
+print("universe", "probe-layers" in UNIVERSE.all_passes)
+opt.ReconOpt(args=["tests/filecheck/cnn/dialect.mlir", "-p", "probe-layers", "-o", sys.argv[1]]).run()
+print("road", [entry.name for entry in passes.pipeline.PIPELINE].index("probe-layers"))
+recon.compile("tests/data/models/dscnn_kws_int8.onnx", planning=recon.Planning(level=0))
+print("manual", any("probe-layers" in line for line in docs.passes().splitlines()))
+"""
+
 
 def run(script: str, *arguments: str) -> list[str]:
     """The lines that a script prints."""
@@ -126,3 +167,11 @@ def test_a_planner_option_is_stated_once(tmp_path: Path) -> None:
     assert seen[:4] == ["compile 3 False", "opt 4 True", "python 5 False", "pass 6 True"]
     assert [line.split() for line in seen if "--probe" in line] == [["--probe", "N", "A", "probe."]]
     assert any(line.split()[:1] == ["--without"] and "wings" in line for line in seen)
+
+
+def test_a_pass_is_a_file_and_a_line(tmp_path: Path) -> None:
+    """And its text test, which another test asks for; tools, xDSL's universe, the road and the manual follow."""
+    seen = run(PASS, str(tmp_path / "out.mlir"))
+    assert seen[:3] == ["tool ProbeLayersPass", "universe True", "ran on builtin.module"]
+    assert seen[3].startswith("road ")
+    assert seen[4:] == ["ran on builtin.module", "manual True"]

@@ -173,5 +173,10 @@ def test_nothing_is_larger_than_the_house_allows() -> None:
     assert set(parameters) ^ set(house_sizes.MANY_PARAMETERS) == set(), where
 
 
+def test_the_lists_of_what_is_larger_only_shrink() -> None:
+    """Whoever shortens a list lowers its number."""
+    assert {name: len(getattr(house_sizes, name)) for name in house_sizes.MOST_LISTED} == house_sizes.MOST_LISTED
+
+
 def test_what_is_larger_says_why() -> None:
     assert house_sizes.mute(ROOT) == []

@@ -14,35 +14,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from passes.planner.cost import Lanes, block_cycles, conv_cost, fill_cycles
+from passes.planner.cost import Lanes, block_cycles, conv_cost, fill_cycles, reduction_words
 from passes.planner.mapping import Axis, ConvMapping, ConvShape, Loop
-from sim.machine import laws
+from passes.planner.tuning import block_bytes
 from sim.machine.description import Configuration, Machine
 from sim.machine.laws import ceil_div
-
-BLOCK = 80 * 1024
-"""A block has at most about this many bytes of weights, so that work starts while the next ones still arrive."""
-
-CHUNK = 96 * 1024
-"""Blocks of weights share a room up to this many bytes: small enough to leave early."""
-
-SHARE = 8
-"""Neither is larger than this part of SRAM."""
 
 NEVER = 1 << 50
 """Cost of what cannot be done."""
 
 Ints = npt.NDArray[np.int64]
-
-
-def block_bytes(machine: Machine) -> int:
-    """About the most bytes of weights in a block."""
-    return min(BLOCK, machine.sram.bytes // SHARE)
-
-
-def chunk_bytes(machine: Machine) -> int:
-    """About the most bytes of weights in a room of several blocks."""
-    return min(CHUNK, machine.sram.bytes // SHARE)
 
 
 @functools.lru_cache(maxsize=16)
@@ -103,7 +84,7 @@ def cost_table(machine: Machine, shape: ConvShape, choices: tuple[Configuration,
 
     def blocks(groups: Ints, outputs: Ints) -> Ints:
         busy = conv_cost(machine, shape, lanes, groups, outputs, inputs, oy).busy
-        filled = laws.fill(machine, groups * outputs * cut.inputs * shape.taps)
+        filled = fill_cycles(machine, groups * outputs * cut.inputs * shape.taps)
         return np.maximum(busy, filled) * cut.passes * row_tiles
 
     group_count, group_rest = shape.groups // cut.groups, shape.groups % cut.groups
@@ -119,7 +100,7 @@ def _cut(machine: Machine, s: ConvShape, lanes: Lanes) -> _Cut:
     """The blocks of a convolution in each configuration: as much as a half of L1 and the accumulators hold."""
     wino, g, k, r, _ = lanes
     limit = machine.array.half_words
-    whole = laws.steps(machine, wino, r, s.inputs, s.fy, s.fx)
+    whole = reduction_words(machine, s, lanes, s.inputs)
     k_blocks = ceil_div(s.outputs, k)
     # One pass over the whole reduction where it fits a half; else the reduction is cut too.
     fits = whole <= limit
@@ -128,7 +109,7 @@ def _cut(machine: Machine, s: ConvShape, lanes: Lanes) -> _Cut:
     passes = np.where(fits, 1, ceil_div(s.inputs, np.maximum(deepest, 1)))
     inputs = np.where(fits, s.inputs, np.minimum(deepest, r * ceil_div(ceil_div(s.inputs, passes), r)))
     passes = np.where(fits, 1, ceil_div(s.inputs, np.maximum(inputs, 1)))
-    step = np.maximum(laws.steps(machine, wino, r, np.maximum(inputs, 1), s.fy, s.fx), 1)
+    step = np.maximum(reduction_words(machine, s, lanes, np.maximum(inputs, 1)), 1)
     per_half = np.maximum(limit // step, 1)
     many_groups = fits & (k_blocks * whole <= limit) & (s.groups > 1)
     light = np.maximum(block_bytes(machine) // np.maximum(k * inputs * s.taps, 1), 1)
@@ -157,5 +138,5 @@ def mapped_cycles(machine: Machine, mapping: ConvMapping, stripes: int) -> float
         return float(cost_table(machine, mapping.shape, (mapping.configuration,)).cycles[0])
     block = mapping.largest
     busy = block_cycles(machine, mapping, block, ceil_div(mapping.shape.oy, stripes))
-    filled = fill_cycles(machine, block.channels * block.inputs * mapping.shape.taps)
+    filled = int(fill_cycles(machine, block.channels * block.inputs * mapping.shape.taps))
     return float(max(busy, filled) * len(mapping.blocks) * stripes)

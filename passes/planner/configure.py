@@ -16,25 +16,9 @@ import numpy as np
 from passes.planner.candidates import NEVER, Ints, configurations, cost_table, mapping_of
 from passes.planner.cost import image_cycles, swap_cycles
 from passes.planner.mapping import ConvMapping, ConvShape
+from passes.planner.tuning import FAVOURITES, MOST, NEAR, PROMISING, SHARPNESS
 from sim.machine.description import Configuration, Machine
 from sim.machine.errors import ReconError
-
-SHARPNESS = 6.0
-"""Exponent of the soft maximum of array and channel time."""
-
-PROMISING = 6
-"""Configurations that are weighed exactly when one is to be added, and how many there may be in the end."""
-
-MOST = 24
-
-FAVOURITES = (4, 16, 0)
-"""Best configurations of each layer that enter a path, one path for each number (0: all). Few find the path that each
-layer likes best, all find the one that is good for everybody and the best of none."""
-
-
-NEAR = 1.25
-"""A path that is measured to cost so many times the cheapest one is no candidate: over the benchmark networks on edge4k
-and edge1k the plan of a path is within 15 % of what the measure says of it beside the plan of the cheapest."""
 
 
 @dataclass(frozen=True)

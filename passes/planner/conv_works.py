@@ -12,13 +12,9 @@ from passes.planner.layer_constants import weight_rooms
 from passes.planner.mapping import Block, ConvMapping, Span, cuts
 from passes.planner.network import Layer, makers
 from passes.planner.rooms import ActivationRooms, Load, Room
+from passes.planner.tuning import MAX_TILES, TILE_CYCLES
 from passes.planner.works import ConvPass, Fill, Finish, Residual
 from sim.machine.description import Machine
-
-TILE_CYCLES = 1200
-"""A layer that should overlap with another engine is cut into tiles of about this length, and at most MAX_TILES."""
-
-MAX_TILES = 8
 
 
 def meets_other_engine(layer: Layer) -> bool:

@@ -73,9 +73,20 @@ def block_cycles(machine: Machine, mapping: ConvMapping, block: Block, oy: int) 
     return int(conv_cost(machine, mapping.shape, lanes, block.groups, block.outputs, block.inputs, oy).busy)
 
 
-def fill_cycles(machine: Machine, weight_bytes: int) -> int:
-    """Cycles of a fill."""
-    return int(laws.fill(machine, weight_bytes))
+def fill_cycles(machine: Machine, weight_bytes: Numbers) -> Any:
+    """Cycles of fills."""
+    return laws.fill(machine, weight_bytes)
+
+
+def reduction_words(machine: Machine, shape: ConvShape, lanes: Lanes, inputs: Numbers) -> Any:
+    """Words of a half that the weights for so many input channels take, for each block of groups and outputs."""
+    return laws.steps(machine, lanes.winograd, lanes.r, inputs, shape.fy, shape.fx)
+
+
+def vector_guess(machine: Machine, size: int) -> float:
+    """Cycles of the vector unit for a result of so many bytes, before it is known what else works then: a quarter of
+    what its stream takes, since it mostly works while the array does."""
+    return size / machine.streams.vector / 4
 
 
 def swap_cycles(machine: Machine) -> int:
@@ -140,7 +151,7 @@ def busy_cycles(machine: Machine, works: Sequence[Work]) -> tuple[list[int], int
         if isinstance(work, ConvPass):
             cycles.append(next(busy))
         elif isinstance(work, Fill):
-            cycles.append(fill_cycles(machine, math.prod(work.slice.sizes)))
+            cycles.append(int(fill_cycles(machine, math.prod(work.slice.sizes))))
         elif isinstance(work, Move):
             oy, ox, channels = work.sizes
             cycles.append(int(laws.vector(machine, "copy", oy=oy, ox=ox, channels=channels)))

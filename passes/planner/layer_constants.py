@@ -10,17 +10,11 @@ import numpy as np
 from dialects import cnn
 from dialects.recon import BlobAttr
 from passes.planner import numbers
-from passes.planner.candidates import chunk_bytes
 from passes.planner.mapping import Block, ConvMapping, Span, cuts
 from passes.planner.network import Layer
 from passes.planner.rooms import Constant, Load, Room, whole
+from passes.planner.tuning import chunk_bytes, least_piece_bytes, piece_bytes
 from sim.machine.description import Machine
-
-PIECE = 48 * 1024
-"""A load moves about this many bytes at most: small enough not to hold up a configuration image behind it."""
-
-LEAST_PIECE = 8 * 1024
-"""And at least so many, of whole blocks, where there are more: a fill can begin as soon as its own block is there."""
 
 
 def constants_of(layer: Layer) -> tuple[dict[str, Room], list[Load]]:
@@ -64,7 +58,7 @@ def weight_rooms(
         source, origin = Constant(weights, weights.shape), k
         if inputs < shape.inputs:
             source, origin = Constant(laid_out(weights, k, outputs, c, inputs), room.shape), 0
-        for first, end in _pieces([block.channels for block in batch], shape.taps * inputs):
+        for first, end in _pieces(machine, [block.channels for block in batch], shape.taps * inputs):
             sizes = (end - first, shape.fy, shape.fx, inputs)
             loads.append(Load(room, (first, 0, 0, 0), source, (origin + first, 0, 0, 0), sizes, layer.name))
         found |= dict.fromkeys(batch, (room, k, c))
@@ -79,13 +73,13 @@ def laid_out(weights: BlobAttr, k: int, outputs: int, c: int, inputs: int) -> Bl
     return BlobAttr.make(part.shape, "i8", part.tobytes())
 
 
-def _pieces(channels: Sequence[int], size: int) -> list[Span]:
+def _pieces(machine: Machine, channels: Sequence[int], size: int) -> list[Span]:
     """Output channels that come in one load each, from blocks of so many; ``size`` bytes belong to a channel."""
     found: list[Span] = []
     first = end = 0
     for count in channels:
         end += count
-        if (end - first) * size >= LEAST_PIECE:
-            found += cuts(first, end, (end - first) * size // PIECE)
+        if (end - first) * size >= least_piece_bytes(machine):
+            found += cuts(first, end, (end - first) * size // piece_bytes(machine))
             first = end
     return [*found, (first, end)] if end > first else found

@@ -18,6 +18,7 @@ from dialects import cnn
 from dialects.tile import ConfigurationAttr
 from passes.planner.movement import MOVES, Piece, of_channels, pieces, rows_taken
 from passes.planner.provenance import name_of, nodes_of
+from passes.planner.tuning import IDLE
 from sim.machine.description import Configuration
 from sim.machine.errors import ReconError
 from sim.machine.operations import BY_NAME
@@ -25,9 +26,6 @@ from sim.machine.operations import Operation as VectorOperation
 
 CONFIGURATION = "configuration"
 """The attribute of a convolution that holds its configuration."""
-
-IDLE = 8
-"""A tensor that waits for so many layers waits long."""
 
 
 @dataclass(eq=False)

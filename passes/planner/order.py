@@ -12,17 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-GAIN = 0.005
-"""A branch moves only for at least this part of all cycles."""
-
-PLACES = 12
-"""Positions tried for a branch, evenly over those it may take."""
-
-ROUNDS = 4
-"""Times all branches are tried."""
-
-LEAST = 8
-"""However large activations are, they are worked on in stripes and leave this part of SRAM (one over it) to weights."""
+from passes.planner.tuning import GAIN, LEAST, PLACES, ROUNDS
 
 
 @dataclass(frozen=True)

@@ -13,28 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passes.planner.candidates import chunk_bytes, mapped_cycles
-from passes.planner.cost import swap_cycles
+from passes.planner.candidates import mapped_cycles
+from passes.planner.cost import swap_cycles, vector_guess
 from passes.planner.mapping import ConvMapping
-from passes.planner.network import IDLE, Buffer, Layer, Network, Tensor
+from passes.planner.network import Buffer, Layer, Network, Tensor
 from passes.planner.stripes import Group, leaves, progress, rings
+from passes.planner.tuning import IDLE, LONGEST, MOST_OPENING, MOST_SKIPS, OPENING_GAIN, STRIPES, chunk_bytes
 from sim.machine.description import Machine
 from sim.machine.errors import ReconError
-
-STRIPES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-"""Numbers of stripes that are tried."""
-
-MOST_SKIPS = 3
-"""Sets of long skips that are tried in DRAM."""
-
-MOST_OPENING = 6
-"""Layers that may be fused to hide the arrival of the inputs."""
-
-OPENING_GAIN = 100
-"""Cycles that must be hidden to be worth the instructions."""
-
-LONGEST = 28
-"""Most layers of a group."""
 
 INFINITE = float("inf")
 
@@ -203,7 +189,7 @@ class Partitioner:
     def cycles(self, layer: Layer, stripes: int) -> float:
         """Engine cycles of a layer in so many stripes, refilling L1 for each."""
         if not layer.is_conv:
-            return layer.output.buffer.bytes / self.machine.streams.vector / 4
+            return vector_guess(self.machine, layer.output.buffer.bytes)
         if (layer, stripes) not in self.known_cycles:
             found = mapped_cycles(self.machine, self.mappings[layer], stripes)
             self.known_cycles[layer, stripes] = found

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from passes.planner.conv_works import MAX_TILES, ConvWorks
+from passes.planner.conv_works import ConvWorks
 from passes.planner.images import in_rhythm, with_images
 from passes.planner.layer_constants import constants_of
 from passes.planner.lives import Arrival, Life, lives_of, settled
@@ -21,12 +21,10 @@ from passes.planner.network import Buffer, Layer, Network, Tensor, makers, parts
 from passes.planner.partition import Partition
 from passes.planner.rooms import ActivationRooms, Constant, Load, Room
 from passes.planner.stripes import Group, Step, progress, read_outside, rings
+from passes.planner.tuning import MAX_TILES, first_rows_bytes
 from passes.planner.vector_works import VectorWorks
 from passes.planner.works import ConvPass, Move, Store, Vector, Work
 from sim.machine.description import Machine
-
-FIRST_ROWS = 16 * 1024
-"""Bytes of an input that come in one load at least; the array starts with the first of them."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ class _Builder:
         """Loads of inputs and constants, and of outputs those that no layer makes."""
         for tensor in self.network.inputs:
             if tensor.buffer not in self.spilled:
-                pieces = max(1, min(4 * MAX_TILES, tensor.buffer.bytes // FIRST_ROWS))
+                pieces = max(1, min(4 * MAX_TILES, tensor.buffer.bytes // first_rows_bytes(self.machine)))
                 for rows in cuts(0, tensor.height, pieces):
                     self.load_rows(tensor, tensor, rows)
         for tensor, op in self.network.constants:

@@ -19,59 +19,32 @@ from passes.planner.frames import layouts
 from passes.planner.mapping import ConvMapping, conv_shape
 from passes.planner.network import Buffer, Layer, Network
 from passes.planner.options import Options
-from passes.planner.partition import LONGEST, Partition, Partitioner, alone
+from passes.planner.partition import Partition, Partitioner, alone
 from passes.planner.prefetch import Cost, Effort, Layout, prefetch
 from passes.planner.schedule import Schedule, schedule
+from passes.planner.tuning import (
+    BUDGETS,
+    CLOSE,
+    DOUBT,
+    FRAME_BUDGETS,
+    HORIZONS,
+    LONGEST,
+    MOST_WEIGHED,
+    MOST_WORKS,
+    OPENING_DOUBT,
+    ROOMY,
+    SKIP_DOUBT,
+    TINY,
+    TINY_CLOSE,
+    WEIGHED_WORKS,
+)
 from sim.machine.description import Machine
 from sim.machine.errors import ReconError
 
-ROOMY = 35
-"""Per cent of SRAM: activations that never take more leave enough for prefetch, and only first layers are fused."""
 
-
-EFFORTS = (
-    Effort(clear=True),
-    Effort(),
-    Effort(64, tight=True),
-    Effort(12, tight=True),
-    Effort(2, tight=True),
-)
-"""In the order in which they are tried; far prefetch can leave SRAM in pieces, then a nearer one may fit."""
-
-DOUBT = 30
-"""Thousandths by which other groups must be faster: the plan's clock does not see every wait inside a ring buffer, and
-the simpler partition is tried first."""
-
-OPENING_DOUBT = 1
-"""Thousandths by which a plan must be faster for stripes at the network's start."""
-
-SKIP_DOUBT = 3
-"""Thousandths by which a plan must be faster for long skips in DRAM."""
-
-BUDGETS = (85, 70, 55, 100)
-"""Per cent of SRAM that activations and the weights of fused layers may take, tried in turn."""
-
-FRAME_BUDGETS = (85, 55, 35)
-"""The same where frames follow each other and what activations leave holds weights that stay."""
-
-
-MOST_WORKS = 1500
-"""No more plans are made to choose configurations once those made have so many works: it should not cost more than a
-tenth of the time that a network takes to compile."""
-
-
-MOST_WEIGHED = 8
-"""Plans whose programs are written out to compare them, while they have no more works than this in all."""
-
-WEIGHED_WORKS = 600
-
-CLOSE = 15
-"""Thousandths by which a plan may seem slower and still be the faster one: see ``pace``."""
-
-TINY = 60
-"""A plan of so many works costs next to nothing to make and to weigh: all are, if they seem slower by FAR at most."""
-
-FAR = 150
+def efforts() -> tuple[Effort, ...]:
+    """Ways to place a schedule's loads, in the order in which they are tried."""
+    return Effort(clear=True), Effort(), *(Effort(horizon, tight=True) for horizon in HORIZONS)
 
 
 @dataclass(frozen=True)
@@ -147,7 +120,7 @@ class Ranking:
         order = sorted(plans, key=lambda one: self.key(one.layout.cost))
         least = order[0].layout.cost
         works = max(len(one.schedule.works) for one in order)
-        close = [one for one in order if self._is_close(one.layout.cost, least, FAR if works <= TINY else CLOSE)]
+        close = [one for one in order if self._is_close(one.layout.cost, least, TINY_CLOSE if works <= TINY else CLOSE)]
         close = close[: min(MOST_WEIGHED, WEIGHED_WORKS // max(1, works))]
         if weigh is None or len(close) < 2:
             return trusted if trusted is not None and self.objective == "cycles" else order[0]
@@ -221,7 +194,7 @@ class _Search:
         the first crowded plan shows whether it does.
         """
         found: tuple[tuple[int, ...], Layout] | None = None
-        for effort in EFFORTS:
+        for effort in efforts():
             if effort.clear and self.clear_pays is False:
                 continue
             try:

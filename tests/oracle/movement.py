@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -91,13 +92,19 @@ def resize_nearest(array: Array, attributes: dict[str, Any], inputs: Sequence[Ar
     return array
 
 
+def split_part(array: Array, axis: int, index: int, count: int, widths: Sequence[int] | None) -> Array:
+    """One of ``count`` parts of an array along an axis: of these widths, or even, the last one smaller."""
+    size = array.shape[axis]
+    whole = -(-size // count)
+    widths = [min(whole, size - whole * i) for i in range(count)] if widths is None else widths
+    start = sum(widths[:index])
+    return np.take(array, np.arange(start, start + widths[index]), axis=axis)
+
+
 def moves(
     op_type: str, attributes: dict[str, Any], inputs: Sequence[Array | None], outputs: int, opset: int
 ) -> list[Move]:
-    """One function per output. `inputs` are the constant inputs after the first; absent ones are None.
-
-    Long: one branch per operator.
-    """
+    """One function per output. `inputs` are the constant inputs after the first; absent ones are None."""
 
     def given(position: int, name: str) -> Any:
         return inputs[position] if len(inputs) > position and inputs[position] is not None else attributes.get(name)
@@ -147,20 +154,10 @@ def moves(
         case "Split":
             axis = int(attributes.get("axis", 0))
             lengths = given(0, "split")
-
-            def part(index: int) -> Move:
-                def take(array: Array) -> Array:
-                    size = array.shape[axis]
-                    whole = -(-size // outputs)
-                    widths = (
-                        [min(whole, size - whole * i) for i in range(outputs)] if lengths is None else integers(lengths)
-                    )
-                    start = sum(widths[:index])
-                    return np.take(array, np.arange(start, start + widths[index]), axis=axis)
-
-                return take
-
-            return [part(index) for index in range(outputs)]
+            widths = None if lengths is None else integers(lengths)
+            return [
+                functools.partial(split_part, axis=axis, index=i, count=outputs, widths=widths) for i in range(outputs)
+            ]
         case _:
             raise ValueError(f"{op_type} is no movement.")
 

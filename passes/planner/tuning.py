@@ -1,0 +1,195 @@
+"""Every number that tunes the planner: what no law of the machine decides, each with its unit and what it stands on.
+
+Sizes follow from the machine: they are counted in configuration images, because an image is what has to get through
+the DRAM channel between two loads, and a machine of a quarter of the rates has images of a quarter of the bytes.
+
+The others are measured: ``python benchmarks/tuning.py NAME=VALUE …`` plans networks with other values and prints how
+much slower they are than with the value here, in the geometric mean and at worst; the figures below are those it gave
+(0.00 %: no plan of them needs another value). ``Measured crowded`` is of networks whose activations crowd SRAM
+(``--crowded``). What says nothing of a measurement is not measured yet.
+"""
+
+from __future__ import annotations
+
+from sim.machine.description import Machine
+
+# ------------------------------------------------------------------------------------------- sizes: from the machine
+
+SHARE = 8
+"""The part of SRAM, one over it, that a block of weights, or a room of several, takes at most.
+
+Measured: 4 +0.00 %; 16 +0.00 %."""
+
+
+def piece_bytes(machine: Machine) -> int:
+    """A load of weights moves about this many bytes at most: an image behind it waits as long as three images take."""
+    return 3 * machine.configuration.image_bytes
+
+
+def least_piece_bytes(machine: Machine) -> int:
+    """And at least so many, of whole blocks, where there are more: half an image, so that latency and the channel's
+    turns stay small beside it, and a fill can begin as soon as its own block is there."""
+    return machine.configuration.image_bytes // 2
+
+
+def first_rows_bytes(machine: Machine) -> int:
+    """Bytes of an input that come in one load at least, an image's: the array starts with the first of them."""
+    return machine.configuration.image_bytes
+
+
+def block_bytes(machine: Machine) -> int:
+    """About the most bytes of weights in a block, five images, so that work starts while the next ones still arrive."""
+    return min(5 * machine.configuration.image_bytes, machine.sram.bytes // SHARE)
+
+
+def chunk_bytes(machine: Machine) -> int:
+    """About the most bytes of weights in a room of several blocks, six images: small enough to leave early."""
+    return min(6 * machine.configuration.image_bytes, machine.sram.bytes // SHARE)
+
+
+# ------------------------------------------------------------------------------------------ tiles of works that overlap
+
+TILE_CYCLES = 1200
+"""Cycles: a layer that should overlap with another engine is cut into tiles of about this length.
+
+Measured: 600 +0.00 %, at worst +0.01 %; 2400 +0.00 %."""
+
+MAX_TILES = 8
+"""And into at most so many.
+
+Measured: 4 -0.02 %, at worst +0.00 %; 16 +0.00 %."""
+
+# ---------------------------------------------------------------------------------------- configurations of a network
+
+NEAR = 1.25
+"""A path that is measured to cost so many times the cheapest one is no candidate: over the benchmark networks on edge4k
+and edge1k the plan of a path is within 15 % of what the measure says of it beside the plan of the cheapest.
+
+Measured: 1.1 +0.00 %; 1.5 +0.00 %."""
+
+FAVOURITES = (4, 16, 0)
+"""Best configurations of each layer that enter a path, one path for each number (0: all). Few find the path that each
+layer likes best, all find the one that is good for everybody and the best of none.
+
+Measured: 4 alone +0.29 %, at worst +1.15 %; 16 alone +0.02 %, at worst +0.07 %; 2, 4, 8, 16 and all -0.06 %, at worst
++0.00 %."""
+
+PROMISING = 6
+"""Configurations that are weighed exactly when one is to be added to a path.
+
+Measured: 3 +0.00 %; 12 +0.00 %."""
+
+MOST = 24
+"""Configurations of a path in the end, at most."""
+
+SHARPNESS = 6.0
+"""Exponent of the soft maximum of array and channel time by which a path is measured."""
+
+# ------------------------------------------------------------------------------------------------ order of branches
+
+GAIN = 0.005
+"""A branch moves only for at least this part of all cycles."""
+
+PLACES = 12
+"""Positions tried for a branch, evenly over those it may take."""
+
+ROUNDS = 4
+"""Times all branches are tried."""
+
+LEAST = 8
+"""However large activations are, they are worked on in stripes and leave this part of SRAM (one over it) to weights."""
+
+IDLE = 8
+"""A tensor that waits for so many layers waits long."""
+
+# ----------------------------------------------------------------------------------------------- groups and stripes
+
+STRIPES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+"""Numbers of stripes that are tried.
+
+Measured crowded: powers of two alone +0.00 %; 8 at most +0.00 %."""
+
+LONGEST = 28
+"""Most layers of a group.
+
+Measured crowded: 14 +0.00 %; 56 +0.00 %."""
+
+MOST_SKIPS = 3
+"""Sets of long skips that are tried in DRAM.
+
+Measured crowded: 1 +0.00 %; 6 +0.00 %."""
+
+MOST_OPENING = 6
+"""Layers that may be fused to hide the arrival of the inputs.
+
+Measured crowded: 3 +0.00 %; 12 +0.00 %."""
+
+OPENING_GAIN = 100
+"""Cycles that must be hidden to be worth the instructions.
+
+Measured crowded: 0 +0.00 %; 300 +0.00 %."""
+
+# ------------------------------------------------------------------------------------------------- choice of the plan
+
+ROOMY = 35
+"""Per cent of SRAM: activations that never take more leave enough for prefetch, and only first layers are fused.
+
+Measured crowded: 20 +0.00 %; 50 +0.00 %."""
+
+BUDGETS = (85, 70, 55, 100)
+"""Per cent of SRAM that activations and the weights of fused layers may take, tried in turn.
+
+Measured crowded: 85 alone +0.00 %, at worst +0.01 %; 70, 85, 100, 55 +0.00 %."""
+
+FRAME_BUDGETS = (85, 55, 35)
+"""The same where frames follow each other and what activations leave holds weights that stay."""
+
+HORIZONS = (64, 12, 2)
+"""Works by which a load may be ahead of its need, tried in turn behind any number: far prefetch can leave SRAM in
+pieces, then a nearer one may fit.
+
+Measured crowded: 64 alone +0.00 %; 12 and 2 +0.00 %."""
+
+DOUBT = 30
+"""Thousandths by which other groups must be faster: the plan's clock does not see every wait inside a ring buffer, and
+the simpler partition is tried first.
+
+Measured crowded: 0 -0.01 %, at worst +0.00 %; 60 +0.00 %.
+DenseNet-121 within 2 MiB: 0 +9.60 %; 60 +0.00 %."""
+
+OPENING_DOUBT = 1
+"""Thousandths by which a plan must be faster for stripes at the network's start."""
+
+SKIP_DOUBT = 3
+"""Thousandths by which a plan must be faster for long skips in DRAM."""
+
+MOST_WORKS = 1500
+"""No more plans are made to choose configurations once those made have so many works: it should not cost more than a
+tenth of the time that a network takes to compile.
+
+Measured over nine plans of ShuffleNet, SqueezeNet, Inception v1, MobileNetV2 and the trained models on edge4k: 500
++0.03 %, at worst +0.23 %; 3000 +0.00 %."""
+
+MOST_WEIGHED = 8
+"""Plans whose programs are written out to compare them."""
+
+WEIGHED_WORKS = 600
+"""Works that these have in all, at most."""
+
+CLOSE = 15
+"""Thousandths by which a plan may seem slower and still be the faster one: see ``pace``.
+
+Measured over nine plans of ShuffleNet, SqueezeNet, Inception v1, MobileNetV2 and the trained models on edge4k: 5
++0.00 %; 40 +0.00 %."""
+
+TINY = 60
+"""A plan of so many works costs next to nothing to make and to weigh: all are that seem slower by TINY_CLOSE at most.
+
+Measured over nine plans of ShuffleNet, SqueezeNet, Inception v1, MobileNetV2 and the trained models on edge4k: 30
++0.00 %; 120 +0.00 %, in 1.2 of the time."""
+
+TINY_CLOSE = 150
+"""Thousandths, of tiny plans.
+
+Measured over nine plans of ShuffleNet, SqueezeNet, Inception v1, MobileNetV2 and the trained models on edge4k: 60
++0.00 %; 300 +0.00 %."""
