@@ -99,7 +99,7 @@ class _Builder:
         """Loads of inputs and constants, and of outputs those that no layer makes."""
         for tensor in self.network.inputs:
             if tensor.buffer not in self.spilled:
-                pieces = max(1, min(4 * MAX_TILES, tensor.buffer.bytes // first_rows_bytes(self.machine)))
+                pieces = max(1, min(4 * MAX_TILES, tensor.buffer.bytes // first_rows_bytes()))
                 for rows in cuts(0, tensor.height, pieces):
                     self.load_rows(tensor, tensor, rows)
         for tensor, op in self.network.constants:

@@ -77,13 +77,9 @@ def test_a_number_names_what_was_measured(name: str) -> None:
     assert len(re.findall(r"[+-]\d+\.\d\d %", measured[1])) >= 2
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: size.__name__)
-def test_a_size_follows_from_the_machine(size: object) -> None:
-    """Twice the image, twice the size, while SRAM is large."""
-    machine = load("edge4k")
-    larger = changed(machine, configuration={"image_bytes": 2 * machine.configuration.image_bytes})
-    assert callable(size)
-    assert size(larger) == 2 * size(machine)
+def test_blocks_leave_most_of_a_small_memory() -> None:
+    small = changed(load("edge4k"), sram={"bytes": 65536})
+    assert tuning.block_bytes(small) == tuning.chunk_bytes(small) == 65536 // tuning.SHARE
 
 
 def test_no_other_number_tunes_the_planner() -> None:
