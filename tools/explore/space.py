@@ -341,14 +341,14 @@ class _Reader:
         return Expression.parse(text, f"{self.where}: key '{key}'")
 
     def plannings(self, options: Mapping[str, Any]) -> tuple[Planning, ...]:
-        allowed = ("level", "objective", "sram_limit", "without")
+        allowed = ("level", "objective", "sram_limit", "frames", "without")
         self.known(options, "options.", allowed)
         axes: list[list[Any]] = []
         for name in allowed:
             given = self.items(options.get(name, "" if name == "without" else None), f"options.{name}")
             axes.append(given)
         found: list[Planning] = []
-        for level, objective, limit, without in itertools.product(*axes):
+        for level, objective, limit, frames, without in itertools.product(*axes):
             freedoms = [word for word in str(without).split("+") if word]
             if unknown := [word for word in freedoms if word not in FREEDOMS]:
                 raise self.wrong(
@@ -359,7 +359,9 @@ class _Reader:
             if level is not None and (isinstance(level, bool) or level not in (0, 1, 2)):
                 raise self.wrong("options.level", f"is {level!r}; there are 0, 1 and 2")
             size = None if limit is None else str(limit)
-            found.append(Planning.of(options_from(freedoms, level=level, objective=objective, sram_limit=size)))
+            many = None if frames is None else str(frames)
+            given = options_from(freedoms, level=level, objective=objective, sram_limit=size, frames=many)
+            found.append(Planning.of(given))
         return tuple(found)
 
     def goal(self, given: Mapping[str, Any]) -> Goal:

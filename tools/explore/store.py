@@ -38,7 +38,7 @@ OURS = int.from_bytes(b"recn", "big")
 _KINDS = {"int": "INTEGER", "int | None": "INTEGER", "float | None": "REAL", "str": "TEXT"}
 
 MEASURED = tuple(field.name for field in dataclasses.fields(PointRow) if field.name != "terms")
-PLANNED = ("level", "objective", "sram_limit", "without")
+PLANNED = ("level", "objective", "sram_limit", "frames", "without")
 MACHINE_KEYS = tuple(key for key, _, _ in schema_rows() if key not in ("name", "description", "energy.source"))
 
 COLUMNS: Mapping[str, str] = {
@@ -50,6 +50,7 @@ COLUMNS: Mapping[str, str] = {
     "level": "INTEGER",
     "objective": "TEXT",
     "sram_limit": "INTEGER",
+    "frames": "TEXT",
     "without": "TEXT",
     **{field.name: _KINDS[str(field.type)] for field in dataclasses.fields(PointRow) if field.name != "terms"},
     **{f"{term}_cycles": "INTEGER" for term in TERMS},
@@ -95,6 +96,7 @@ def flat(
         "level": planning.level,
         "objective": planning.objective,
         "sram_limit": planning.sram_limit or None,
+        "frames": planning.frames,
         "without": without,
         **{name: getattr(row, name) for name in MEASURED},
         **{f"{term}_cycles": row.terms.get(term) for term in TERMS},
