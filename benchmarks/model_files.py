@@ -47,6 +47,7 @@ class Entry:
     given: Mapping[str, float] = field(default_factory=dict[str, float])
     scale: tuple[float, ...] = ()
     mean: tuple[float, ...] = ()
+    text: str = ""
 
     @property
     def origin(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from model_files import CACHE, Entry, NoFile, file_of
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from backend.emit import emit
 from dialects.onnx import NodeOp
@@ -35,6 +35,22 @@ PHOTO = Path(__file__).resolve().parent.parent / "examples" / "astronaut.png"
 
 SAMPLES = 6
 """Samples that a model is calibrated on; one more, which calibration does not see, is run."""
+
+WORDS = (
+    "machine",
+    "2047",
+    "bound",
+    "Kernel",
+    "SRAM",
+    "tile 16",
+    "order",
+    "weights",
+    "4096",
+    "Plan B",
+    "cycle",
+    "Zebra",
+)
+"""What stands on pictures with text."""
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -165,9 +181,25 @@ def _picture(port: Port, entry: Entry, generator: np.random.Generator) -> npt.ND
     with Image.open(PHOTO) as photo:
         side = int(generator.integers(min(photo.size) // 2, min(photo.size) + 1))
         x, y = (int(generator.integers(0, n - side + 1)) for n in photo.size)
-        part = photo.convert("L" if channels == 1 else "RGB").resize((width, height), box=(x, y, x + side, y + side))
+        part = photo.convert("RGB").resize((width, height), box=(x, y, x + side, y + side))
+    if entry.text:
+        _write(part, entry.text == "line", generator)
+    part = part.convert("L") if channels == 1 else part
     pixels = np.asarray(part, np.float64).reshape(height, width, channels)
-    if generator.integers(2):
+    if generator.integers(2) and not entry.text:
         pixels = pixels[:, ::-1]
     values = (pixels - np.asarray(entry.mean or (0.0,))) * np.asarray(entry.scale)
     return values if last else values.transpose(2, 0, 1)
+
+
+def _write(picture: Image.Image, one_line: bool, generator: np.random.Generator) -> None:
+    """Words on a photo, or one line that fills a strip of paper."""
+    draw = ImageDraw.Draw(picture)
+    if one_line:
+        draw.rectangle((0, 0, *picture.size), fill=(235, 232, 225))
+    height = picture.height * 0.6 if one_line else picture.height / 12
+    font = ImageFont.load_default(height)
+    for line in range(1 if one_line else 8):
+        words = [WORDS[int(at)] for at in generator.integers(0, len(WORDS), 2)]
+        at = (picture.width * 0.03, picture.height * 0.15 if one_line else (line + 0.5) * picture.height / 8)
+        draw.text(at, " ".join(words), font=font, fill=(20, 20, 30) if one_line or line % 2 else (250, 250, 250))

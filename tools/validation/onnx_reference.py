@@ -9,7 +9,6 @@ that comes what roundings before its own may add (``slack``). Where that number 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,15 +27,13 @@ from dialects.onnx_export import ELEMENT_CODE, export_module, input_names, main_
 from tools.validation.slack import Roundings, carried, roundings
 
 Array = npt.NDArray[Any]
-Axes = tuple[int, ...] | None
-"""How an ONNX tensor's axes become NHWC; None where only the shape changes."""
 
 TIE = 0.01
 """What float32 arithmetic may add to half a step, in steps."""
 
 _LONGEST = 60
 
-_MOST_AXES = 7
+_MOST_AXES = 5
 
 GIVEN = "recon.given."
 """Before the names of tensors that are fed instead of computed."""
@@ -47,7 +44,7 @@ class Match:
     """A layer and the 8-bit tensor of the graph that it computes; ``node`` is the last of its ONNX nodes, for messages.
 
     ``source`` is the float tensor quantised to it with ``scale`` and ``zero`` (of the graph's own code type), empty
-    where the tensor is computed on codes.
+    where the tensor is computed on codes. ``axes`` is the order in which the tensor's axes lie in the layer.
     """
 
     layer: str
@@ -59,29 +56,16 @@ class Match:
     source: str
     scale: float
     zero: int
-
-    @property
-    def axes(self) -> Axes:
-        """How the tensor's axes become NHWC."""
-        rank = len(self.shape)
-        if not 1 < rank < _MOST_AXES:
-            return None
-        usual = {3: (0, 2, 1), 4: (0, 2, 3, 1)}.get(rank, tuple(range(rank)))
-        others = itertools.permutations(range(rank))  # what joins along rows may lie in another order, channels last
-        orders = [usual, *sorted(others, key=lambda order: order[-1] != 1)]
-        wanted = {math.prod(self.dims[:count]) for count in range(5)}  # axes may share rows, columns or channels
-        return next((o for o in orders if wanted <= set(np.cumprod([1, *(self.shape[axis] for axis in o)]))), None)
+    axes: tuple[int, ...]
 
     def to_layer(self, tensor: Array) -> Array:
         """An array of the graph as the layer's: NHWC."""
-        return (tensor.transpose(self.axes) if self.axes is not None else tensor).reshape(self.dims)
+        return tensor.transpose(self.axes).reshape(self.dims)
 
     def from_layer(self, codes: Array) -> Array:
         """int8 NHWC as an array of the graph."""
-        if self.axes is not None:
-            inverse = np.argsort(self.axes)
-            codes = codes.reshape([self.shape[axis] for axis in self.axes]).transpose(inverse)
-        codes = np.ascontiguousarray(codes).reshape(self.shape)
+        codes = codes.reshape([self.shape[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
+        codes = np.ascontiguousarray(codes)
         return (codes.view(np.uint8) ^ np.uint8(128)) if self.unsigned else codes
 
 
@@ -203,10 +187,10 @@ class OnnxReference:
             element, shape = self.types[tensor]
             source, scale, zero = self.quantised.get(tensor, ("", kind.scale.data, kind.zero.data))
             signed_zero = zero - 128 if element == "ui8" and source else zero
-            if int(np.prod(shape)) != int(np.prod(kind.dims)):
+            if (axes := _order(shape, kind.dims)) is None:
                 continue
             if np.float32(scale) == np.float32(kind.scale.data) and signed_zero == kind.zero.data:
-                return Match(layer, node, tensor, shape, kind.dims, element == "ui8", source, scale, zero)
+                return Match(layer, node, tensor, shape, kind.dims, element == "ui8", source, scale, zero, axes)
         return None
 
     def _codes_behind(self, tensors: Sequence[str]) -> Iterator[str]:
@@ -293,6 +277,33 @@ def _session(proto: onnx.ModelProto) -> Any:
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     return onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _order(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The order in which a tensor's axes fill NHWC; None where none does, or where several do and it is not the usual.
+
+    What joins along rows, or is read by heads, may lie in another order than NHWC, several axes in one.
+    """
+    usual = {3: (0, 2, 1), 4: (0, 2, 3, 1)}.get(len(shape))
+    if usual is not None and shape[1] == dims[3] and _fills([shape[at] for at in usual if shape[at] > 1], dims):
+        return usual
+    long = [at for at, n in enumerate(shape) if n > 1]
+    if len(long) > _MOST_AXES:
+        return None
+    fitting = [order for order in itertools.permutations(long) if _fills([shape[at] for at in order], dims)]
+    short = tuple(at for at, n in enumerate(shape) if n == 1)
+    return (*short, *fitting[0]) if len(fitting) == 1 else None
+
+
+def _fills(sizes: Sequence[int], dims: tuple[int, ...]) -> bool:
+    """Whether these sizes in a row are the dimensions in a row, one or several to each."""
+    rest = list(sizes)
+    for wanted in dims:
+        while wanted > 1 and rest and wanted % rest[0] == 0:
+            wanted //= rest.pop(0)
+        if wanted > 1:
+            return False
+    return not rest
 
 
 def _judge(match: Match, values: Mapping[str, Array], found: Array, slack: float) -> Judgement:
