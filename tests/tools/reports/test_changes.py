@@ -1,0 +1,94 @@
+"""recon compare BEFORE AFTER: two runs layer by layer, and an exit code for whoever watches."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from sim.statistics import LayerStatistics, Statistics
+from tests.conftest import ROOT, Tool
+from tools.driver import compile_model
+from tools.reports.changes import Changes, changes, percentage, report, verdict
+from tools.runtime import run_program
+
+MODEL = ROOT / "tests" / "data" / "models" / "dscnn_kws_int8.onnx"
+
+
+@pytest.fixture(scope="module")
+def run() -> Statistics:
+    return run_program(compile_model(MODEL, "edge1k"), timing_only=True).statistics
+
+
+def changed(run: Statistics, number: int, **given: object) -> Statistics:
+    """The run with another layer in a layer's place, and what its share grew by."""
+    old = run.layers[number]
+    new = dataclasses.replace(old, **given)
+    layers = (*run.layers[:number], new, *run.layers[number + 1 :])
+    return dataclasses.replace(run, layers=layers, cycles=run.cycles + new.cycles - old.cycles)
+
+
+def test_a_run_is_not_slower_than_itself(run: Statistics) -> None:
+    same = changes(run, run)
+    assert same.growth == 0
+    assert (same.cliffs, verdict(same, 0.0)) == ([], None)
+    assert "No layer changed its share." in report(same, 100)
+
+
+def test_the_layer_that_got_slower_is_named(run: Statistics) -> None:
+    number = max(range(len(run.layers)), key=lambda index: run.layers[index].array_busy)
+    layer = run.layers[number]
+    later = changed(run, number, cycles=layer.cycles + 1000, array_busy=3 * layer.array_busy)
+    found = changes(run, later)
+    assert found.growth == pytest.approx(1000 / run.cycles)
+    assert [each.name for each in found.cliffs] == [layer.name]
+    text = report(found, 100)
+    assert f"fell off a cliff: {layer.name}" in text
+    assert "+1,000" in text
+    said = verdict(found, 0.02)
+    assert said == (
+        f"{run.model} takes {later.cycles:,} cycles, {100 * found.growth:.2f} % more than the {run.cycles:,} before, "
+        f"and --fail-above allows 2 %. The layers that grew most on the critical path: {layer.name} +1,000."
+    )
+    assert verdict(found, found.growth) is None
+
+
+def test_layers_and_shapes_come_and_go(run: Statistics) -> None:
+    first: LayerStatistics = run.layers[0]
+    later = changed(run, 0, name="wider", shape=first.shape.replace("1", "2"))
+    found: Changes = changes(run, later)
+    text = report(found, 100)
+    assert f"layers only before: {first.name}" in text
+    assert "layers only after: wider" in text
+    assert "shapes that nothing had before: wider" in text
+    assert found.layers[-1].name == first.name
+
+
+@pytest.mark.parametrize(("text", "value"), [("2%", 0.02), ("0.5", 0.005), ("0 %", 0.0)])
+def test_percentages(text: str, value: float) -> None:
+    assert percentage(text) == pytest.approx(value)
+
+
+def test_the_command(recon: Tool, tmp_path: Path) -> None:
+    before, after = tmp_path / "before.rbin", tmp_path / "after.rbin"
+    assert recon("compile", "-q", MODEL, "-o", before, "--machine", "edge1k", "-O0").code == 0
+    assert recon("compile", "-q", MODEL, "-o", after, "--machine", "edge1k", "-O0", "--without", "residency").code == 0
+    outcome = recon("compare", before, after, "--format", "csv", "--json", tmp_path / "changes.json")
+    assert (outcome.code, outcome.err) == (0, "")
+    rows = list(csv.DictReader(io.StringIO(outcome.out)))
+    given = json.loads((tmp_path / "changes.json").read_text())
+    assert sum(int(row["cycles_after"]) for row in rows) == given["after"]["cycles"]
+    assert sum(int(row["cycles_before"]) for row in rows) == given["before"]["cycles"]
+    assert recon("compare", after, after, "--fail-above", "0").code == 0
+    slow, fast = (after, before) if given["growth"] > 0 else (before, after)
+    failed = recon("compare", fast, slow, "--fail-above", "0%")
+    assert (failed.code, failed.err.count("error: ")) == (1, 1)
+    assert "and --fail-above allows 0 %" in failed.err
+    assert recon("compare", before, after, "--fail-above", "much").err == (
+        "error: --fail-above much: write a percentage such as 2%.\n"
+    )
+    assert recon("compare", MODEL, "--fail-above", "2%").code == 2
