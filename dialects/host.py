@@ -39,8 +39,8 @@ def _session(model: bytes) -> Any:
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _reason(error: Exception) -> str:
-    """The runtime's own words: one line, its code and place left out."""
+def reason(error: Exception) -> str:
+    """ONNX Runtime's own words: one line, its code and place left out."""
     text = re.sub(r"/onnxruntime_src/.*\) ", "", str(error).strip().splitlines()[0])
     return text.rpartition(" : ")[2].strip(" .") or type(error).__name__
 
@@ -63,7 +63,7 @@ def run_onnx(model: bytes | onnx.ModelProto, inputs: Mapping[str, npt.ArrayLike]
         results = _session(data).run(None, feeds)
     except Exception as error:  # the runtime raises classes of its own that share no base
         operators = ", ".join(dict.fromkeys(node.op_type for node in proto.graph.node))
-        raise ReconError(f"ONNX Runtime cannot run the host's operators ({operators}): {_reason(error)}.") from None
+        raise ReconError(f"ONNX Runtime cannot run the host's operators ({operators}): {reason(error)}.") from None
     return {info.name: np.asarray(made) for info, made in zip(proto.graph.output, results, strict=True)}
 
 
@@ -72,7 +72,7 @@ def unsupported(model: onnx.ModelProto) -> str:
     try:
         _session(model.SerializeToString(deterministic=True))
     except Exception as error:  # the runtime raises classes of its own that share no base
-        return _reason(error)
+        return reason(error)
     return ""
 
 

@@ -14,7 +14,8 @@ import struct
 from collections.abc import Iterable, Sequence
 
 from xdsl.context import Context
-from xdsl.ir import SSAValue
+from xdsl.dialects.builtin import FileLineColLoc
+from xdsl.ir import Operation, SSAValue
 from xdsl.parser import AttrParser, Parser
 from xdsl.parser.generic_parser import ParserState
 from xdsl.printer import Printer
@@ -127,3 +128,11 @@ def _escaped(letter: str) -> str:
 
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
+
+
+def place_in_text(op: Operation) -> str:
+    """``plan.mlir:3:5`` for an operation that was read from text, else nothing."""
+    where = op.location
+    if not isinstance(where, FileLineColLoc):
+        return ""
+    return f"{where.filename.data}:{where.line.data}:{where.column.data}"

@@ -83,6 +83,10 @@ def read_module(
     except (ParseError, DiagnosticException) as error:
         raise ReconError(diagnostics.describe(error)) from None
     read_constants(module, path.parent)
+    if level_of(module) == "onnx":
+        from passes.onnx.declared_shapes import check_declared_shapes
+
+        check_declared_shapes(module, str(path))
     return module
 
 
@@ -184,11 +188,11 @@ def compile_model(
         report("writing the program")
     from backend.emit import emit
 
-    program = emit(module, machine or DEFAULT_MACHINE)
     if start == "accel":  # no pass ran, so nothing has proven it yet
         from passes.accel.check_hazards import CheckHazardsPass
 
         CheckHazardsPass().apply(context, module)
+    program = emit(module, machine or DEFAULT_MACHINE)
     if validator is not None:
         validator.program("emit", lambda inputs: run_program(program, inputs).outputs)
         validator.prove(program)

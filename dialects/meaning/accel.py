@@ -18,7 +18,7 @@ from dialects import accel
 from dialects.accel_attributes import place
 from dialects.meaning.calls import evaluate_main, main_of
 from dialects.meaning.kernels import Int8, Int64
-from dialects.meaning.steps import Chain, MeaningError, Operands, finish, sums, vector
+from dialects.meaning.steps import Chain, MeaningError, Operands, finish, placed, sums, vector
 from dialects.tile_attributes import POSITIONS
 from sim.machine.description import ALGORITHMS, Configuration
 from sim.machine.isa import VECTOR_OPS
@@ -73,6 +73,8 @@ class _Memory:
 
     def box(self, start: int, shape: Sequence[int], strides: Sequence[int]) -> tuple[Int8, npt.NDArray[np.bool_]]:
         """Views of a strided box; MeaningError when it leaves the memory."""
+        if min(shape) < 0:
+            raise MeaningError(f"it touches a box of {'x'.join(map(str, shape))}, and no size is below 0")
         end = start + sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + 1
         if start < 0 or end > self.data.size:
             raise MeaningError(f"it touches bytes {start} to {end - 1} of {self.data.size}")
@@ -165,10 +167,11 @@ class _Run:
                 HANDLERS[op.MNEMONIC](self, _Fields(self, op))
             except MeaningError as error:
                 layer = f" of layer {op.layer_name}" if op.layer_name else ""
-                raise MeaningError(f"Instruction {index}, {op.MNEMONIC}{layer}: {error}.") from None
+                raise placed(op, MeaningError(f"Instruction {index}, {op.MNEMONIC}{layer}: {error}.")) from None
         for region in outputs:
             if not self.memories[region][0].written.all():
-                raise MeaningError(f"The program @{self.program.sym_name.data} does not write all of {region.label}.")
+                said = f"The program @{self.program.sym_name.data} does not write all of {region.label}."
+                raise placed(region, MeaningError(said))
         return [self.memories[region][0].data.reshape(region.dims) for region in outputs]
 
     @staticmethod

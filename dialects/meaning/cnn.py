@@ -20,9 +20,10 @@ from dialects import cnn
 from dialects.blobs import to_array
 from dialects.host import run_onnx
 from dialects.meaning import kernels
-from dialects.meaning.steps import Operands, vector
+from dialects.meaning.steps import Operands, placed, vector
 from dialects.onnx_export import export_block, input_names, main_function, opsets_of, output_names
 from dialects.recon import BlobAttr
+from sim.machine.errors import ReconError
 
 Array = npt.NDArray[Any]
 Handler = Callable[[Any, Sequence[Array]], Array]
@@ -58,7 +59,10 @@ def evaluate_all(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> Compu
         elif isinstance(op, cnn.HostOp):
             run.values.update(zip(op.results, run_host(op, operands, opsets), strict=True))
         else:
-            run.values[op.results[0]] = apply(op, operands)
+            try:
+                run.values[op.results[0]] = apply(op, operands)
+            except ValueError as error:
+                raise placed(op, error) from None
         if isinstance(op, cnn.CnnOp) and op.layer is not None and len(op.results) == 1:
             run.layers[op.layer.data] = run.values[op.results[0]]
     return run
@@ -84,7 +88,10 @@ def run_host(op: cnn.HostOp, operands: Sequence[Array], opsets: Mapping[str, int
     inputs = [f"in{i}" for i in range(len(operands))]
     outputs = [f"out{i}" for i in range(len(op.results))]
     proto = export_block(op.body.block, inputs, outputs, opsets).proto
-    made = run_onnx(proto, dict(zip(inputs, operands, strict=True)))
+    try:
+        made = run_onnx(proto, dict(zip(inputs, operands, strict=True)))
+    except ReconError as error:
+        raise placed(op, error) from None
     return [made[name] for name in outputs]
 
 

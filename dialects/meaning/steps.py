@@ -11,9 +11,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from xdsl.ir import Operation
 
 from dialects.meaning import kernels
 from dialects.meaning.kernels import Int8, Int64
+from dialects.text import place_in_text
 from sim.machine.errors import ReconError
 
 Array = npt.NDArray[Any]
@@ -22,6 +24,13 @@ Bytes = npt.NDArray[np.uint8]
 
 class MeaningError(ReconError):
     """A plan or program that reads what is not there, or does what the machine would refuse."""
+
+
+def placed(op: Operation, error: Exception) -> MeaningError:
+    """The error of running an operation, beginning with the operation's place in the text if that is known."""
+    said = str(error) if isinstance(error, ReconError) else f"{op.name}: {error}"
+    place = place_in_text(op)
+    return MeaningError(f"{place}: {said}" if place and not said.startswith(place) else said)
 
 
 @dataclass(frozen=True)

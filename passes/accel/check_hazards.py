@@ -21,7 +21,7 @@ from passes.proof.hazards import DramMap, HazardError
 from passes.proof.limits import images_in
 from sim.machine import description as machines
 from sim.machine.description import Configuration
-from sim.machine.encoding import decode, encode
+from sim.machine.encoding import EncodingError, decode, encode_one
 from sim.machine.program import MachineSegment, Program
 
 
@@ -70,13 +70,22 @@ def check(program: accel.ProgramOp, dram_bytes: int) -> None:
             written.append(interval)
             if region.kind.data != "input":
                 constants = max(constants, interval[1])
-    stream = decode(encode(op.record() for op in instructions))
+    stream = decode(b"".join(map(_encoded, instructions)))
     dram = DramMap(dram_bytes, [(0, constants), *written], outputs)
     machine = machines.load(program.machine.data)
     try:
         prove_program((stream, program.frames), machine, dram, images, lambda index: layers[index])
     except HazardError as error:
         raise HazardError(_in_the_text(str(error), program, instructions)) from None
+
+
+def _encoded(op: accel.InstructionOp) -> bytes:
+    """The instruction's bytes; HazardError, at its line, for a number that its field does not hold."""
+    try:
+        return encode_one(*op.record())
+    except EncodingError as error:
+        place = place_in_text(op)
+        raise HazardError(f"{place}: {error}" if place else str(error)) from None
 
 
 def _in_the_text(sentence: str, program: accel.ProgramOp, instructions: Sequence[accel.InstructionOp]) -> str:

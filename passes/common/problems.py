@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from xdsl.dialects.builtin import FileLineColLoc
-from xdsl.ir import Operation
-
+from dialects.text import place_in_text
 from sim.machine.errors import ReconError
+
+__all__ = ["ModelError", "Problems", "place_in_text", "split_place"]
 
 
 class ModelError(ReconError):
@@ -62,14 +62,6 @@ def split_place(where: str) -> tuple[str, str]:
     """``plan.mlir:3:5, layer c`` as (``plan.mlir:3:5``, ``layer c``); the first is empty if there is no such place."""
     found = _PLACE.fullmatch(where)
     return (found[1], found[2] or "") if found else ("", where)
-
-
-def place_in_text(op: Operation) -> str:
-    """``plan.mlir:3:5`` for an operation that was read from text, else nothing."""
-    where = op.location
-    if not isinstance(where, FileLineColLoc):
-        return ""
-    return f"{where.filename.data}:{where.line.data}:{where.column.data}"
 
 
 def _places(places: list[str], shown: int = 4) -> str:

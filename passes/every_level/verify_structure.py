@@ -8,17 +8,20 @@ the ops after them in their block and to the regions nested in those ops, unless
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, SymbolRefAttr
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, SymbolRefAttr, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.irdl import IRDLOperation
 from xdsl.passes import ModulePass
 from xdsl.traits import IsolatedFromAbove
 
+from dialects import accel, cnn, tile
+from dialects.recon import CallOp
 from dialects.tile_attributes import ConfigurationAttr
 from passes.common.levels import LEVELS
 from passes.common.problems import Problems, place_in_text
@@ -78,7 +81,10 @@ class _Checker:
         self.level = level
         self.symbols: set[str] = set()
         self.layers: dict[str, Operation] = {}
+        self.segments: dict[str, tuple[list[int], list[int]]] = {}
         for op in module.body.block.ops:
+            if isinstance(op, tile.ScheduleOp | accel.ProgramOp):
+                self.segments[op.sym_name.data] = _bytes_across(op)
             name = op.properties.get("sym_name")
             if isinstance(name, StringAttr):
                 if name.data in self.symbols:
@@ -127,6 +133,8 @@ class _Checker:
     def op(self, op: Operation, on_host: bool) -> None:
         """Check an op's level, attributes, layer and symbols."""
         self.attributes(op)
+        if isinstance(op, CallOp) and (across := self.segments.get(op.segment.root_reference.data)) is not None:
+            self.call(op, across)
         layer = op.properties.get("layer") if op.name.startswith("cnn.") and not on_host else None
         if isinstance(layer, StringAttr) and self.layers.setdefault(layer.data, op) is not op:
             first = place_in_text(self.layers[layer.data])
@@ -139,6 +147,16 @@ class _Checker:
         for name, attribute in op.properties.items():
             if isinstance(attribute, SymbolRefAttr) and attribute.root_reference.data not in self.symbols:
                 self.problems.add(_where(op), f"its {name} @{attribute.root_reference.data} is not defined.")
+
+    def call(self, op: CallOp, across: tuple[list[int], list[int]]) -> None:
+        """Check that a call gives and takes what its segment takes and gives."""
+        for what, values, wanted in (("takes", op.inputs, across[0]), ("gives", op.outputs, across[1])):
+            given = [_nbytes(value.type) for value in values]
+            if given != wanted:
+                name = op.segment.root_reference.data
+                self.problems.add(
+                    _where(op), f"@{name} {what} {_listed(wanted)} bytes, and the call has {_listed(given)}."
+                )
 
     def attributes(self, op: Operation) -> None:
         """Check that an op of ours has no attribute that nobody reads: a misspelt one would be lost in silence."""
@@ -153,6 +171,28 @@ class _Checker:
                 self.problems.add(_where(op), f"it has no attribute '{name}'; {hint}")
             elif kind is not None and not isinstance(attribute, kind):
                 self.problems.add(_where(op), f"its {name} is a {kind.name}, not {attribute}.")
+
+
+def _bytes_across(op: tile.ScheduleOp | accel.ProgramOp) -> tuple[list[int], list[int]]:
+    """Bytes of every input and output of a segment."""
+    if isinstance(op, tile.ScheduleOp):
+        return [_nbytes(v.type) for v in op.input_values], [_nbytes(v.type) for v in op.output_values]
+    regions = op.regions_in_dram
+    inputs, outputs = ([r.nbytes for r in regions if r.kind.data == kind] for kind in ("input", "output"))
+    return inputs, outputs
+
+
+def _nbytes(kind: Attribute) -> int:
+    """Bytes of a tensor as it crosses: of int8 one an element."""
+    if isinstance(kind, cnn.FloatType):
+        return math.prod(kind.in_memory.dims)
+    if isinstance(kind, cnn.TensorType | tile.DramType):
+        return math.prod(kind.dims)
+    return math.prod(kind.get_shape()) if isinstance(kind, TensorType) else 0
+
+
+def _listed(sizes: Sequence[int]) -> str:
+    return ", ".join(f"{size:,}" for size in sizes) or "no"
 
 
 def _where(op: Operation) -> str:

@@ -256,6 +256,7 @@ class Conversion:
         blamed = node if isinstance(node, NodeOp) else self.current
         if blamed is not None:
             self.origin[op] = blamed
+            op.location = blamed.location
         return op.results[0]
 
     def constant_codes(self, constant: KnownCodes, shape: tuple[int, ...]) -> Codes:

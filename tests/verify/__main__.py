@@ -16,7 +16,7 @@ import time
 from tests.verify.checks import PARTS, Tally
 from tests.verify.lengths import LENGTHS, Length
 
-NUMBERS = ("inputs", "operators", "plans", "mutants", "programs", "surroundings", "seed")
+NUMBERS = ("inputs", "operators", "plans", "mutants", "programs", "surroundings", "texts", "seed")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -23,6 +23,8 @@ from sim.machine.errors import ReconError
 from sim.machine.program import Program
 from tests.conftest import ROOT
 from tests.mutations.table import compare as compare_mutants
+from tests.mutations.texts import cases as text_cases
+from tests.mutations.texts import judge as judge_text
 from tests.oracle.integer_oracle import run_integer
 from tests.passes.onnx_to_cnn.spread_graphs import EVERY, case
 from tests.passes.partition.node_cases import REFUSED, RIGHT, UNKNOWN, cases, head, judge, tail
@@ -64,6 +66,9 @@ class Tally:
     timed: int = 0
     surroundings: int = 0
     alike: int = 0
+    texts: int = 0
+    texts_refused: int = 0
+    texts_equal: int = 0
     failures: list[str] = field(default_factory=list[str])
 
     def rows(self) -> list[tuple[str, str]]:
@@ -78,6 +83,10 @@ class Tally:
             ("graphs of operators that the compiler refuses", f"{self.refused:,}"),
             ("node cases of onnx on the host right / refused", f"{self.hosted:,} / {self.hosted_refused:,}"),
             ("mutations harmful / caught", f"{self.harmful:,} / {self.caught:,} of {self.mutants:,}"),
+            (
+                "mutated texts refused with a place / equal",
+                f"{self.texts_refused:,} / {self.texts_equal:,} of {self.texts:,}",
+            ),
             ("random programs agreeing with the second clock", f"{self.agreeing:,} of {self.random:,}"),
             ("compiled programs agreeing with the second clock", f"{self.timed:,} of {self.compiled:,}"),
             ("surroundings giving the same bytes", f"{self.alike:,} of {self.surroundings:,}"),
@@ -203,12 +212,27 @@ def determinism(length: Length, tally: Tally, say: Say) -> None:
         )
 
 
+def texts(length: Length, tally: Tally, say: Say) -> None:
+    """Mutated texts of every level: refused with a place in them, or equal at every level below."""
+    for one in text_cases(length.texts, length.seed):
+        say(f"text {one.number}: {one.origin}, {one.how}")
+        verdict = judge_text(one)
+        tally.texts += 1
+        tally.texts_refused += verdict.what == "refused"
+        tally.texts_equal += verdict.what == "equal"
+        if not verdict.right:
+            tally.failures.append(
+                f"text {one.number} of seed {length.seed} ({one.origin}, {one.how}): {verdict.what}: {verdict.detail}"
+            )
+
+
 PARTS: tuple[Callable[[Length, Tally, Say], None], ...] = (
     models,
     operators,
     hosts,
     plans,
     mutations,
+    texts,
     clocks,
     determinism,
 )

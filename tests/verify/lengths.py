@@ -14,8 +14,8 @@ MODELS = ROOT / "tests" / "data" / "models"
 class Length:
     """``models`` on each of ``machines`` with ``inputs`` each; graphs of a few ``operators``; the ``nodes`` cases of
     onnx's own modules of these names, all for none, around the machine; random ``plans``;
-    ``mutants`` of small programs; random ``programs`` against the second clock; ``surroundings`` in which a compile
-    must give the same bytes."""
+    ``mutants`` of small programs; mutated ``texts`` of every level; random ``programs`` against the second clock;
+    ``surroundings`` in which a compile must give the same bytes."""
 
     models: tuple[str, ...]
     machines: tuple[str, ...]
@@ -25,6 +25,7 @@ class Length:
     mutants: int
     programs: int
     surroundings: int
+    texts: int
     nodes: tuple[str, ...] = ("lrn", "topk")
     seed: int = 1
 
@@ -39,7 +40,9 @@ _ALL = (*_SMALL, "mobilenetv2_kws_int8", "mobilenetv1_vww_int8")
 _MACHINES = ("edge4k", "edge1k", "peer4k", "edge4k-fixed")
 
 LENGTHS: dict[str, Length] = {
-    "short": Length(_SMALL, _MACHINES[:1], inputs=2, operators=12, plans=8, mutants=112, programs=40, surroundings=3),
+    "short": Length(
+        _SMALL, _MACHINES[:1], inputs=2, operators=12, plans=8, mutants=112, programs=40, surroundings=3, texts=24
+    ),
     "normal": Length(
         _ALL,
         _MACHINES[:2],
@@ -49,10 +52,20 @@ LENGTHS: dict[str, Length] = {
         mutants=1000,
         programs=500,
         surroundings=5,
+        texts=5000,
         nodes=("gru", "lstm", "maxpool", "averagepool", "pad", "softmax", "gather", "lrn", "topk"),
     ),
     "long": Length(
-        _ALL, _MACHINES, inputs=24, operators=999, plans=400, mutants=10000, programs=5000, surroundings=99, nodes=()
+        _ALL,
+        _MACHINES,
+        inputs=24,
+        operators=999,
+        plans=400,
+        mutants=10000,
+        programs=5000,
+        surroundings=99,
+        texts=50000,
+        nodes=(),
     ),
 }
 """Under a minute, a few minutes, an hour or so."""

@@ -42,7 +42,7 @@ def test_every_row_is_filled(capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert main(["--length", "short", "--seed", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.rsplit("  ", 1)[1].strip() for line in lines[3:]] == (
-        ["1"] * 7 + ["1 / 1"] + ["1 / 1 of 1"] + ["1 of 1"] * 3 + ["0"]
+        ["1"] * 7 + ["1 / 1"] + ["1 / 1 of 1"] * 2 + ["1 of 1"] * 3 + ["0"]
     )
 
 

@@ -22,8 +22,11 @@ from xdsl.ir import SSAValue
 
 from dialects import cnn
 from dialects.blobs import to_array
+from dialects.host import reason
 from dialects.onnx import ConstantOp, NodeOp, constant_of, element_of, shape_of
 from dialects.onnx_export import ELEMENT_CODE, export_module, input_names, main_function, output_names, strings_of
+from dialects.text import place_in_text
+from sim.machine.errors import ReconError
 from tools.validation.slack import Roundings, carried, roundings
 
 Array = npt.NDArray[Any]
@@ -106,6 +109,7 @@ class OnnxReference:
         self.nodes: dict[str, list[tuple[int, list[str]]]] = {}
         self.steps: dict[str, float] = {}
         self.roundings: dict[str, Roundings] = {}
+        self.places = {"": place_in_text(main_function(module))}
         self._index(module)
         self._session: Any = None
         self._matches: tuple[Match, ...] = ()
@@ -118,6 +122,8 @@ class OnnxReference:
                     self.types[self.names[value]] = element_of(value), shape_of(value)
             if not isinstance(op, NodeOp):
                 continue
+            if op.node_name is not None:
+                self.places[op.node_name.data] = place_in_text(op)
             made = [self.names[value] for value in op.outputs]
             taken = [
                 self.names[v] for v in op.inputs if isinstance(v.type, TensorType) and self.names[v] not in constants
@@ -213,9 +219,16 @@ class OnnxReference:
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs by name, every operator in float and fed what the one before it made."""
-        session = _session(self.proto)
-        made = session.run(self.outputs, {name: inputs[name] for name in self.inputs})
+        try:
+            made = _session(self.proto).run(self.outputs, {name: inputs[name] for name in self.inputs})
+        except Exception as error:  # the runtime raises classes of its own that share no base
+            raise ReconError(f"{self._place(str(error))}ONNX Runtime cannot run it: {reason(error)}.") from None
         return {name: np.asarray(value) for name, value in zip(self.outputs, made, strict=True)}
+
+    def _place(self, said: str) -> str:
+        """Where in the text the node stands that the runtime names, or the module."""
+        place = next((place for name, place in self.places.items() if name and f"'{name}'" in said), self.places[""])
+        return f"{place}: " if place else ""
 
     def judge(
         self, matches: tuple[Match, ...], inputs: Mapping[str, Array], layers: Mapping[str, Array]

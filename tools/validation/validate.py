@@ -8,6 +8,7 @@ integers, and may differ where a rounding ties; end to end such differences spre
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -134,7 +135,10 @@ class Validator:
         self._state = self._run(module, str(module), "running the module as it is")
         for (label, _), fault in zip(self._inputs, self._state.faults, strict=True):
             if fault and OVERFLOW not in fault:
-                raise ReconError(f"The module cannot be run as it is, on {label}: {fault.rstrip('.')}.")
+                found = re.match(r".+?:\d+:\d+: ", fault)
+                place = found[0] if found else ""
+                said = fault.removeprefix(place).rstrip(".")
+                raise ReconError(f"{place}The module cannot be run as it is, on {label}: {said}.")
         self.level = self._state.level
         if self.original is not None:
             self._compare_with(self.original, module)

@@ -93,3 +93,38 @@ def test_a_conversion_that_leaves_something(recon_opt: Tool) -> None:
     assert str(caught.value) == (
         f"x.mlir:{line}:5: The module: onnx.none %none: onnx.none is left at level cnn; its lowering has not run."
     )
+
+
+CALLED = """\
+tile.schedule @part machine "edge4k" (%in: !tile.dram<4x8xi8>) -> (%out: !tile.dram<4x8xi8>) {
+  %x = tile.alloc : !tile.sram<4x8xi8>
+  tile.load %x from %in
+  tile.store %out from %x
+}
+func.func @main(%a: tensor<4x8xi8>) -> tensor<4x8xi8> {
+  %y = recon.call @part(%a) : (tensor<4x8xi8>) -> tensor<4x8xi8>
+  func.return %y : tensor<4x8xi8>
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("main(%a: tensor<4x8xi8>", "main(%a: tensor<4x9xi8>", "@part takes 32 bytes, and the call has 36."),
+        ("-> tensor<4x8xi8>\n", "-> tensor<5x8xi8>\n", "@part gives 32 bytes, and the call has 40."),
+        ("@part(%a) : (tensor<4x8xi8>)", "@part(%a, %a) : (tensor<4x8xi8>, tensor<4x8xi8>)",
+         "@part takes 32 bytes, and the call has 32, 32."),
+    ],
+)  # fmt: skip
+def test_a_call_gives_what_its_segment_takes(recon_opt: Tool, before: str, after: str, message: str) -> None:
+    Path("x.mlir").write_text(CALLED)
+    assert recon_opt("x.mlir").err == ""
+    text = CALLED.replace(before, after)
+    if "tensor<4x9" in after:
+        text = text.replace("(%a) : (tensor<4x8xi8>)", "(%a) : (tensor<4x9xi8>)")
+    if "tensor<5x8" in after:
+        text = text.replace("main(%a: tensor<4x8xi8>) -> tensor<4x8xi8>", "main(%a: tensor<4x8xi8>) -> tensor<5x8xi8>")
+        text = text.replace("return %y : tensor<4x8xi8>", "return %y : tensor<5x8xi8>")
+    Path("x.mlir").write_text(text)
+    assert recon_opt("x.mlir").err == f"x.mlir:7:3: error: The module: recon.call %y: {message}\n"
