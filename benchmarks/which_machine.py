@@ -36,6 +36,7 @@ PAGE = ROOT / "docs" / "exploring.md"
 COLUMNS = ("model", "status", "reason", "frames_per_second", "area_mm2", "energy_joules", "dram_bytes", "cycles",
            "utilization", "array.lanes", "array.configurations", "sram.bytes", "dram.bytes_per_second")  # fmt: skip
 FRAMES = 30
+TICKS = (1, 3, 10, 30, 100, 300, 1000)
 KINDS: Sequence[tuple[str, Callable[[StoredPoint], bool]]] = (
     ("reconfigurable", lambda row: not is_fixed(row)),
     ("one configuration", is_fixed),
@@ -84,6 +85,7 @@ def _times(free: StoredPoint | None, fixed: StoredPoint | None) -> str:
 def fronts(found: Findings) -> Figure:
     """Area over frames per second: a panel per model, both kinds of array, the goal as a line."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
 
     figure = Figure(figsize=(11, 6.4), layout="constrained")
     for place, name in enumerate(found.models):
@@ -98,14 +100,17 @@ def fronts(found: Findings) -> Figure:
                 marker=mark,
                 markersize=4,
                 color=colour,
-                drawstyle="steps-pre",
+                drawstyle="steps-post",
                 label=kind,
             )
         axes.axvline(FRAMES, color="#222", linewidth=1)
         axes.set_xscale("log")
         axes.set_title(name, fontsize=11)
         axes.grid(color="#e3e6ea")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+        ends = axes.get_xlim()
+        axes.set_xticks([tick for tick in TICKS if ends[0] <= tick <= ends[1]])
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.xaxis.set_minor_locator(NullLocator())
         if place % 3 == 0:
             axes.set_ylabel("mm² (45 nm, estimate)")
         axes.set_xlabel("frames per second")
@@ -124,12 +129,11 @@ def spans(found: Findings) -> Figure:
     width = 0.8 / max(1, len(keys))
     for number, key in enumerate(keys):
         by_model = {name: {e.key: e.span for e in effects} for name, effects in found.effects.items()}
-        said = key if len(key) < 40 else "the array: " + key.split(",")[0] + ", …"
         axes.bar(
             [place + (number + 0.5) * width - 0.4 for place in range(len(found.models))],
             [by_model[name].get(key, 1.0) for name in found.models],
             width,
-            label=said,
+            label=key,
             color=COLOURS[number % len(COLOURS)],
             hatch=("", "//", "xx", "..")[number % 4],
             edgecolor="white",
@@ -183,7 +187,7 @@ def main() -> None:
         exploration = Exploration(space, store, print)
         with cluster(None, arguments.workers) as client:
             rows = exploration.all_rows(client).rows
-    found = findings(rows, space.goal, [key for key, _ in space.derived])
+    found = findings(rows, space.goal, [key for key, _ in space.derived], space.together)
     put(table(found, space.goal))
     save(fronts(found), "fronts")
     save(spans(found), "spans")

@@ -70,7 +70,7 @@ def explore_command(
             step("starting processes")
             with cluster(scheduler, workers or os.cpu_count() or 1) as client:
                 explored = exploration.all_rows(client, progress.counter("points"))
-    found = findings(explored.rows, asked.goal, (key for key, _ in asked.derived))
+    found = findings(explored.rows, asked.goal, (key for key, _ in asked.derived), asked.together)
     talk.answer(summary(found, asked.goal))
     if csv is not None:
         header, rows = found.as_data()

@@ -90,10 +90,16 @@ class Findings:
         return tuple(COLUMNS), [tuple(row.values[name] for name in COLUMNS) for row in self.rows]
 
 
-def findings(rows: Sequence[StoredPoint], goal: Goal, derived: Iterable[str] = ()) -> Findings:
+def findings(
+    rows: Sequence[StoredPoint],
+    goal: Goal,
+    derived: Iterable[str] = (),
+    together: Mapping[str, Sequence[str]] | None = None,
+) -> Findings:
     """What rows teach, by a goal; ReconError where the goal names what no row has.
 
-    ``derived`` keys follow from others and are no parameters of their own.
+    ``derived`` keys follow from others and are no parameters of their own; keys that vary ``together`` are one, by its
+    name.
     """
     models = tuple(dict.fromkeys(str(row.values["model"]) for row in rows))
     follow = set(derived)
@@ -113,7 +119,7 @@ def findings(rows: Sequence[StoredPoint], goal: Goal, derived: Iterable[str] = (
         _for_all(rows, models, best, costs, is_fixed),
         _for_all(rows, models, best, costs, lambda row: not is_fixed(row)),
         {name: tuple(front(mine, FRONT)) for name, mine in of_model.items()},
-        {name: tuple(_effects(mine, axes)) for name, mine in of_model.items()},
+        {name: tuple(_effects(mine, axes, together or {})) for name, mine in of_model.items()},
     )
 
 
@@ -186,30 +192,41 @@ def front(rows: Sequence[StoredPoint], measures: Sequence[str]) -> list[StoredPo
     return kept
 
 
-def parameters(rows: Sequence[StoredPoint], axes: Mapping[str, tuple[object, ...]]) -> dict[str, list[object]]:
-    """What varies, with its value in each row: keys that always change together are one parameter, and so are told
-    together: ``array.configurations, array.winograd``."""
-    together: dict[tuple[int, ...], list[str]] = {}
-    for key in axes:
-        mine = [row.values[key] for row in rows]
-        order = list(dict.fromkeys(mine))
+def parameters(
+    rows: Sequence[StoredPoint], axes: Mapping[str, tuple[object, ...]], together: Mapping[str, Sequence[str]]
+) -> dict[str, list[object]]:
+    """What varies, with its value in each row.
+
+    Keys that a space sets ``together`` are one parameter, told in one text; so are keys that happen to change together
+    only: ``array.configurations, array.winograd``.
+    """
+    groups = {name: [key for key in keys if key in axes] for name, keys in together.items()}
+    bundled = {key for keys in groups.values() for key in keys}
+    groups = {name: keys for name, keys in groups.items() if keys} | {key: [key] for key in axes if key not in bundled}
+    alike: dict[tuple[int, ...], list[str]] = {}
+    values: dict[str, list[object]] = {}
+    for name, keys in groups.items():
+        told = [", ".join(str(row.values[key]) or "any" for key in keys) for row in rows]
+        values[name] = [row.values[keys[0]] for row in rows] if len(keys) == 1 else [*told]
+        order = list(dict.fromkeys(values[name]))
         if len(order) > 1:
-            together.setdefault(tuple(order.index(value) for value in mine), []).append(key)
+            alike.setdefault(tuple(order.index(value) for value in values[name]), []).append(name)
     return {
-        ", ".join(keys): [
-            row.values[keys[0]] if len(keys) == 1 else ", ".join(str(row.values[key]) or "any" for key in keys)
-            for row in rows
-        ]
-        for keys in together.values()
+        ", ".join(names): values[names[0]]
+        if len(names) == 1
+        else [", ".join(str(each) or "any" for each in one) for one in zip(*(values[n] for n in names), strict=True)]
+        for names in alike.values()
     }
 
 
-def _effects(rows: Sequence[StoredPoint], axes: Mapping[str, tuple[object, ...]]) -> list[Effect]:
+def _effects(
+    rows: Sequence[StoredPoint], axes: Mapping[str, tuple[object, ...]], together: Mapping[str, Sequence[str]]
+) -> list[Effect]:
     """Main effects: least squares of log2(seconds) on the values of every parameter, each a category of its own.
 
     Over a whole product these are ratios of geometric means; over a sample the others' imbalance is taken out.
     """
-    given = parameters(rows, axes)
+    given = parameters(rows, axes, together)
     present = {key: sorted(set(mine), key=_by_size) for key, mine in given.items()}
     if len(rows) < 2 or not present:
         return []

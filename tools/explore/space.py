@@ -108,6 +108,12 @@ class DesignSpace:
         """Machines of the whole product, before constraints."""
         return math.prod(self.sizes)
 
+    @property
+    def together(self) -> dict[str, list[str]]:
+        """Keys that an axis sets at once, by the axis's name."""
+        found = {axis.name: list(dict.fromkeys(key for each in axis.choices for key in each)) for axis in self.axes}
+        return {name: keys for name, keys in found.items() if len(keys) > 1}
+
     def choice(self, places: Sequence[int]) -> SpaceChoice:
         """The machine at a place on every axis, its derived keys included; ReconError for one that is none."""
         base = self.bases[places[0]]

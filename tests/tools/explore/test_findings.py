@@ -84,3 +84,6 @@ def test_effects_are_taken_apart_even_where_a_sample_is_uneven() -> None:
     assert effects["sram.bytes"].factors == pytest.approx((1.0, 1 / 3))
     assert effects["dram.latency, dram.turn"].span == pytest.approx(1.0)
     assert effects["dram.latency, dram.turn"].values == ("20, 20", "30, 30")
+    named = findings(rows, GOAL, ["streams.input"], {"array": ["array.lanes", "sram.bytes"]}).effects["a"]
+    assert [effect.key for effect in named] == ["array", "dram.latency, dram.turn"]
+    assert named[0].values == ("1024, 131072", "1024, 65536", "512, 131072", "512, 65536")
