@@ -61,6 +61,7 @@ PIPELINE: tuple[Entry, ...] = (
     Entry("cnn", "passes.cnn.fuse_activations"),
     Entry("cnn", "passes.cnn.fuse_residual"),
     Entry("cnn", "passes.cnn.fold_pads"),
+    Entry("cnn", "passes.cnn.split_batch"),
     Entry("cnn", "passes.cnn.legalize"),
     Entry("tile", "passes.cnn_to_tile.order_layers"),
     Entry("tile", "passes.cnn_to_tile.select_configuration"),

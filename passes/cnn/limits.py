@@ -13,6 +13,7 @@ import numpy as np
 from dialects import cnn
 from dialects.blobs import to_array
 from dialects.meaning.kernels import machine_bias
+from passes.cnn.images import batch_of, given_to, mixes
 from passes.planner.movement import MOST_PIECES
 from passes.planner.movement import count as movement_copies
 from sim.machine.isa import BY_NAME
@@ -27,6 +28,11 @@ def one_image(op: cnn.CnnOp) -> str | None:
     """The machine takes one image at a time; export the model with a batch of 1 or of no fixed size."""
     n = op.result_dims[0]
     return f"Its batch is {n}." if n != 1 else None
+
+
+def images(op: cnn.CnnOp) -> str | None:
+    """The machine works on the images of a batch one by one."""
+    return f"It makes {batch_of(op.results[0])} images of {given_to(op)}, and mixes them." if mixes(op) else None
 
 
 def image_size(op: cnn.CnnOp) -> str | None:
@@ -105,7 +111,7 @@ def movement(op: cnn.CnnOp) -> str | None:
 
 
 HOST_CAN: tuple[Rule, ...] = (
-    image_size, kernel_size, pool_dilation, channels, accumulators, resize_factors, lrn_size, movement,
+    images, image_size, kernel_size, pool_dilation, channels, accumulators, resize_factors, lrn_size, movement,
 )  # fmt: skip
 """Limits of single operations: the host can do what breaks one (``assign-host``)."""
 

@@ -37,7 +37,7 @@ from passes.onnx_to_cnn.values import (
     Trail,
     Unsupported,
 )
-from passes.onnx_to_cnn.view import Axis, MemoryAxes, View, flat, standard, steps_between
+from passes.onnx_to_cnn.view import Axis, MemoryAxes, Step, View, flat, standard, steps_between
 
 _KEEP_CODES = ("QuantizeLinear", "DequantizeLinear", "Reshape", "Transpose")
 """Operators on constants that keep integers with their scales."""
@@ -174,6 +174,10 @@ class Conversion:
             return standard(view.logical)
         n, h, w, c = (flat([view.logical[axis] for axis in axes]) for axes in spec)
         return n, h, w, c
+
+    def steps(self, view: View, spec: Spec) -> list[Step]:
+        """What it takes to bring codes that lie like this into this order."""
+        return steps_between(view.memory, self.memory(view, spec))
 
     def _place(self, codes: Codes, want: MemoryAxes) -> SSAValue:
         dims = View(codes.view.logical, want).dims

@@ -102,11 +102,11 @@ def _reduction(r: Conversion, node: NodeOp, codes: Codes) -> _Reduction:
     axes, shape, result = _axes(r, node), codes.shape, shape_of(node.outputs[0])
     rank = len(shape)
     real = [axis for axis in sorted(axes) if shape[axis] > 1]
+    kept = [axis for axis in (*range(2, rank), 1) if axis < rank and axis not in axes]
+    made: Spec = ((0,) if 0 not in axes else (), tuple(real[:-1]), tuple(real[-1:]), tuple(kept))
     lies = (r.spec_of(codes.view), standard_spec(rank)) if codes.storage.source is None else ()
-    spec = next((each for each in lies if each is not None and _whole(each, real, shape)), None)
-    if spec is None:  # made for it: what goes are rows and columns, what stays are channels
-        kept = [axis for axis in (*range(2, rank), 1) if axis < rank and axis not in axes]
-        spec = ((0,) if 0 not in axes else (), tuple(real[:-1]), tuple(real[-1:]), tuple(kept))
+    fitting = [each for each in (*lies, made) if each is not None and _whole(each, real, shape)]
+    spec = min(fitting, key=lambda each: any(step.kind == "transpose" for step in r.steps(codes.view, each)))
     logical = View.canonical(result).logical
     keep = bool(node.get_int("keepdims", 1))
     place = {axis: axis if keep else at for at, axis in enumerate(a for a in range(rank) if keep or a not in axes)}

@@ -162,10 +162,6 @@ def _middle(g: Graph) -> None:
     g.output(g.node("Conv", x, g.weights(4, 4, 1, 1)))
 
 
-def _batch(g: Graph) -> None:
-    g.output(g.node("Conv", g.input(2, 4, 3, 3), g.weights(4, 4, 1, 1)))
-
-
 def _per_channel_input(g: Graph) -> None:
     g.inputs.append(helper.make_tensor_value_info("x", TensorProto.INT8, [1, 4, 3, 3]))
     scales = g.constant(np.asarray([0.1, 0.2, 0.3, 0.4], np.float32))
@@ -219,17 +215,6 @@ def _codes(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     (value,) = model.graph.input
     shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
     return {value.name: np.random.default_rng(3).integers(-128, 128, shape).astype(np.int8)}
-
-
-def test_a_batch_is_refused() -> None:
-    graph = Graph()
-    _batch(graph)
-    with pytest.raises(ModelError) as caught:
-        compile_to_cnn(graph.model())
-    assert str(caught.value) == (
-        "case: conv_2: Its batch is 2. The machine takes one image at a time; export the model with a batch of 1 or of "
-        "no fixed size."
-    )
 
 
 def test_all_problems_at_once() -> None:
