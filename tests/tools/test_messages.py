@@ -73,8 +73,8 @@ class TestCompile:
     def test_unknown_machine(self, recon: Tool) -> None:
         refused(
             recon("compile", MODEL, "-o", "x.rbin", "--machine", "edge9"),
-            "There is no machine 'edge9': known are edge1k, edge4k, edge4k-fixed, peer4k, or give the path of a TOML "
-            "file.",
+            "There is no machine 'edge9': known are edge1k, edge4k, edge4k-fixed, edge4k-real, peer4k, or give "
+            "the path of a TOML file.",
         )
 
     def test_malformed_machine(self, recon: Tool) -> None:

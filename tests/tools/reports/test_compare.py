@@ -108,8 +108,8 @@ def test_a_machine_that_cannot_run_the_model_is_a_row(recon: Tool, tmp_path: Pat
         ("edge4k,edge4k", "The machine edge4k is named twice."),
         (
             "edge4k,edge9",
-            "There is no machine 'edge9': known are edge1k, edge4k, edge4k-fixed, peer4k, or give the path of a TOML "
-            "file.",
+            "There is no machine 'edge9': known are edge1k, edge4k, edge4k-fixed, edge4k-real, peer4k, or give "
+            "the path of a TOML file.",
         ),
     ],
 )
