@@ -35,6 +35,9 @@ models: $(STAMP) ## real models that packages ship, on the whole road; writes do
 explore: $(STAMP) ## what many points of recon explore cost; POINTS=10000 for all, some hours
 	@$(BIN)/python benchmarks/explore.py --points $(POINTS)
 
+quantisers: $(STAMP) ## small networks as many quantisers write them; writes docs/quantisers.md
+	@$(BIN)/python benchmarks/quantisers.py
+
 lint: $(STAMP) ## ruff: rules and format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

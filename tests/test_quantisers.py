@@ -1,0 +1,98 @@
+"""Small networks as many tools quantise them: taken, all their products on the machine, and near ONNX Runtime's answer.
+
+Which tool wrote which file says tests/data/quantisers/README.md. Where a file leaves a float function behind a
+convolution, a quantiser is put in, and rounding ties spread; so each file has its own decibels, what is reached today.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+from onnx import helper
+from xdsl.dialects.builtin import ModuleOp
+
+from dialects import cnn
+from dialects.meaning.cnn import evaluate
+from dialects.onnx import NodeOp
+from dialects.onnx_work import macs
+from tests.conftest import ROOT
+from tests.passes.onnx_to_cnn.graphs import compile_to_cnn
+from tools.quantise.losses import Difference, session
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+FILES = ROOT / "tests" / "data" / "quantisers"
+
+EQUAL = 200.0
+
+REACHED = {
+    "mb3_brev_generic_qcdq": 47.0,
+    "mb3_brev_layerwise_qcdq": 38.0,
+    "mb3_fxconv": EQUAL,
+    "mb3_mct_FAKELY_QUANT": 37.0,
+    "mb3_modelopt_max": 66.0,
+    "mb3_ort_s8": 45.0,
+    "mb3_ort_trt": 38.0,
+    "mb3_pt2e_x86": 39.0,
+    "mb3_qat_pt_leg": 37.0,
+    "mb3_quark_XINT8": EQUAL,
+    "mb3_tf_int8_18": 43.0,
+    "res_inc_QOperator": EQUAL,
+    "res_nncf_mixed": 47.0,
+    "res_ort_s8": EQUAL,
+    "res_ppq_ONNXRUNTIME": 42.0,
+}
+"""Decibels of each file that ONNX Runtime reads too, on one input of noise; they may only rise."""
+
+
+def noise(model: onnx.ModelProto) -> Tensors:
+    constants = {item.name for item in model.graph.initializer}
+    (value,) = (each for each in model.graph.input if each.name not in constants)
+    kind = value.type.tensor_type
+    shape = [dim.dim_value or 1 for dim in kind.shape.dim]
+    dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    random = np.random.default_rng(0)
+    values = random.standard_normal(shape) if dtype.kind == "f" else random.integers(-128, 128, shape)
+    return {value.name: values.astype(dtype)}
+
+
+def read(name: str) -> tuple[ModuleOp, Tensors]:
+    model = onnx.load(FILES / f"{name}.onnx")
+    return compile_to_cnn(model), noise(model)
+
+
+def hosted(module: ModuleOp) -> int:
+    regions = (op for op in module.walk() if isinstance(op, cnn.HostOp))
+    return sum(macs(node) for region in regions for node in region.walk() if isinstance(node, NodeOp))
+
+
+@pytest.mark.parametrize("name", REACHED)
+def test_files_of_many_tools(name: str) -> None:
+    module, inputs = read(name)
+    found = evaluate(module, inputs)
+    run = session(FILES / f"{name}.onnx", False)
+    names = [output.name for output in run.get_outputs()]
+    for output, exact in zip(names, run.run(names, inputs), strict=True):
+        assert found[output].shape == exact.shape
+        assert found[output].dtype == exact.dtype
+        difference = Difference(output)
+        difference.add(exact, found[output])
+        assert difference.decibels >= REACHED[name]
+    if name != "mb3_modelopt_max":  # whose last Gemm is in float
+        assert hosted(module) == 0
+
+
+def test_quant_of_qonnx_means_what_the_other_export_of_the_tool_says() -> None:
+    (one, inputs), (other, others) = read("mb3_brev_generic_qonnx"), read("mb3_brev_generic_qcdq")
+    (left,) = evaluate(one, inputs).values()
+    (right,) = evaluate(other, dict(zip(others, inputs.values(), strict=True))).values()
+    assert np.array_equal(left, right)
+
+
+def test_every_file_is_tested() -> None:
+    assert {path.stem for path in FILES.glob("*.onnx")} == {*REACHED, "mb3_brev_generic_qonnx"}
+    assert sum(path.stat().st_size for path in FILES.glob("*.onnx")) < 2e6
