@@ -7,6 +7,7 @@ know of it.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -175,3 +176,31 @@ def test_a_pass_is_a_file_and_a_line(tmp_path: Path) -> None:
     assert seen[:3] == ["tool ProbeLayersPass", "universe True", "ran on builtin.module"]
     assert seen[3].startswith("road ")
     assert seen[4:] == ["ran on builtin.module", "manual True"]
+
+
+GREATER = re.compile(
+    r'\b(MaxOp|op_Max)\b|[Oo]peration\("max"|"max": _chosen|\("max", "min"\)|"Max": cnn|\("Max", "Min"\)'
+)
+"""How the elementwise maximum of two tensors is written down, as a class, a word or a law."""
+
+PLACES = {
+    "dialects/cnn.py": "the class",
+    "dialects/meaning/steps.py": "its meaning",
+    "sim/machine/operations.py": "its row",
+    "sim/vector_unit.py": "its handler",
+    "passes/onnx_to_cnn/elementwise.py": "its reader",
+    "tests/oracle/elementwise.py": "the oracle's law",
+    # The proof for every input rests on no fact of the row: it has labels of its own for both sides that it compares.
+    "tools/proof/model.py": "its label in the model",
+    "tools/proof/machine.py": "its label in the machine",
+}
+USERS = {"passes/onnx_to_cnn/reductions.py", "passes/onnx_to_cnn/slopes.py"}
+"""Readers of other operators that are made of maxima."""
+
+
+def test_an_operation_of_the_vector_unit_lives_in_six_places_and_in_the_proof() -> None:
+    """Clock, touched bytes, footprint, limits, verifiers, planner and manual take what they must know from its row."""
+    folders = ("backend", "dialects", "passes", "sim", "tools", "tests/oracle")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    found = {str(path.relative_to(ROOT)) for path in files if GREATER.search(path.read_text())}
+    assert found == set(PLACES) | USERS
