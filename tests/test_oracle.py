@@ -319,6 +319,7 @@ def test_oracle_stands_alone() -> None:
         "collections",
         "dataclasses",
         "fractions",
+        "functools",
         "itertools",
         "math",
         "pathlib",

@@ -138,7 +138,7 @@ def test_calls_that_do_not_fit() -> None:
         (
             "%in: !tile.dram<4x4x16xi8>",
             "%in: !tile.dram<5x4x16xi8>",
-            "passes q of shape [1, 4, 4, 16] where the program has 320 bytes",
+            "The module: recon.call %y: @twice takes 320 bytes, and the call has 256.",
         ),
     ):
         broken = SEGMENTS.replace(before, after)

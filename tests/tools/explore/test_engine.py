@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.tools.explore.support import alone, table, written
+from tools.explore.store import COLUMNS
 
 pytest.importorskip("distributed", reason="pip install -e '.[explore]'")
 
@@ -31,7 +32,8 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(space: Path) -> list[tuple[object, ...]]:
     rows = table(alone(space, space.with_suffix(".alone.sqlite")))
     assert len(rows) == 16
-    assert {row[9] for row in rows} == {"ok", "refused"}
+    status = list(COLUMNS).index("status")
+    assert {row[status] for row in rows} == {"ok", "refused"}
     return rows
 
 
