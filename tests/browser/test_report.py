@@ -9,7 +9,9 @@ import pytest
 from sim.machine.description import load
 from tests.browser.conftest import Browser
 from tests.conftest import ROOT
-from tools.reports.compare import Study
+from tools.options import Planning
+from tools.reports.compare import Study, compare
+from tools.reports.compare_page import comparison_page
 from tools.reports.intensity import page as intensity
 from tools.reports.intensity.convolutions import convolutions
 from tools.reports.page import page
@@ -127,5 +129,19 @@ def test_the_chart_of_convolutions_draws(browser: Browser, tmp_path: Path, width
     browser.open(path, width)
     assert browser.run("return document.querySelectorAll('#chart .point').length") == 9
     assert browser.run("return document.querySelectorAll('#shapes tr').length") == 3
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_machines_side_by_side_draw(browser: Browser, tmp_path: Path, width: int) -> None:
+    path = tmp_path / "compared.html"
+    path.write_text(
+        comparison_page(compare(RESNET8, ["edge4k", "edge1k"], options=Planning(level=0))), encoding="utf-8"
+    )
+    browser.open(path, width)
+    for name in ("runs", "layers", "freedoms"):
+        assert browser.run("return document.querySelectorAll(arguments[0]).length", f"#{name}-chart .bars .point") > 0
+    assert browser.run("return document.querySelectorAll('#runs-table tr').length") == 3
     assert browser.run("return document.documentElement.scrollWidth") <= width
     assert browser.complaints() == []

@@ -56,8 +56,12 @@ class LayerChange:
 
     @property
     def slowdown(self) -> float | None:
-        """The factor on its own cycles per multiply-accumulate (per layer if it has none); None without both."""
+        """The factor on its own cycles per multiply-accumulate (per layer if it has none); None without both, and where
+        another operator bears the name."""
         if self.before is None or self.after is None or not own(self.before):
+            return None
+        kinds = {operator(layer.op, layer.shape).rpartition(" ")[0] for layer in (self.before, self.after)}
+        if len(kinds) > 1:
             return None
         return own(self.after) / own(self.before) / (self.after.macs / self.before.macs if self.before.macs else 1)
 
@@ -194,18 +198,22 @@ def report(found: Changes, width: int | None) -> str:
     header = ("layer", "operator and shape", "before", "after", "change", "own")
     title = "Largest changes by layer, in cycles of the critical path; own: factor on the layer's own cycles per MAC"
     parts.append(grid(title, header, shown, texts=2, width=width) if shown else "No layer changed its share.")
-    gone = [each.name for each in found.layers if each.after is None]
-    fresh = [each.name for each in found.layers if each.before is None]
-    for said, names in (
-        ("layers only before", gone),
-        ("layers only after", fresh),
-        ("shapes that nothing had before", [each.name for each in found.layers if each.new_shape]),
-        ("fell off a cliff", [each.name for each in found.cliffs]),
-    ):
-        if names:
-            rest = f" and {len(names) - LAYERS} more" if len(names) > LAYERS else ""
-            parts.append(f"{said}: {', '.join(names[:LAYERS])}{rest}")
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *remarks(found)])
+
+
+def remarks(found: Changes) -> list[str]:
+    """Layers that came, went, have a new shape, or fell off a cliff."""
+    lists = {
+        "layers only before": [each.name for each in found.layers if each.after is None],
+        "layers only after": [each.name for each in found.layers if each.before is None],
+        "shapes that nothing had before": [each.name for each in found.layers if each.new_shape],
+        "fell off a cliff": [each.name for each in found.cliffs],
+    }
+    return [
+        f"{said}: {', '.join(names[:LAYERS])}" + (f" and {len(names) - LAYERS} more" if len(names) > LAYERS else "")
+        for said, names in lists.items()
+        if names
+    ]
 
 
 def _cell(layer: LayerStatistics | None) -> str:

@@ -14,6 +14,7 @@ from sim.statistics import LayerStatistics, Statistics
 from tests.conftest import ROOT, Tool
 from tools.driver import compile_model
 from tools.reports.changes import Changes, changes, percentage, report, verdict
+from tools.reports.compare_page import changes_page
 from tools.runtime import run_program
 
 MODEL = ROOT / "tests" / "data" / "models" / "dscnn_kws_int8.onnx"
@@ -68,6 +69,21 @@ def test_layers_and_shapes_come_and_go(run: Statistics) -> None:
     assert found.layers[-1].name == first.name
 
 
+def test_another_operator_under_a_name_is_no_cliff(run: Statistics) -> None:
+    number = max(range(len(run.layers)), key=lambda index: run.layers[index].array_busy)
+    layer = run.layers[number]
+    other = layer.shape.replace("1x1", "3x3") if "1x1" in layer.shape else layer.shape + "/2"
+    found = changes(run, changed(run, number, shape=other, array_busy=9 * layer.array_busy))
+    assert found.cliffs == []
+
+
+def test_the_page_needs_no_network(run: Statistics) -> None:
+    text = changes_page(changes(run, changed(run, 0, cycles=run.layers[0].cycles + 77)))
+    assert "default-src 'none'" in text
+    assert f'"title":"{run.model} before and after"' in text
+    assert "before: " in text
+
+
 @pytest.mark.parametrize(("text", "value"), [("2%", 0.02), ("0.5", 0.005), ("0 %", 0.0)])
 def test_percentages(text: str, value: float) -> None:
     assert percentage(text) == pytest.approx(value)
@@ -77,12 +93,15 @@ def test_the_command(recon: Tool, tmp_path: Path) -> None:
     before, after = tmp_path / "before.rbin", tmp_path / "after.rbin"
     assert recon("compile", "-q", MODEL, "-o", before, "--machine", "edge1k", "-O0").code == 0
     assert recon("compile", "-q", MODEL, "-o", after, "--machine", "edge1k", "-O0", "--without", "residency").code == 0
-    outcome = recon("compare", before, after, "--format", "csv", "--json", tmp_path / "changes.json")
+    outcome = recon(
+        "compare", before, after, "--format", "csv", "--json", tmp_path / "changes.json", "-o", tmp_path / "c.html"
+    )
     assert (outcome.code, outcome.err) == (0, "")
     rows = list(csv.DictReader(io.StringIO(outcome.out)))
     given = json.loads((tmp_path / "changes.json").read_text())
     assert sum(int(row["cycles_after"]) for row in rows) == given["after"]["cycles"]
     assert sum(int(row["cycles_before"]) for row in rows) == given["before"]["cycles"]
+    assert 'content="recon compare"' in (tmp_path / "c.html").read_text()[:500]
     assert recon("compare", after, after, "--fail-above", "0").code == 0
     slow, fast = (after, before) if given["growth"] > 0 else (before, after)
     failed = recon("compare", fast, slow, "--fail-above", "0%")
