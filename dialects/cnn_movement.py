@@ -14,7 +14,7 @@ from xdsl.irdl import irdl_op_definition, opt_prop_def, prop_def, result_def, tr
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.cnn_attributes import TensorType, between, tensor_of
+from dialects.cnn_attributes import FloatType, TensorType, between, tensor_of
 from dialects.cnn_base import TAIL, CnnOp, UnaryOp
 
 
@@ -214,9 +214,9 @@ class InterleaveOp(CnnOp):
     """Images woven into one: out[y, x] = inputs[(y % fy)·fx + x % fx][y // fy, x // fx] for factors fy, fx."""
 
     name = "cnn.interleave"
-    inputs = var_operand_def(TensorType)
+    inputs = var_operand_def(TensorType | FloatType)
     factors = prop_def(DenseArrayBase.constr(i64))
-    output = result_def(TensorType)
+    output = result_def(TensorType | FloatType)
     traits = traits_def(Pure())
     assembly_format = "$inputs `factors` $factors" + TAIL
 
@@ -233,17 +233,19 @@ class InterleaveOp(CnnOp):
         return types[0].like((n, rows, columns, c))
 
     def verify_(self) -> None:
-        out = self.result_tensor
-        types = [tensor_of(value) for value in self.inputs]
+        types = [value.type for value in self.inputs]
         fy, fx = self.factors.get_values()
         if fy < 1 or fx < 1 or len(types) != fy * fx:
             raise VerifyException(f"factors {fy}, {fx} take {fy * fx} operands, not {len(types)}")
-        n, h, w, c = out.dims
+        n, h, w, c = self.result_dims
         for number, kind in enumerate(types):
             rows, columns = -(-(h - number // fx) // fy), -(-(w - number % fx) // fx)
-            if kind.dims != (n, rows, columns, c):
+            if not isinstance(kind, TensorType | FloatType) or kind.dims != (n, rows, columns, c):
                 raise VerifyException(f"operand {number} must be {n}x{rows}x{columns}x{c}, got {kind}")
-        _one_quantisation(types, out)
+        if isinstance(self.output.type, TensorType):
+            _one_quantisation([tensor_of(value) for value in self.inputs], self.result_tensor)
+        elif any(isinstance(kind, TensorType) for kind in types):
+            raise VerifyException("codes and float32 cannot be woven into one image")
 
 
 @irdl_op_definition

@@ -209,7 +209,7 @@ def _select(op: cnn.SelectOp, x: Sequence[Array]) -> Array:
 
 def _interleave(op: cnn.InterleaveOp, x: Sequence[Array]) -> Array:
     fy, fx = op.factors.get_values()
-    woven = np.empty(op.result_tensor.dims, np.int8)
+    woven = np.empty(op.result_dims, x[0].dtype)
     for number, part in enumerate(x):
         woven[:, number // fx :: fy, number % fx :: fx] = part
     return woven

@@ -20,13 +20,9 @@ from dialects import cnn
 from dialects.onnx import NodeOp, element_of, tensor
 from passes.onnx_to_cnn.context import Conversion, HostPort
 from passes.onnx_to_cnn.host import HostRegion
-from passes.onnx_to_cnn.values import PRODUCTS, Codes, Host, Raw, Sums
+from passes.onnx_to_cnn.values import Codes, Host, Raw, Sums
 from passes.onnx_to_cnn.view import flat
 
-NOT_ROUNDED = (
-    "There is no QuantizeLinear behind it, and the machine weaves int8 results together; quantise its output too, and "
-    "the machine computes it."
-)
 ONLY_LEADS = "It only leads to what the host computes or delivers."
 """Why a node is on the host although the machine could do its like."""
 
@@ -226,8 +222,6 @@ class Regions:
             return self.conversion.hosted[op] if op.host is not None or op in self.conversion.failures else ""
         if op in self.conversion.hosted:
             return self.conversion.hosted[op]
-        if op.op_type.data in PRODUCTS:
-            return NOT_ROUNDED
         return ONLY_LEADS
 
     def _arrange(self, regions: Mapping[int, cnn.HostOp]) -> None:

@@ -153,6 +153,8 @@ def _sums(
 def unrounded(r: Conversion, sums: Sums) -> SSAValue:
     """A convolution or matrix product as float32, which no QuantizeLinear rounds."""
     properties = _stages(sums, Quant(1.0, 0), FULL)
+    if sums.spread is not None:
+        return transposed.woven(r, sums, sums.spread, properties, None, sums.trail)
     op = _product(sums, [sums.place(), None], cnn.FloatType.of(sums.result.dims), properties)
     return r.emit(op, last_compute(sums.trail), sums.trail)
 

@@ -121,9 +121,10 @@ def _first_pads(node: NodeOp, sizes: Sequence[int], outputs: Sequence[int], kern
 
 
 def woven(
-    r: Conversion, sums: Sums, spread: Spread, properties: Mapping[str, Attribute], quant: Quant, trail: Trail
+    r: Conversion, sums: Sums, spread: Spread, properties: Mapping[str, Attribute], quant: Quant | None, trail: Trail
 ) -> SSAValue:
-    """The convolutions that a transposed one is made of, each with these properties, and their results in one image."""
+    """The convolutions that a transposed one is made of, each with these properties, and their results in one image;
+    in float32 where no ``quant`` rounds them."""
     whole, zero = properties["weights"], properties["weight_zero"]
     assert isinstance(whole, BlobAttr)
     assert isinstance(zero, IntegerAttr)
@@ -138,11 +139,13 @@ def woven(
         pads = rows.before, rows.after, columns.before, columns.after
         window = cnn.WindowAttr.of(kernel, pads, (1, 1), (rows.dilation, columns.dilation))
         own = {**properties, "weights": to_blob(taps), "window": window, "groups": cnn.integer(sums.groups)}
-        kind = r.type_of((dims[0], rows.count, columns.count, dims[3]), quant)
+        shape = dims[0], rows.count, columns.count, dims[3]
+        kind = r.type_of(shape, quant) if quant is not None else cnn.FloatType.of(shape)
         op = cnn.Conv2dOp.build(operands=[value, None], result_types=[kind], properties=own)
         parts.append(r.emit(op, last_compute(trail), trail))
     if len(parts) == 1:
         return parts[0]
     factors = {"factors": cnn.integers([len(spread.rows), len(spread.columns)])}
-    weave = cnn.InterleaveOp.build(operands=[parts], result_types=[r.type_of(dims, quant)], properties=factors)
+    kind = r.type_of(dims, quant) if quant is not None else cnn.FloatType.of(dims)
+    weave = cnn.InterleaveOp.build(operands=[parts], result_types=[kind], properties=factors)
     return r.emit(weave, last_compute(trail), trail)

@@ -38,8 +38,6 @@ def deliver(conversion: Conversion, old: Block) -> None:
 
 def _written(conversion: Conversion, value: SSAValue, sums: Sums) -> bool:
     """Whether the machine gives the value; what only says it again is the same product."""
-    if sums.spread is not None:  # woven together of several convolutions, as int8
-        return False
     same = next((made for of, made in conversion.unrounded.items() if conversion.env[of] is sums), None)
     node = last_compute(sums.trail)
     conversion.current = node
@@ -47,5 +45,6 @@ def _written(conversion: Conversion, value: SSAValue, sums: Sums) -> bool:
         conversion.unrounded[value] = same or unrounded(conversion, sums)
     except Unsupported as problem:
         conversion.failures.setdefault(problem.node or node, str(problem))
+        conversion.hosted.setdefault(node, str(problem))
         return False
     return True

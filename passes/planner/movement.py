@@ -167,8 +167,8 @@ def _concat(op: cnn.ConcatOp) -> Iterator[Piece]:
 def _interleave(op: cnn.InterleaveOp) -> Iterator[Piece]:
     fy, fx = op.factors.get_values()
     for source, value in enumerate(op.inputs):
-        to = (source // fx, source % fx, 0)
-        yield from _box(source, cnn.tensor_of(value).dims[1:], (fy, fx, 1), to, (1, 1, 1), (0, 0, 0))
+        kind = value.type.in_memory if isinstance(value.type, cnn.FloatType) else cnn.tensor_of(value)
+        yield from _box(source, kind.dims[1:], (fy, fx, 1), (source // fx, source % fx, 0), (1, 1, 1), (0, 0, 0))
 
 
 def _transpose(op: cnn.TransposeOp) -> Iterator[Piece]:

@@ -48,6 +48,9 @@ def labels_of(module: ModuleOp, run: Round) -> Labelled:
         found.layers[name] = values[argument]
     for op in function.body.block.ops:
         operands = [values[value] for value in op.operands]
+        if isinstance(op, ReturnOp | cnn.HostOp):  # who takes the bytes of float32 for numbers
+            operands = [functions.number(run, labels) if isinstance(value.type, cnn.FloatType) else labels
+                        for value, labels in zip(op.operands, operands, strict=True)]  # fmt: skip
         if isinstance(op, ReturnOp):
             outputs = strings_of(function.attributes.get("outputs"))
             found.outputs = {name: x.reshape(-1) for name, x in zip(outputs, operands, strict=True)}
@@ -61,8 +64,6 @@ def labels_of(module: ModuleOp, run: Round) -> Labelled:
         if isinstance(op, cnn.CnnOp) and op.layer is not None and len(op.results) == 1:
             found.layers[op.layer.data] = values[op.results[0]]
             found.nodes[op.layer.data] = tuple(strings_of(op.nodes))
-        if op.results and isinstance(op.results[0].type, cnn.FloatType):  # bytes, which the host takes for numbers
-            values[op.results[0]] = functions.number(run, values[op.results[0]])
     return found
 
 
@@ -227,7 +228,7 @@ def _select(op: cnn.SelectOp, _run: Round, x: Sequence[Labels]) -> Labels:
 @law(cnn.InterleaveOp)
 def _interleave(op: cnn.InterleaveOp, _run: Round, x: Sequence[Labels]) -> Labels:
     fy, fx = op.factors.get_values()
-    _, height, width, _ = op.result_tensor.dims
+    _, height, width, _ = op.result_dims
     rows = [np.stack([x[y % fy * fx + c % fx][:, y // fy, c // fx] for c in range(width)], 1) for y in range(height)]
     return np.stack(rows, 1)
 

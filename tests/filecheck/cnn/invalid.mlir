@@ -157,3 +157,8 @@
 // CHECK: permutation [0, 1] does not make
 %x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
 %y = cnn.transpose %x factors [8, 4] permutation [0, 1] -> !cnn.tensor<1x8x2x2, scale 0.5, zero 3>
+
+// -----
+// CHECK: codes and float32 cannot be woven into one image
+%x, %y = "test.op"() : () -> (!cnn.tensor<1x4x4x2, scale 0.5, zero 3>, !cnn.float<1x4x4x2>)
+%z = cnn.interleave %x, %y factors [1, 2] -> !cnn.float<1x4x8x2>
