@@ -36,6 +36,16 @@ ROOMY = (
     ("mobilenetv1_vww_int8", "edge1k", 0),
     ("squeezenet", "edge1k", 0),
 )
+LARGE = (
+    *((name, "edge4k", 0) for name in ("mobilenetv1", "mobilenetv2", "inception_v1", "resnet50", "densenet121")),
+    ("mobilenetv1_vww_int8", "edge4k", 0),
+    ("mobilenetv2_kws_int8", "edge4k", 0),
+)
+FRAMES = (
+    ("mobilenetv2_kws_int8", "edge1k", 0),
+    ("squeezenet", "edge4k", 0),
+    ("mobilenetv2", "edge4k", 2**21),
+)
 CROWDED = (
     ("squeezenet", "edge4k", 3 * 2**18),
     ("mobilenetv2_kws_int8", "edge1k", 0),
@@ -46,13 +56,13 @@ CROWDED = (
 _studies: dict[str, Study] = {}
 
 
-def cycles(name: str, machine: str, limit: int) -> int:
-    """Cycles of a network's program; 0 where there is none."""
+def cycles(name: str, machine: str, limit: int, frames: str = "") -> int:
+    """Cycles of a network's program, of one frame of many with ``frames``; 0 where there is none."""
     if name not in _studies:
         path = ROOT / "tests" / "data" / "models" / f"{name}.onnx"
         _studies[name] = Study(path) if path.exists() else Study(cached(name), assume_int8=True)
     try:
-        return _studies[name].program(machine, Planning(sram_limit=limit)).predicted_cycles
+        return _studies[name].program(machine, Planning(sram_limit=limit, frames=frames)).predicted_cycles
     except ReconError:
         return 0
 
@@ -86,13 +96,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("values", nargs="+", metavar="NAME=VALUE")
     parser.add_argument("--crowded", action="store_true", help="networks whose activations crowd SRAM")
+    parser.add_argument("--large", action="store_true", help="large networks and small ones")
+    parser.add_argument("--frames", action="store_true", help="networks whose frames follow each other")
     given = parser.parse_args()
-    cases = CROWDED if given.crowded else ROOMY
-    usual = {case: cycles(*case) for case in cases}
+    cases = CROWDED if given.crowded else LARGE if given.large else FRAMES if given.frames else ROOMY
+    frames = "stream" if given.frames else ""
+    usual = {case: cycles(*case, frames) for case in cases}
     for text in given.values:
         name, _, value = text.partition("=")
         with changed(name, ast.literal_eval(value)):
-            made = {case: cycles(*case) for case in cases}
+            made = {case: cycles(*case, frames) for case in cases}
         ratios = [made[case] / usual[case] if made[case] else math.inf for case in cases]
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
         figures = ", ".join(f"{100 * (ratio - 1):+.2f} %" for ratio in (mean, min(ratios), max(ratios)))

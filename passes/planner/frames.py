@@ -16,12 +16,10 @@ from passes.planner.prefetch import Layout
 from passes.planner.rooms import Constant, Room
 from passes.planner.round import around
 from passes.planner.schedule import Schedule
+from passes.planner.tuning import FRAME_SHARES
 from passes.planner.works import ConvPass, Fill, Move, Vector
 from sim.machine.description import Machine
 from sim.machine.errors import ReconError
-
-SHARES = (100, 92, 84, 76, 66, 56, 46, 36, 26, 16, 8, 0)
-"""Per cent of the SRAM that activations leave at their peak: what may stay, tried in turn."""
 
 
 def layouts(machine: Machine, ordered: Schedule) -> Iterator[Layout]:
@@ -30,7 +28,7 @@ def layouts(machine: Machine, ordered: Schedule) -> Iterator[Layout]:
     weights = sum(room.bytes for room in candidates)
     room_left = machine.sram.bytes - _peak(ordered, candidates)
     seen: set[frozenset[Room]] = set()
-    for share in SHARES:
+    for share in FRAME_SHARES:
         kept = _kept(machine, ordered, candidates, min(weights, room_left * share // 100))
         if frozenset(kept) in seen:
             continue

@@ -19,13 +19,11 @@ from passes.planner.pace import Pace
 from passes.planner.prefetch import Cost, DoesNotFit, Layout
 from passes.planner.rooms import Load, Room
 from passes.planner.schedule import Schedule
+from passes.planner.tuning import SLACKS
 from sim.machine.description import Machine
 
 FRAMES = 3
 """Frames that are read; the last but one is taken."""
-
-SLACKS = (16, 64, 0)
-"""Parts of a frame by which a room that is loaded is kept clear of what died before, the largest first (0: none)."""
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,6 @@ NO_TUNING = {
 }
 """Numbers at the top of other modules of the planner, and why another value would give no other plan."""
 
-NOT_MOVED = {"frames.SHARES", "round.SLACKS"}
-"""Numbers of frames in a row that tune and stand in modules of their own yet; the set may only shrink."""
-
 
 def constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr, str]]:
     """Names in capitals with their values and the docstrings behind them."""
@@ -57,19 +54,11 @@ def numeric(value: ast.expr) -> bool:
 NUMBERS = {name: doc for name, _, doc in constants(ast.parse((PLANNER / "tuning.py").read_text()))}
 
 
-UNMEASURED = """
-    FRAME_BUDGETS GAIN IDLE LEAST MOST MOST_WEIGHED OPENING_DOUBT PLACES ROUNDS SHARPNESS SKIP_DOUBT WEIGHED_WORKS
-""".split()
-"""What the table gives no figures for yet; the list may only shrink."""
-
-
-def test_what_is_not_measured_is_known() -> None:
-    assert sorted(name for name, doc in NUMBERS.items() if "Measured" not in doc) == sorted(UNMEASURED)
-    assert len(UNMEASURED) <= 12
+def test_every_number_says_what_it_is() -> None:
     assert [name for name, doc in NUMBERS.items() if len(doc) < 20] == []
 
 
-@pytest.mark.parametrize("name", sorted(NUMBERS.keys() - set(UNMEASURED)))
+@pytest.mark.parametrize("name", sorted(NUMBERS))
 def test_a_number_names_what_was_measured(name: str) -> None:
     """At a smaller and at a larger value, in per cent."""
     measured = re.search(r"Measured[^:]*: (.*)", NUMBERS[name], re.DOTALL)
@@ -90,7 +79,7 @@ def test_no_other_number_tunes_the_planner() -> None:
         for name, value, _ in constants(ast.parse(path.read_text()))
         if numeric(value) or name in ("ROW", "COLUMN", "CHANNEL")
     }
-    assert others == set(NO_TUNING) | NOT_MOVED
+    assert others == set(NO_TUNING)
 
 
 def test_every_number_is_used() -> None:
