@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import os
 import random
-import resource
 import sqlite3
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the sibling scripts, from wherever this one is imported
 
+import psutil
 from networks import cached
 
 from tools.explore.bundle import Point
@@ -39,10 +39,11 @@ CHECKED = 5
 """Points that are compiled by the whole road as well."""
 
 
-def cpu(who: int) -> float:
-    """CPU seconds of this process, or of its children that have ended."""
-    used = resource.getrusage(who)
-    return used.ru_utime + used.ru_stime
+def everybody() -> float:
+    """CPU seconds so far of this process and of all that it started and that live."""
+    me = psutil.Process()
+    times = [each.cpu_times() for each in (me, *me.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
 
 
 def line(name: str, text: str) -> None:
@@ -102,19 +103,27 @@ def main() -> None:
     space = dataclasses.replace(space, sample=max(1, min(arguments.points, ALL) // len(space.models)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "points.sqlite")
-        start = cpu(resource.RUSAGE_SELF)
+        start = time.process_time()
         exploration = Exploration(space, PointStore(path))
         points = exploration.points(space.machines())
-        front = cpu(resource.RUSAGE_SELF) - start
+        front = time.process_time() - start
         line("points", f"{len(points):,} of {len(space.models)} models on {space.sample:,} machines")
         line("front end, once", f"{front:.1f} CPU s")
-        before = cpu(resource.RUSAGE_SELF) + cpu(resource.RUSAGE_CHILDREN)
+        keys = [point.key for point in points]
+        seen: list[tuple[float, float]] = []
+
+        def sample(count: int, _all: int) -> None:
+            if count and (not seen or count == len(points)):  # with the first rows, and with the last
+                seen.append((everybody(), exploration.store.cpu_seconds(keys)))
+
+        before = everybody()
         wall = time.monotonic()
         with cluster(None, arguments.workers) as client:
-            explored = exploration.explore(client, points)
+            explored = exploration.explore(client, points, sample)
         wall = time.monotonic() - wall
-        spent = cpu(resource.RUSAGE_SELF) + cpu(resource.RUSAGE_CHILDREN) - before
         work = explored.cpu_seconds
+        (first, done), (last, _) = seen[0], seen[-1]
+        running, starting = last - first - (work - done), first - before - done
         early, late, small, large = quarters(path)
         line("with a plan", f"{sum(row.ok for row in explored.rows):,}; the others are rows with their reason")
         line(
@@ -125,10 +134,8 @@ def main() -> None:
         line(
             "memory of a worker", f"peak {small / 2**20:,.0f} MiB after a quarter, {large / 2**20:,.0f} MiB at the end"
         )
-        line(
-            "engine",
-            f"{100 * (spent - work) / work:.1f} % of CPU beyond the points: client, scheduler, starting workers",
-        )
+        line("starting", f"{starting:.1f} CPU s, once: the processes, and every model to each of them")
+        line("engine", f"{100 * running / (work - done):.1f} % of CPU beyond the points: client, scheduler and workers")
         line("whole road", check(exploration, points, explored))
         if len(points) < ALL:
             hours = ALL * work / len(points) / 3600

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import doctest
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
 from tests.conftest import ROOT
 from tools.docs import PAGES, render
+from tools.main import app
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
@@ -42,3 +46,34 @@ def test_every_word_of_the_glossary_is_used() -> None:
     others = "\n".join(page.read_text() for page in PAGES if page.name != "glossary.md").lower()
     assert rows == sorted(rows, key=str.lower)
     assert [word for row in rows for word in row.split(", ") if word.lower() not in others] == []
+
+
+def commands(page: Path) -> list[tuple[str, bool]]:
+    """What a page says to type, and whether it stands in a block, where it is whole; remarks behind it are cut off."""
+    text = page.read_text()
+    lines = [line for block in re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    whole = [match[1] for line in lines if (match := re.match(r"(?:\$ )?(recon(?:-opt)? \S.*)$", line.strip()))]
+    named = re.findall(r"`(recon(?:-opt)? [a-z-]+ [^`]+)`", text)
+    cut = [re.split(r"\s+#|\s{2,}|\s[|>&]|…", line)[0] for line in whole]
+    return [*((line, True) for line in cut), *((line, False) for line in named if "…" not in line)]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda path: path.name)
+def test_commands_are_those_that_there_are(page: Path) -> None:
+    """Every command parses with its options; one that is only named may lack what it needs."""
+    group: Any = typer.main.get_command(app)
+    wrong: list[str] = []
+    for line, whole in commands(page):
+        tool, *words = shlex.split(line)
+        if tool != "recon" or words[0].startswith("-") or words[0].isupper():
+            continue
+        if words[0] not in group.commands:
+            wrong.append(f"{line}: there is no such command")
+            continue
+        try:
+            group.commands[words[0]].make_context(words[0], words[1:]).close()
+        except Exception as error:  # Typer carries a Click of its own, whose errors have no public name
+            said = error.format_message() if hasattr(error, "format_message") else repr(error)
+            if whole or not said.startswith(("Missing ", "Option ")) or "No such option" in said:
+                wrong.append(f"{line}: {said}")
+    assert wrong == []
