@@ -54,15 +54,16 @@ def bounds(layers: Sequence[Work], certificate: Certificate, machine: Machine) -
     return Bounds(total, dram, bound, bound2, certificate.cycles, array, vector)
 
 
-def frame_bounds(layers: Sequence[Work], certificate: Certificate, machine: Machine) -> Bounds:
-    """Bounds in cycles for a frame of many, rounded up: what a frame takes in the long run.
+def frame_bounds(layers: Sequence[Work], certificate: Certificate, machine: Machine, batch: int = 1) -> Bounds:
+    """Bounds in cycles for a frame of many, rounded up: what a frame takes in the long run, or ``batch`` of them that
+    share what comes from DRAM.
 
     Of the weights at most as many bytes stay as SRAM (``bound3``: and the two halves of L1) hold; the others, inputs
     and outputs cross the channel for every frame, while array and vector unit work on any frame. The order of layers
     bounds nothing, because frames overlap, so ``bound2`` is ``bound``.
     """
-    array, vector = sum(layer.array for layer in layers), sum(layer.vector for layer in layers)
-    total = sum(layer.compute for layer in layers)
+    array, vector = batch * sum(layer.array for layer in layers), batch * sum(layer.vector for layer in layers)
+    total = batch * sum(layer.compute for layer in layers)
     dram = _cycles(_every_frame(layers, certificate, machine.sram.bytes), machine.dram_rate)
     bound = max(total, dram)
     return Bounds(total, dram, bound, bound, certificate.cycles, array, vector)
@@ -74,13 +75,14 @@ def _every_frame(layers: Sequence[Work], certificate: Certificate, held: int) ->
     return max(0, weights - held) + certificate.input_bytes + certificate.output_bytes
 
 
-def certify_frame(layers: Sequence[Work], whole: Certificate, machine: Machine) -> Certificate:
-    """The certificate of a frame of many, from that of one frame alone: ``images`` is 0, because they stay too."""
+def certify_frame(layers: Sequence[Work], whole: Certificate, machine: Machine, batch: int = 1) -> Certificate:
+    """The certificate of a frame of many, or of ``batch`` of them together, from that of one frame alone: ``images`` is
+    0, because they stay too."""
     held = machine.sram.bytes + 2 * machine.array.half_words * machine.array.lanes
     claims = (
         _Claim("channel", (("bytes", _cycles(_every_frame(layers, whole, held), machine.dram_rate)),)),
-        _Claim("array", (("array", whole.array_by_images[-1]),)),
-        _Claim("vector", (("vector unit", sum(layer.vector for layer in layers)),)),
+        _Claim("array", (("array", batch * whole.array_by_images[-1]),)),
+        _Claim("vector", (("vector unit", batch * sum(layer.vector for layer in layers)),)),
     )
     found = max(claims, key=lambda claim: claim.cycles)
     return dataclasses.replace(whole, limit=found.limit, images=0, window=(0, 0), terms=found.terms)

@@ -62,8 +62,10 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
         raise EmitError(f"{clash}.")
     certificate = certify(table.work, _by_images(module, table.work), *_port_bytes(found), machine)
     repeats = any(program.prologue is not None for program in programs.values())
+    limits = bounds(table.work, certificate, machine)
     if repeats:
-        certificate = certify_frame(table.work, certificate, machine)
+        certificate = certify_frame(table.work, certificate, machine, found.batch)
+        limits = frame_bounds(table.work, certificate, machine, found.batch)
     cycles, rhythm = timed(segments, machine)
     return Program(
         model=attribute_text(module, "recon.model") or next(iter(programs), "model"),
@@ -74,7 +76,7 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
         layers=tuple(table.rows),
         constants=_constants(programs.values(), machine),
         dram_bytes=dram_bytes(programs.values()),
-        bounds=(frame_bounds if repeats else bounds)(table.work, certificate, machine),
+        bounds=limits,
         sram=sram_use(programs.values(), machine.sram.bytes),
         predicted_cycles=cycles,
         producer=PRODUCER,
@@ -82,6 +84,7 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
         notes=tuple(attribute_texts(module, "recon.notes")),
         image=image_of(module),
         rhythm=rhythm,
+        batch=found.batch,
     )
 
 

@@ -49,6 +49,8 @@ class Segments:
     segments: tuple[MachinePart | HostSegment, ...]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    batch: int = 1
+    """Frames that the machine's segment takes and gives together, where ``@main`` passes one."""
 
 
 def find_segments(module: ModuleOp, programs: Mapping[str, accel.ProgramOp]) -> Segments:
@@ -90,6 +92,7 @@ class _Main:
         self.function = function
         self.programs = programs
         self.names: dict[SSAValue, str] = {}
+        self.batch = 0
         block = function.body.block
         last = block.last_op
         self.results = list(last.operands) if isinstance(last, func.ReturnOp) else []
@@ -136,6 +139,7 @@ class _Main:
             tuple(found),
             tuple(_typed_port(name, value) for name, value in ports),
             tuple(_typed_port(name, v) for name, v in zip(self.output_names, self.results, strict=True)),
+            max(1, self.batch),
         )
 
     def call(self, op: CallOp) -> MachinePart:
@@ -154,17 +158,20 @@ class _Main:
         """The DRAM regions of a call's operands or results, with the names and shapes the caller gives them."""
         if len(ports) != len(values):
             raise ReconError(f"The call of @{name} passes {len(values)} tensors where the program has {len(ports)}.")
-        regions: list[Region] = []
-        for port, value in zip(ports, values, strict=True):
-            dtype = "float32" if isinstance(value.type, cnn.FloatType) else "int8"
-            region = Region(self.name(value), port.at, _shape(value.type), dtype)
-            if region.bytes != port.nbytes:
-                raise ReconError(
-                    f"The call of @{name} passes {self.name(value)} of shape {list(region.shape)} where the "
-                    f"program has {port.nbytes} bytes."
-                )
-            regions.append(region)
-        return tuple(regions)
+        return tuple(self.region(name, port, value) for port, value in zip(ports, values, strict=True))
+
+    def region(self, name: str, port: accel.DramOp, value: SSAValue) -> Region:
+        """The region of one tensor; of a batch's, with an axis for the frames before the tensor's own."""
+        dtype = "float32" if isinstance(value.type, cnn.FloatType) else "int8"
+        region = Region(self.name(value), port.at, _shape(value.type), dtype)
+        frames = port.nbytes // region.bytes
+        self.batch = self.batch or frames
+        if port.nbytes != self.batch * region.bytes or (frames > 1 and self.programs[name].prologue is None):
+            raise ReconError(
+                f"The call of @{name} passes {region.name} of shape {list(region.shape)} where the program has "
+                f"{port.nbytes} bytes."
+            )
+        return region if frames == 1 else Region(region.name, region.address, (frames, *region.shape), dtype)
 
     def host(self, op: cnn.HostOp, number: int) -> HostSegment:
         from dialects.onnx_export import export_block, opsets_of

@@ -159,7 +159,8 @@ def _execute(
     dram = Memory("DRAM", program.dram_bytes)
     dram.preset(0, program.constants)
     for region in segment.inputs:
-        dram.preset(region.address, input_of(region, tensors).view(np.uint8))
+        given = repeated(region, tensors) if program.batch > 1 else tensors
+        dram.preset(region.address, input_of(region, given).view(np.uint8))
     engine = Engine(program.machine, dram, as_built=sanitize)
     sanitizer = Sanitizer(queues, engine) if sanitize else None
     stream = queues.stream
@@ -177,7 +178,16 @@ def _execute(
                 observer(segment, index, name, fields, engine.sram)
             if progress is not None and (done % 16 == 15 or done + 1 == len(sequence)):
                 progress(done + 1, len(sequence))
-    return {region.name: output_of(region, dram) for region in segment.outputs}
+    outputs = {region.name: output_of(region, dram) for region in segment.outputs}
+    return outputs if program.batch == 1 else {name: tensor[0] for name, tensor in outputs.items()}
+
+
+def repeated(region: Region, tensors: Tensors) -> Tensors:
+    """One frame's tensor for every frame of a batch: what each computes is the same."""
+    tensor = tensors.get(region.name)
+    if tensor is None or tensor.shape != region.shape[1:]:
+        return tensors
+    return {region.name: np.broadcast_to(tensor, region.shape)}
 
 
 def input_of(region: Region, tensors: Tensors) -> Codes:

@@ -63,7 +63,7 @@ def check(program: bytes, model: onnx.ModelProto) -> list[str]:
         regions = [region for part in head["segments"] if part["kind"] == "machine" for region in part[f"{what}s"]]
         if claim[f"{what}_bytes"] != sum(math.prod(region["shape"]) for region in regions):
             faults.append(f"the {what}s of the machine's segments are not {claim[f'{what}_bytes']:,} bytes")
-    terms = _terms(claim, machine)
+    terms = _terms(claim, machine, head["batch"])
     if [list(term) for term in claim["terms"]] != terms:
         faults.append(f"the terms are {claim['terms']} and follow as {terms}")
     if (total := sum(cycles for _, cycles in claim["terms"])) != head["bounds"]["bound3"]:
@@ -71,7 +71,7 @@ def check(program: bytes, model: onnx.ModelProto) -> list[str]:
     return faults
 
 
-def _terms(claim: Table, machine: Table) -> list[list[Any]]:
+def _terms(claim: Table, machine: Table, batch: int) -> list[list[Any]]:
     """The terms of the largest bound, by docs/bounds.md, from the claimed figures of layers and images."""
     dram, streams, layers = machine["dram"], machine["streams"], claim["layers"]
     rate = dram["bytes_per_second"] * (1000 - dram["refresh_per_mille"])
@@ -109,8 +109,8 @@ def _terms(claim: Table, machine: Table) -> list[list[Any]]:
 
     if not claim["images"]:  # a frame of many: what must come for each, after what may stay
         bytes_moved = cycles(max(0, total("weight_bytes") - held) + given + taken)
-        frame = {"channel": ["bytes", bytes_moved], "array": ["array", claim["array_by_images"][-1]],
-                 "vector": ["vector unit", total("vector")]}  # fmt: skip
+        frame = {"channel": ["bytes", bytes_moved], "array": ["array", batch * claim["array_by_images"][-1]],
+                 "vector": ["vector unit", batch * total("vector")]}  # fmt: skip
         return [frame[claim["limit"]]]
     best = min((max(of_images(count), key=length) for count in ((1, 2, 3) if image else (1,))), key=length)
     begins = 1 + latency if given and total("vector") else 0

@@ -16,7 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from dialects import accel
 from dialects.accel_attributes import place
-from dialects.meaning.calls import evaluate_main, main_of
+from dialects.meaning.calls import evaluate_main, for_every_frame, main_of
 from dialects.meaning.kernels import Int8, Int64
 from dialects.meaning.steps import Chain, MeaningError, Operands, finish, placed, sums, vector
 from dialects.tile_attributes import POSITIONS
@@ -178,7 +178,7 @@ class _Run:
     def content(region: accel.DramOp, given: Any) -> Int8 | None:
         """What a region holds before the program runs; None for nothing."""
         if region.kind.data == "input":
-            return np.ascontiguousarray(next(given), np.int8).reshape(-1)
+            return for_every_frame(next(given), (region.nbytes,))
         if region.value is not None:
             return np.frombuffer(memoryview(region.value.data.buffer()), np.int8)
         if region.configuration is not None:

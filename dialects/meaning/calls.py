@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -60,10 +61,22 @@ def _codes(array: Array) -> Array:
 
 
 def _given(array: Array, kind: Attribute) -> Array:
-    """A segment's bytes as the tensor that ``@main`` takes them for."""
+    """A segment's bytes as the tensor that ``@main`` takes them for: of a batch those of the first frame."""
+    flat, shape = array.reshape(-1), kind.dims if isinstance(kind, cnn.FloatType) else _shape(kind)
+    size = math.prod(shape)
     if isinstance(kind, cnn.FloatType):
-        return array.reshape(-1).view("<f4").reshape(kind.dims)
-    return array.reshape(_shape(kind))
+        return flat[: 4 * size].view("<f4").reshape(shape)
+    return flat[:size].reshape(shape)
+
+
+def for_every_frame(array: npt.ArrayLike, shape: Sequence[int]) -> Array:
+    """What a call passes in the shape of a port: where that holds a batch, once for each of its frames; ValueError for
+    a tensor of another size."""
+    codes = np.asarray(array, np.int8)
+    frames, rest = divmod(math.prod(shape), codes.size)
+    if rest:
+        raise ValueError(f"a tensor of {codes.size} bytes for a port of {'x'.join(map(str, shape))}")
+    return np.tile(codes.reshape(-1), frames).reshape(shape)
 
 
 def _shape(kind: Attribute) -> tuple[int, ...]:

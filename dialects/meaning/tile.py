@@ -16,7 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 
 from dialects import tile
-from dialects.meaning.calls import evaluate_main, main_of
+from dialects.meaning.calls import evaluate_main, for_every_frame, main_of
 from dialects.meaning.kernels import Int8, Int64
 from dialects.meaning.steps import Chain, MeaningError, Operands, finish, sums, vector
 from sim.machine.description import Configuration
@@ -170,7 +170,7 @@ class _Run:
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         for value, array in zip(self.schedule.input_values, inputs, strict=True):
-            data = np.asarray(array, np.int8).reshape(tile.buffer_type(value).dims)
+            data = for_every_frame(array, tile.buffer_type(value).dims)
             self.dram[value] = _Dram(data, np.ones(data.shape, np.bool_))
         for value in self.schedule.output_values:
             self.dram[value] = _fresh(tile.buffer_type(value).dims)

@@ -77,9 +77,9 @@ class ConvertCnnToTilePass(ModulePass, Options):
     ) -> None:
         inputs, outputs = boundary(ops)
         net = network(ops, inputs, outputs)
-        weigh = program_clock(net, self.machine, self.sram_limit)
+        weigh = program_clock(self.machine, self.sram_limit)
         mappings = configured(target, net, options, weigh)
-        schedule = spelled(net, plan(target, net, mappings, options, weigh), name, self.machine)
+        schedule = spelled(plan(target, net, mappings, options, weigh), name, self.machine)
         call = CallOp(name, inputs, [value.type for value in outputs])
         block = function.body.block
         block.insert_op_before(call, ops[-1])

@@ -13,7 +13,7 @@ from passes.accel import dram_layout
 from passes.accel.sram_addresses import allocate
 from passes.accel.waits import assign
 from passes.cnn_to_tile.segments import hint
-from passes.planner.network import Network
+from passes.planner.network import Tensor
 from passes.planner.search import Plan
 from passes.planner.spell import Speller
 from passes.tile_to_accel.lowering import lower
@@ -23,28 +23,30 @@ from sim.machine.encoding import decode, encode
 from sim.machine.steady import steady
 
 
-def spelled(net: Network, plan: Plan, name: str, machine: str) -> tile.ScheduleOp:
-    """A plan as tile IR, for a machine by its name."""
-    schedule = tile.ScheduleOp(
-        name,
-        machine,
-        [tile.DramType.of(t.type.dims[1:]) for t in net.inputs],
-        [tile.DramType.of(t.type.dims[1:]) for t in net.outputs],
-    )
-    for argument, tensor in zip(schedule.body.block.args, [*net.inputs, *net.outputs], strict=True):
+def spelled(plan: Plan, name: str, machine: str) -> tile.ScheduleOp:
+    """A plan as tile IR, for a machine by its name; a port holds the images of a batch one below the other."""
+    net = plan.network
+    inputs, outputs = net.input_ports, net.output_ports
+
+    def port(tensor: Tensor) -> tile.DramType:
+        height, width, channels = tensor.type.dims[1:]
+        return tile.DramType.of((net.images * height, width, channels))
+
+    schedule = tile.ScheduleOp(name, machine, [port(t) for t in inputs], [port(t) for t in outputs])
+    for argument, tensor in zip(schedule.body.block.args, [*inputs, *outputs], strict=True):
         argument.name_hint = hint(tensor.name)
     Speller(net, schedule).write(plan.schedule, plan.layout)
     return schedule
 
 
-def program_clock(net: Network, machine: str, sram_limit: int) -> Callable[[Plan], int]:
-    """What ``search`` weighs close plans of a network with: the cycles of the program that each becomes, of frames in a
-    row those of one."""
+def program_clock(machine: str, sram_limit: int) -> Callable[[Plan], int]:
+    """What ``search`` weighs close plans with: the cycles of the program that each becomes, of frames in a row those of
+    one."""
 
     target = machines.load(machine)
 
     def cycles(plan: Plan) -> int:
-        program = lower(spelled(net, plan, "weighed", machine))
+        program = lower(spelled(plan, "weighed", machine))
         allocate(program, target, sram_limit or target.sram.bytes)
         dram_layout.lay_out([program], target)
         assign(program)
@@ -52,6 +54,6 @@ def program_clock(net: Network, machine: str, sram_limit: int) -> Callable[[Plan
         if program.frames is None:
             return clock.run(target, stream).cycles
         found = steady(target, stream, program.frames)
-        return -(-found.cycles // found.period)
+        return -(-found.cycles // (found.period * plan.network.images))
 
     return cycles

@@ -52,7 +52,7 @@ class SelectConfigurationPass(ModulePass, Options):
                     there[layer.name] = None
                     if layer.name in pins:
                         layer.configure(pins[layer.name])
-                weigh = program_clock(net, self.machine, self.sram_limit)
+                weigh = program_clock(self.machine, self.sram_limit)
                 for layer, mapping in configured(target, net, self, weigh).items():
                     layer.configure(mapping.configuration)
         _check_names(pins, there)

@@ -74,6 +74,10 @@ def verify_plans(module: ModuleOp) -> None:
             lower(op)
 
 
+Across = tuple[list[int], list[int], bool]
+"""Bytes of the inputs and of the outputs of a segment, and whether it has frames."""
+
+
 class _Checker:
     def __init__(self, module: ModuleOp, level: str, problems: Problems):
         self.problems = problems
@@ -81,7 +85,7 @@ class _Checker:
         self.level = level
         self.symbols: set[str] = set()
         self.layers: dict[str, Operation] = {}
-        self.segments: dict[str, tuple[list[int], list[int]]] = {}
+        self.segments: dict[str, Across] = {}
         for op in module.body.block.ops:
             if isinstance(op, tile.ScheduleOp | accel.ProgramOp):
                 self.segments[op.sym_name.data] = _bytes_across(op)
@@ -148,11 +152,14 @@ class _Checker:
             if isinstance(attribute, SymbolRefAttr) and attribute.root_reference.data not in self.symbols:
                 self.problems.add(_where(op), f"its {name} @{attribute.root_reference.data} is not defined.")
 
-    def call(self, op: CallOp, across: tuple[list[int], list[int]]) -> None:
-        """Check that a call gives and takes what its segment takes and gives."""
+    def call(self, op: CallOp, across: Across) -> None:
+        """Check that a call gives and takes what its segment takes and gives; one with frames may take a batch of what
+        the call passes, as often of every tensor."""
+        passed = sum(_nbytes(value.type) for value in (*op.inputs, *op.outputs))
+        frames = (sum(across[0]) + sum(across[1])) // max(1, passed) if across[2] else 1
         for what, values, wanted in (("takes", op.inputs, across[0]), ("gives", op.outputs, across[1])):
             given = [_nbytes(value.type) for value in values]
-            if given != wanted:
+            if [frames * size for size in given] != wanted:
                 name = op.segment.root_reference.data
                 self.problems.add(
                     _where(op), f"@{name} {what} {_listed(wanted)} bytes, and the call has {_listed(given)}."
@@ -173,13 +180,14 @@ class _Checker:
                 self.problems.add(_where(op), f"its {name} is a {kind.name}, not {attribute}.")
 
 
-def _bytes_across(op: tile.ScheduleOp | accel.ProgramOp) -> tuple[list[int], list[int]]:
-    """Bytes of every input and output of a segment."""
+def _bytes_across(op: tile.ScheduleOp | accel.ProgramOp) -> Across:
+    """Bytes of every input and output of a segment, and whether it has frames."""
+    repeats = any(isinstance(inner, tile.FrameOp | accel.FrameOp) for inner in op.body.block.ops)
     if isinstance(op, tile.ScheduleOp):
-        return [_nbytes(v.type) for v in op.input_values], [_nbytes(v.type) for v in op.output_values]
+        return [_nbytes(v.type) for v in op.input_values], [_nbytes(v.type) for v in op.output_values], repeats
     regions = op.regions_in_dram
     inputs, outputs = ([r.nbytes for r in regions if r.kind.data == kind] for kind in ("input", "output"))
-    return inputs, outputs
+    return inputs, outputs, repeats
 
 
 def _nbytes(kind: Attribute) -> int:

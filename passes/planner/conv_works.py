@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dialects.tile import Slice
@@ -35,10 +35,11 @@ class Halves:
 
     def find(self, layer: Layer, block: Block) -> Fill | None:
         """The fill that brought a block, if it is there still."""
-        return next((one[2] for one in self.held if one is not None and one[:2] == (layer, block)), None)
+        return next((one[2] for one in self.held if one is not None and one[:2] == (layer.shared, block)), None)
 
     def put(self, layer: Layer, block: Block, fill: Fill) -> None:
-        self.held = ((layer, block, fill), self.held[1]) if fill.half == 0 else (self.held[0], (layer, block, fill))
+        one = layer.shared, block, fill
+        self.held = (one, self.held[1]) if fill.half == 0 else (self.held[0], one)
         self.following = 1 - fill.half
 
 
@@ -55,22 +56,37 @@ class ConvWorks:
 
     def works(self, layer: Layer, span: Span, constants: Mapping[str, Room]) -> Iterator[Fill | ConvPass]:
         """Fills and passes of output rows [first, end) of a convolution; queues the loads of its weights."""
-        mapping = self.mappings[layer]
-        if layer not in self._weights:
-            self._weights[layer], loads = weight_rooms(self.machine, layer, mapping)
+        for _, work in self.together([layer], span, constants):
+            yield work
+
+    def together(
+        self, layers: Sequence[Layer], span: Span, constants: Mapping[str, Room]
+    ) -> Iterator[tuple[Layer, Fill | ConvPass]]:
+        """The same for a layer of several images: all work with a block before the next one comes, but for reductions
+        in several passes, which nothing may part. Each work with the image's layer that it is for."""
+        mapping, shared = self.mappings[layers[0]], layers[0].shared
+        if shared not in self._weights:
+            self._weights[shared], loads = weight_rooms(self.machine, shared, mapping)
             self.loads += loads
+        for steps in _whole(mapping, span):
+            for layer in layers:
+                for rows, block in steps:
+                    yield from ((layer, work) for work in self._step(layer, mapping, rows, block, constants))
+
+    def _step(
+        self, layer: Layer, mapping: ConvMapping, rows: Span, block: Block, constants: Mapping[str, Room]
+    ) -> Iterator[Fill | ConvPass]:
+        fill = self._halves.find(layer, block)
+        if fill is None:
+            fill = self._fill(layer, mapping, block)
+            yield fill
+        tiles = [rows]
         tiled = meets_other_engine(layer) and not mapping.is_split
-        for rows, block in mapping.steps(*span):
-            fill = self._halves.find(layer, block)
-            if fill is None:
-                fill = self._fill(layer, mapping, block)
-                yield fill
-            tiles = [rows]
-            if tiled and block in (mapping.blocks[0], mapping.blocks[-1]):
-                tiles = self._tiles(mapping, block, rows)
-            for tile in tiles:
-                self._halves.following = 1 - fill.half
-                yield self._pass(layer, mapping, block, tile, fill, constants)
+        if tiled and block in (mapping.blocks[0], mapping.blocks[-1]):
+            tiles = self._tiles(mapping, block, rows)
+        for tile in tiles:
+            self._halves.following = 1 - fill.half
+            yield self._pass(layer, mapping, block, tile, fill, constants)
 
     def _tiles(self, mapping: ConvMapping, block: Block, rows: Span) -> list[Span]:
         """Rows cut so that another engine can work on some while the array makes others."""
@@ -81,7 +97,7 @@ class ConvWorks:
 
     def _fill(self, layer: Layer, mapping: ConvMapping, block: Block) -> Fill:
         shape = mapping.shape
-        room, k, c = self._weights[layer][block]
+        room, k, c = self._weights[layer.shared][block]
         box = Slice.of(
             (block.first_channel(shape) - k, 0, 0, block.input - c), (block.channels, shape.fy, shape.fx, block.inputs)
         )
@@ -120,3 +136,13 @@ class ConvWorks:
             other = layer.inputs[1]
             residual = Residual(self.rooms.of(other), other.offset + k, numbers.residual_sum(op, other.type))
         return Finish(constants["params"], k, numbers.requantize(op), residual, constants.get("table"))
+
+
+def _whole(mapping: ConvMapping, span: Span) -> Iterator[list[tuple[Span, Block]]]:
+    """The steps of output rows [first, end), those of one reduction together."""
+    steps: list[tuple[Span, Block]] = []
+    for rows, block in mapping.steps(*span):
+        steps.append((rows, block))
+        if block.input + block.inputs == mapping.shape.inputs:
+            yield steps
+            steps = []

@@ -16,10 +16,12 @@ from passes.planner.prefetch import Layout
 from passes.planner.rooms import Constant, Room
 from passes.planner.round import around
 from passes.planner.schedule import Schedule
-from passes.planner.tuning import FRAME_SHARES
-from passes.planner.works import ConvPass, Fill, Move, Vector
+from passes.planner.tuning import FRAME_SHARES, PATIENCE
+from passes.planner.works import ConvPass, Fill, LoadImage, Move, Store, Use, Vector
 from sim.machine.description import Machine
+from sim.machine.encoding import layout
 from sim.machine.errors import ReconError
+from sim.machine.isa import BY_NAME
 
 
 def layouts(machine: Machine, ordered: Schedule) -> Iterator[Layout]:
@@ -28,15 +30,38 @@ def layouts(machine: Machine, ordered: Schedule) -> Iterator[Layout]:
     weights = sum(room.bytes for room in candidates)
     room_left = machine.sram.bytes - _peak(ordered, candidates)
     seen: set[frozenset[Room]] = set()
+    least, worse = 0, 0
     for share in FRAME_SHARES:
         kept = _kept(machine, ordered, candidates, min(weights, room_left * share // 100))
         if frozenset(kept) in seen:
             continue
         seen.add(frozenset(kept))
         try:
-            yield around(machine, ordered, _stacked(kept, machine.sram.bytes))
+            found = around(machine, ordered, _stacked(kept, machine.sram.bytes))
         except ReconError:
             continue
+        yield found
+        worse = worse + 1 if least and found.cost.cycles >= least else 0
+        least = min(least or found.cost.cycles, found.cost.cycles)
+        if len(kept) == len(candidates) or worse == PATIENCE:
+            return  # nothing is left to stay, or less that stays has cost more again and again
+
+
+def code_bytes(ordered: Schedule) -> int:
+    """Bytes of the instructions that a schedule becomes."""
+    names = [_INSTRUCTIONS[type(work)] for work in (*ordered.before, *ordered.works)] + ["load"] * len(ordered.loads)
+    return sum(layout(BY_NAME[name].opcode).itemsize for name in names)
+
+
+_INSTRUCTIONS: Mapping[type, str] = {
+    Fill: "fill",
+    ConvPass: "conv",
+    Vector: "vector",
+    Move: "vector",
+    Store: "store",
+    LoadImage: "load_config",
+    Use: "configure",
+}
 
 
 def _constants(ordered: Schedule) -> list[Room]:

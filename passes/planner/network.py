@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from xdsl.ir import Operation, SSAValue
 
@@ -18,6 +18,7 @@ from dialects import cnn
 from dialects.tile import ConfigurationAttr
 from passes.planner.movement import MOVES, Piece, of_channels, pieces, rows_taken
 from passes.planner.provenance import name_of, nodes_of
+from passes.planner.tensors import Buffer, Tensor
 from passes.planner.tuning import IDLE
 from sim.machine.description import Configuration
 from sim.machine.errors import ReconError
@@ -26,82 +27,6 @@ from sim.machine.operations import Operation as VectorOperation
 
 CONFIGURATION = "configuration"
 """The attribute of a convolution that holds its configuration."""
-
-
-@dataclass(eq=False)
-class Buffer:
-    """Memory for one or more tensors, height × width × channels bytes."""
-
-    name: str
-    height: int
-    width: int
-    channels: int
-    tensors: list[Tensor] = field(default_factory=list)
-
-    @property
-    def bytes(self) -> int:
-        return self.height * self.width * self.channels
-
-    @property
-    def is_inner(self) -> bool:
-        """Whether it is between layers only: nothing in it comes from or goes to the world outside."""
-        return not any(tensor.is_given or tensor.is_output for tensor in self.tensors)
-
-    @property
-    def can_spill(self) -> bool:
-        """Whether DRAM can hold it while layers work on some of its rows; outputs must then leave as they are made."""
-        outputs = [tensor for tensor in self.tensors if tensor.is_output]
-        given = [tensor for tensor in self.tensors if tensor.is_given]
-        return (
-            self.height > 1
-            and not any(tensor.is_view for tensor in self.tensors)
-            and not any(a.overlaps(b) for a in outputs for b in given)
-        )
-
-
-@dataclass(eq=False)
-class Tensor:
-    """An int8 activation: its value in the IR, its place, who makes and who reads it."""
-
-    name: str
-    type: cnn.TensorType
-    buffer: Buffer
-    offset: int = 0
-    producer: Layer | None = None
-    consumers: list[Layer] = field(default_factory=list)
-    is_input: bool = False
-    is_output: bool = False
-    constant: cnn.ConstantOp | None = None
-
-    @property
-    def is_given(self) -> bool:
-        """Whether it comes from DRAM as it is, no layer makes it: an input or a constant."""
-        return self.is_input or self.constant is not None
-
-    @property
-    def is_view(self) -> bool:
-        """Whether it is its buffer seen in another shape, always the whole of it."""
-        return (self.height, self.width) != (self.buffer.height, self.buffer.width)
-
-    def overlaps(self, other: Tensor) -> bool:
-        """Whether two tensors of one buffer share channels."""
-        return (
-            self.is_view
-            or other.is_view
-            or (other.offset < self.offset + self.channels and self.offset < other.offset + other.channels)
-        )
-
-    @functools.cached_property
-    def height(self) -> int:
-        return self.type.dims[1]
-
-    @functools.cached_property
-    def width(self) -> int:
-        return self.type.dims[2]
-
-    @functools.cached_property
-    def channels(self) -> int:
-        return self.type.dims[3]
 
 
 @dataclass(eq=False)
@@ -115,6 +40,13 @@ class Layer:
     inputs: list[Tensor]
     output: Tensor
     nodes: tuple[str, ...] = ()
+    original: Layer | None = None
+    """In a batch, the layer of the one network that it is for an image."""
+
+    @property
+    def shared(self) -> Layer:
+        """Whose weights and parameters it has: its own, or in a batch those of all its twins."""
+        return self.original or self
 
     @property
     def is_conv(self) -> bool:
@@ -228,6 +160,21 @@ class Network:
     tensors: list[Tensor]
     buffers: list[Buffer]
 
+    @property
+    def input_ports(self) -> list[Tensor]:
+        """The inputs of the one network, in order."""
+        return list(dict.fromkeys(tensor.port for tensor in self.inputs))
+
+    @property
+    def output_ports(self) -> list[Tensor]:
+        """The outputs of the one network, in order."""
+        return list(dict.fromkeys(tensor.port for tensor in self.outputs))
+
+    @property
+    def images(self) -> int:
+        """Images of a batch; 1 for the one network."""
+        return max((tensor.image for tensor in self.tensors), default=0) + 1
+
 
 OPERATION_OF = {
     "max_pool2d": "max_pool",
@@ -238,16 +185,6 @@ OPERATION_OF = {
     "move": "copy",
 }
 """Operations of the cnn dialect whose vector operation has another name."""
-
-
-def parts(tensor: Tensor) -> list[Tensor]:
-    """The tensors that were written one by one and together make up a tensor: itself, or what was joined to it."""
-    return [
-        other
-        for other in tensor.buffer.tensors
-        if (other.is_given or (other.producer is not None and other.producer.output is other))
-        and other.overlaps(tensor)
-    ]
 
 
 def makers(tensor: Tensor) -> list[Layer]:

@@ -20,6 +20,9 @@ OBJECTIVES = ("cycles", "latency", "throughput", "dram", "energy")
 """What a plan may keep low. ``cycles`` are those of one frame: of the only one, or in the long run of many, which is
 ``throughput``; ``latency`` is those of one frame alone even where many follow each other."""
 
+MOST_IMAGES = 64
+"""Frames that a batch may have."""
+
 STREAM = "stream"
 """Frames without an end."""
 
@@ -45,6 +48,12 @@ def _frames(text: str) -> str:
     number = text.strip().lower()
     if number != STREAM and not (number.isdecimal() and int(number) >= 1):
         raise ReconError(f"--frames {text}: write how many frames follow each other, or {STREAM}.")
+    return number
+
+
+def _batch(number: int) -> int:
+    if not 1 <= number <= MOST_IMAGES:
+        raise ReconError(f"--batch {number}: give a whole number from 1 to {MOST_IMAGES}.")
     return number
 
 
@@ -126,6 +135,14 @@ class Options:
         normally="one frame by itself",
         read=_frames,
     )
+    batch: int = option(
+        0,
+        "Frames that the machine works on together, with one set of weights; for frames in a row.",
+        "N",
+        kind=int,
+        normally="what is best",
+        read=_batch,
+    )
     trials: int = 0
     winograd: bool = freedom("winograd")
     single: bool = freedom("reconfiguration", default=False)
@@ -139,13 +156,18 @@ class Options:
             raise ReconError(f"There is no optimisation level {self.level}; there are 0, 1 and 2.")
         if self.objective not in OBJECTIVES:
             raise ReconError(f"'{self.objective}' is no objective; there are {', '.join(OBJECTIVES)}.")
+        if self.batch > 1 and not (self.streams and self.residency):
+            raise ReconError(
+                f"A batch of {self.batch} works on frames together and keeps them in SRAM, so it goes with neither the "
+                "objective latency nor without residency."
+            )
         if self.sram_limit < 0:
             raise ReconError(f"An SRAM limit is a number of bytes, not {self.sram_limit}.")
 
     @property
     def repeats(self) -> bool:
         """Whether frames follow each other."""
-        return self.frames not in ("", "1")
+        return self.batch > 0 or self.frames not in ("", "1")
 
     @property
     def streams(self) -> bool:

@@ -54,6 +54,11 @@ class Cost:
     sram_bytes: int
     crowded: bool
 
+    def per(self, images: int) -> Cost:
+        """What one of so many images costs."""
+        cycles, dram, sram = (-(-each // images) for each in (self.cycles, self.dram_bytes, self.sram_bytes))
+        return Cost(cycles, dram, sram, self.crowded)
+
 
 @dataclass(frozen=True)
 class Layout:

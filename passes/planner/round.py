@@ -20,6 +20,7 @@ from passes.planner.prefetch import Cost, DoesNotFit, Layout
 from passes.planner.rooms import Load, Room
 from passes.planner.schedule import Schedule
 from passes.planner.tuning import SLACKS
+from passes.planner.works import LoadImage
 from sim.machine.description import Machine
 
 FRAMES = 3
@@ -73,6 +74,8 @@ class _Reading:
             if room not in loaded:
                 once[first : last + 1] += room.bytes
         self.usage = np.tile(once, FRAMES + 1)
+        # The queue is in order: what comes for the next frame stands behind this one's last image.
+        self.opens = max((at + 1 for at, work in enumerate(self.works) if isinstance(work, LoadImage)), default=0)
         self.placed: dict[tuple[Room, int], None] = {}
         self.arrivals: list[tuple[Room, tuple[int, int, int]]] = []
 
@@ -113,7 +116,7 @@ class _Reading:
         begins = frame * self.size
         due = load.need + begins <= position
         if not due:
-            earliest = begins + load.earliest if load.earliest else begins - self.size
+            earliest = begins + load.earliest if load.earliest else begins - self.size + self.opens
             far = load.need + begins > position + self.horizon
             if far or earliest > position or self.pace.channel > self.pace.array:
                 return False

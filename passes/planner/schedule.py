@@ -11,16 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from passes.planner.batch import together
 from passes.planner.conv_works import ConvWorks
 from passes.planner.images import in_rhythm, with_images
 from passes.planner.layer_constants import constants_of
 from passes.planner.lives import Arrival, Life, lives_of, settled
 from passes.planner.mapping import ConvMapping, Span, cuts
 from passes.planner.move_works import move_works
-from passes.planner.network import Buffer, Layer, Network, Tensor, makers, parts
+from passes.planner.network import Buffer, Layer, Network, Tensor, makers
 from passes.planner.partition import Partition
 from passes.planner.rooms import ActivationRooms, Constant, Load, Room
 from passes.planner.stripes import Group, Step, progress, read_outside, rings
+from passes.planner.tensors import parts
 from passes.planner.tuning import MAX_TILES, first_rows_bytes
 from passes.planner.vector_works import VectorWorks
 from passes.planner.works import ConvPass, Move, Store, Vector, Work
@@ -48,8 +50,11 @@ def schedule(
     """The works of a network, its layers run in the groups of a partition: once, or as one of many frames."""
     builder = _Builder(machine, network, mappings, partition.spilled)
     builder.ports()
-    for group in partition.groups:
-        builder.run(group)
+    for groups in together(partition.groups, partition.spilled):
+        if len(groups) == 1:
+            builder.run(groups[0])
+        else:
+            builder.twins(groups)
     before: list[Work] = []
     if frames:
         before, works, copies = in_rhythm(machine, builder.works)
@@ -90,6 +95,7 @@ class _Builder:
     arrivals: list[Arrival] = field(default_factory=list)
     stored: dict[Tensor, list[tuple[int, Store]]] = field(default_factory=dict)
     rooms: ActivationRooms = field(default_factory=ActivationRooms)
+    shared: dict[Layer, Mapping[str, Room]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.conv_works = ConvWorks(self.machine, self.rooms, self.mappings)
@@ -112,14 +118,46 @@ class _Builder:
     def load_rows(self, tensor: Tensor, source: Constant | Tensor, rows: Span) -> None:
         sizes = (rows[1] - rows[0], tensor.width, tensor.channels)
         room, target = self.rooms.of(tensor), (rows[0], 0, tensor.offset)
-        self.arrivals.append(Arrival(Load(room, target, source, (rows[0], 0, 0), sizes, "")))
+        first = rows[0] + (source.first_row if isinstance(source, Tensor) else 0)
+        self.arrivals.append(Arrival(Load(room, target, source, (first, 0, 0), sizes, "")))
+
+    def constants(self, layer: Layer) -> Mapping[str, Room]:
+        """A layer's parameters and table, which come once however many images it has."""
+        if layer.shared not in self.shared:
+            self.shared[layer.shared], loads = constants_of(layer.shared)
+            self.arrivals += [Arrival(load) for load in loads]
+        return self.shared[layer.shared]
+
+    def twins(self, groups: Sequence[Group]) -> None:
+        """The works of a layer of several images, each alone in its group."""
+        layers = [group.layers[0] for group in groups]
+        constants = self.constants(layers[0])
+        for layer in layers:
+            if layer.in_place is not None:
+                self.rooms.take_over(layer.in_place.buffer, layer.output.buffer)
+        span = (0, layers[0].output.height)
+        if layers[0].is_conv:
+            made: list[tuple[Layer, Work]] = list(self.conv_works.together(layers, span, constants))
+            self.arrivals += [Arrival(load) for load in self.conv_works.loads]
+            self.conv_works.loads.clear()
+        else:
+            made = [(layer, work) for layer in layers for work in self.moved(layer, span, constants)]
+        done = {layer: iter(finished_rows([work for one, work in made if one is layer])) for layer in layers}
+        of = dict(zip(layers, groups, strict=True))
+        for layer, work in made:
+            self.works.append(work)
+            if (finished := next(done[layer])) is not None:
+                self.store(of[layer], layer, finished)
+
+    def moved(self, layer: Layer, rows: Span, constants: Mapping[str, Room]) -> list[Work]:
+        """The works of a layer that is no convolution."""
+        if layer.kind == "move":
+            return list(move_works(layer, rows, self.rooms))
+        return list(self.vector_works.works(layer, rows, constants))
 
     def run(self, group: Group) -> None:
         """The works of a group: its layers one after the other, stripe by stripe."""
-        constants: dict[Layer, dict[str, Room]] = {}
-        for layer in group.layers:
-            constants[layer], loads = constants_of(layer)
-            self.arrivals += [Arrival(load) for load in loads]
+        constants = {layer: self.constants(layer) for layer in group.layers}
         steps = progress(group, self.mappings)
         for buffer, rows in rings(group, steps, self.spilled).items():
             shape = (buffer.height, buffer.width, buffer.channels)
@@ -145,10 +183,8 @@ class _Builder:
             work: list[Work] = list(self.conv_works.works(layer, rows, constants))
             self.arrivals += [Arrival(load) for load in self.conv_works.loads]
             self.conv_works.loads.clear()
-        elif layer.kind == "move":
-            work = list(move_works(layer, rows, self.rooms))
         else:
-            work = list(self.vector_works.works(layer, rows, constants))
+            work = self.moved(layer, rows, constants)
         for one, finished in zip(work, finished_rows(work), strict=True):
             self.works.append(one)
             if finished is not None:
@@ -174,7 +210,8 @@ class _Builder:
                     source, channel = Constant(part.constant.value, part.type.dims[1:]), 0
                 sizes = (end - first, part.width, part.channels)
                 room, target = self.rooms.local[part.buffer], (first, 0, part.offset)
-                load = Load(room, target, source, (first, 0, channel), sizes, layer.name)
+                above = part.first_row if source is part else 0
+                load = Load(room, target, source, (above + first, 0, channel), sizes, layer.name)
                 # The rows must have been stored: all stores up to the first that reaches their end.
                 written = [store for reached, store in self.stored.get(part, ()) if reached >= end]
                 arriving.append(Arrival(load, after=list[Work](written[:1])))
@@ -212,7 +249,7 @@ class _Builder:
         store = Store(
             layer=name,
             target=target,
-            target_offset=(rows[0], 0, channels[0]),
+            target_offset=(rows[0] + (target.first_row if isinstance(target, Tensor) else 0), 0, channels[0]),
             source=self.rooms.of(tensor),
             source_offset=(rows[0], 0, offset + channels[0]),
             sizes=(rows[1] - rows[0], tensor.width, channels[1] - channels[0]),

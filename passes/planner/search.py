@@ -14,8 +14,9 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from passes.planner.batch import batched, for_all
 from passes.planner.configure import ConvRequest, choices
-from passes.planner.frames import layouts
+from passes.planner.frames import code_bytes, layouts
 from passes.planner.mapping import ConvMapping, conv_shape
 from passes.planner.network import Buffer, Layer, Network
 from passes.planner.options import Options
@@ -28,6 +29,7 @@ from passes.planner.tuning import (
     DOUBT,
     FRAME_BUDGETS,
     HORIZONS,
+    IMAGES,
     LONGEST,
     MOST_WEIGHED,
     MOST_WORKS,
@@ -37,6 +39,7 @@ from passes.planner.tuning import (
     TINY,
     TINY_CLOSE,
     WEIGHED_WORKS,
+    WORTH,
 )
 from sim.machine.description import Machine
 from sim.machine.errors import ReconError
@@ -52,6 +55,7 @@ class Plan:
     """A network run in a way that is known to fit: how each convolution runs, which layers run together and what waits
     in DRAM, and the schedule of it all with its layout."""
 
+    network: Network
     mappings: Mapping[Layer, ConvMapping]
     partition: Partition
     schedule: Schedule
@@ -169,7 +173,7 @@ class _Search:
         found = self.laid_out(ordered)
         if found is None:
             return False
-        self.plans.append(Plan(self.mappings, partition, ordered, found[1]))
+        self.plans.append(Plan(self.network, self.mappings, partition, ordered, found[1]))
         if self.options.measure != "cycles":
             doubt = 0  # bytes are exact
         if self.best is not None and found[0][0] * 1000 >= self.best[0][0] * (1000 - doubt):
@@ -237,34 +241,70 @@ def _frames_in_a_row(
     options: Options,
     weigh: Weigh | None,
 ) -> Plan:
-    """The best plan for frames that follow each other: every layer alone, and what crowds SRAM fused, each with more
-    and less that stays."""
+    """The best plan for frames that follow each other: by itself or several together, every layer alone or what crowds
+    SRAM fused, with more and less that stays."""
     usable = options.usable(machine)
-    partitioner = Partitioner(usable, network, mappings, LONGEST if options.fusion else 1)
-    capacity = usable.sram.bytes
-    crowded = max(partitioner.live(), default=0) > capacity * ROOMY // 100
+    ranking = Ranking(usable, options.measure)
+    plans: list[Plan] = []
+    least = 0
+    for images in (options.batch,) if options.batch else IMAGES:
+        opening = _opening(Partitioner(usable, network, mappings, 1))
+        made = _of_a_batch(usable, batched(network, images, opening), mappings, options)
+        if images > 1 and not options.batch:
+            made = [one for one in made if code_bytes(one.schedule) <= usable.instruction_memory.bytes]
+        plans += made
+        if not plans:
+            break
+        before, least = least, ranking.key(min((one.layout.cost for one in plans), key=ranking.key))[0]
+        if options.level < 2 or 0 < options.trials <= len(plans) or least * 1000 > before * (1000 - WORTH) > 0:
+            break
+    if not plans and options.batch > 1:
+        raise ReconError(
+            f"A batch of {options.batch} does not fit in SRAM: {machine.name} has {usable.sram.bytes:,} bytes. A "
+            "smaller batch, or a machine with more SRAM, would help."
+        )
+    if not plans:
+        best = _alone(machine, network, mappings, options, weigh)
+        return dataclasses.replace(best, layout=dataclasses.replace(best.layout, stays=frozenset()))
+    return ranking.best(plans, weigh if options.level > 1 else None)
+
+
+def _opening(partitioner: Partitioner) -> int:
+    """Layers at the start that take as long as the inputs need to arrive."""
+    rate = float(partitioner.machine.dram_rate)
+    arriving = sum(tensor.buffer.bytes for tensor in partitioner.network.inputs) / rate
+    for count, layer in enumerate(partitioner.layers):
+        if arriving <= 0:
+            return count
+        arriving -= partitioner.cycles(layer, 1)
+    return len(partitioner.layers)
+
+
+def _of_a_batch(
+    machine: Machine, network: Network, mappings: Mapping[Layer, ConvMapping], options: Options
+) -> list[Plan]:
+    """Plans of a network, or of several images of one, for frames that follow each other; costs are those of a
+    frame."""
+    mapped = for_all(mappings, network)
+    partitioner = Partitioner(machine, network, mapped, LONGEST if options.fusion else 1)
+    capacity = machine.sram.bytes
+    crowded = max(partitioner.live(), default=0) > capacity * ROOMY // 100 and network.images == 1
     made: list[Callable[[], Partition]] = [lambda: alone(network)]
     made += [functools.partial(partitioner.cut, capacity * share // 100) for share in FRAME_BUDGETS if crowded]
     plans: list[Plan] = []
     seen: set[Partition] = set()
-    failure: ReconError | None = None
     for make in made:
         try:
             partition = make()
-        except ReconError as error:
-            failure = failure or error
+        except ReconError:
             continue
-        if partition in seen:
-            continue
-        seen.add(partition)
-        ordered = schedule(usable, network, mappings, partition, frames=True)
-        plans += [Plan(mappings, partition, ordered, layout) for layout in layouts(usable, ordered)]
-        if plans and (options.level < 2 or 0 < options.trials <= len(seen)):
-            break
-    if not plans:
-        best = _alone(machine, network, mappings, options, weigh)
-        return dataclasses.replace(best, layout=dataclasses.replace(best.layout, stays=frozenset()))
-    return Ranking(usable, options.measure).best(plans, weigh if options.level > 1 else None)
+        if partition not in seen:
+            seen.add(partition)
+            ordered = schedule(machine, network, mapped, partition, frames=True)
+            for layout in layouts(machine, ordered):
+                each = dataclasses.replace(layout, cost=layout.cost.per(network.images))
+                plans.append(Plan(network, mapped, partition, ordered, each))
+    return plans
 
 
 def _alone(

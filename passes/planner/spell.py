@@ -25,9 +25,11 @@ class Speller:
         self.body: list[Operation] = []
         self.values: dict[Any, SSAValue] = {}
         self.dram: dict[Any, SSAValue] = {}
-        for tensor, value in zip(network.inputs, schedule.input_values, strict=True):
-            self.dram[tensor] = value
-        self.outputs: dict[Any, SSAValue] = dict(zip(network.outputs, schedule.output_values, strict=True))
+        given = dict(zip(network.input_ports, schedule.input_values, strict=True))
+        for tensor in network.inputs:
+            self.dram[tensor] = given[tensor.port]
+        taken = dict(zip(network.output_ports, schedule.output_values, strict=True))
+        self.outputs: dict[Any, SSAValue] = {tensor: taken[tensor.port] for tensor in network.outputs}
 
     def source(self, source: Source) -> SSAValue:
         """The DRAM value a load reads, made at the top of the schedule when first named."""

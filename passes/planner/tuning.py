@@ -166,6 +166,16 @@ FRAME_BUDGETS = (85, 55, 35)
 
 Measured with frames: 85 alone +1.64 %, at worst +5.00 %; 70, 50, 35 +0.00 %."""
 
+PATIENCE = 3
+"""Shares in a row that are no better, after which no smaller ones are tried."""
+
+WORTH = 15
+"""Thousandths that more frames together must save to be worth their latency, their memory and a look at still more."""
+
+IMAGES = (1, 2, 4)
+"""Frames that are tried together where nobody says how many: they share what comes from DRAM, and while one waits for
+the vector unit another multiplies."""
+
 HORIZONS = (64, 12, 2)
 """Works by which a load may be ahead of its need, tried in turn behind any number: far prefetch can leave SRAM in
 pieces, then a nearer one may fit.

@@ -8,9 +8,10 @@ from dialects import cnn
 from dialects.tile import Slice
 from passes.planner import numbers
 from passes.planner.mapping import ConvMapping, Span, cuts
-from passes.planner.network import Layer, Tensor, makers, parts
+from passes.planner.network import Layer, Tensor, makers
 from passes.planner.rooms import ActivationRooms, Room
 from passes.planner.stripes import row_multiple
+from passes.planner.tensors import parts
 from passes.planner.tuning import MAX_TILES, TILE_CYCLES
 from passes.planner.works import Vector
 from sim.machine.description import Machine

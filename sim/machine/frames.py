@@ -42,9 +42,9 @@ class Rhythm:
     resident_bytes: int
     frame_bytes: int
 
-    def total(self, frames: int) -> int:
-        """Cycles of so many frames, for more than the few at the start that have not found the rhythm."""
-        return self.prologue + frames * self.cycles // self.period + self.epilogue
+    def total(self, bodies: int) -> int:
+        """Cycles of so many frames (batches of them), for more than the few that have not found the rhythm."""
+        return self.prologue + bodies * self.cycles // self.period + self.epilogue
 
 
 Record = TypeVar("Record", Frames, Rhythm)

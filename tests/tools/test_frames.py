@@ -23,7 +23,7 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tools.main import main
 
     path = tmp_path_factory.mktemp("frames") / "camera.rbin"
-    main(["compile", str(DSCNN), "-o", str(path), "-q", "--frames", "stream"], exits=False)
+    main(["compile", str(DSCNN), "-o", str(path), "-q", "--frames", "stream", "--batch", "1"], exits=False)
     return path
 
 
@@ -101,6 +101,37 @@ def test_a_program_of_one_frame_runs_frames_by_themselves(recon: Tool, here: Pat
     assert recon("compile", DSCNN, "-o", "one.rbin", "-q").code == 0
     assert recon("run", "one.rbin", "--frames", 2, "--output", "out", "-q").code == 0
     np.testing.assert_array_equal(outputs("out"), expected(load("one.rbin"), 2))
+
+
+def test_a_batch_gives_what_its_frames_give_alone(recon: Tool, camera: Path, here: Path) -> None:
+    """Four frames in batches of three: the second one is not full. A single run is one frame too."""
+    assert recon("compile", DSCNN, "-o", "batch.rbin", "-q", "--batch", 3).code == 0
+    batch = load("batch.rbin")
+    assert batch.batch == 3
+    assert recon("run", "batch.rbin", "--frames", 4, "--output", "out", "-q", "--sanitize").code == 0
+    np.testing.assert_array_equal(outputs("out"), expected(load(camera), 4))
+    np.testing.assert_array_equal(expected(batch, 2), expected(load(camera), 2))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--batch", "0"), "--batch 0: give a whole number from 1 to 64."),
+        (
+            ("--batch", "4", "--objective", "latency"),
+            "A batch of 4 works on frames together and keeps them in SRAM, so it goes with neither the objective "
+            "latency nor without residency.",
+        ),
+        (
+            ("--batch", "64", "--sram-limit", "64KiB"),
+            "A batch of 64 does not fit in SRAM: edge4k has 65,536 bytes. A smaller batch, or a machine with more "
+            "SRAM, would help.",
+        ),
+    ],
+)
+def test_a_batch_that_cannot_be_is_refused(recon: Tool, here: Path, options: tuple[str, ...], message: str) -> None:
+    outcome = recon("compile", DSCNN, "-o", "x.rbin", *options)
+    assert (outcome.code, outcome.err) == (1, f"error: {message}\n")
 
 
 def test_one_frame_in_a_row_is_the_program_without_frames(recon: Tool, here: Path) -> None:

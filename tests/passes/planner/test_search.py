@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from passes.planner.network import Network
 from passes.planner.partition import Partition
 from passes.planner.prefetch import Cost, Layout
 from passes.planner.schedule import Schedule
@@ -31,10 +32,11 @@ def test_no_plan_of_a_random_network_is_better(seed: int, tmp_path: Path) -> Non
 def test_a_plan_that_only_seems_faster_does_not_replace_the_trusted_one() -> None:
     """The plan's own clock is doubted by a few per cent; bytes are not, and the program's clock is not."""
     empty, machine = Schedule((), (), {}), load("edge4k")
+    nothing = Network([], [], [], [], [], [])
 
     def made(cycles: int, dram_bytes: int) -> Plan:
         layout = Layout({}, {}, (), Cost(cycles, dram_bytes, 0, crowded=False))
-        return Plan({}, Partition((), frozenset()), empty, layout)
+        return Plan(nothing, {}, Partition((), frozenset()), empty, layout)
 
     trusted, other = made(1000, 500), made(995, 400)
     assert Ranking(machine, "cycles").best([trusted, other], None, trusted) is trusted

@@ -1,0 +1,90 @@
+"""A batch: several images in one text, layer by layer over all of them, with one set of weights.
+
+The network is there once for every image, its layers in the order of the one network, those of all images beside each
+other (but for the first few, which run image by image while inputs arrive). Twins share weights, parameters and
+configuration; everything else is their own. Ports hold the images one below the other.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+from passes.planner.mapping import ConvMapping
+from passes.planner.network import Buffer, Layer, Network, Tensor
+from passes.planner.stripes import Group
+
+
+def batched(network: Network, images: int, opening: int = 0) -> Network:
+    """The network for so many images; for one it is the network itself.
+
+    The first ``opening`` layers run image by image, so that the input of the next one arrives meanwhile.
+    """
+    if images == 1:
+        return network
+    copies = [_Copy(network, image) for image in range(images)]
+    layers = [copy.layers[layer] for copy in copies for layer in network.layers[:opening]]
+    layers += [copy.layers[layer] for layer in network.layers[opening:] for copy in copies]
+    for index, layer in enumerate(layers):
+        layer.index = index
+
+    def every(tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [copy.tensors[tensor] for tensor in tensors for copy in copies]
+
+    return Network(
+        layers=layers,
+        inputs=every(network.inputs),
+        outputs=every(network.outputs),
+        constants=[(copy.tensors[tensor], op) for tensor, op in network.constants for copy in copies],
+        tensors=every(network.tensors),
+        buffers=[copy.buffers[buffer] for buffer in network.buffers for copy in copies],
+    )
+
+
+class _Copy:
+    """One image's buffers, tensors and layers, by those of the network."""
+
+    def __init__(self, network: Network, image: int):
+        self.buffers = {b: Buffer(b.name, b.height, b.width, b.channels) for b in network.buffers}
+        self.tensors: dict[Tensor, Tensor] = {}
+        for tensor in network.tensors:
+            self.tensors[tensor] = Tensor(
+                tensor.name,
+                tensor.type,
+                self.buffers[tensor.buffer],
+                tensor.offset,
+                is_input=tensor.is_input,
+                is_output=tensor.is_output,
+                constant=tensor.constant,
+                image=image,
+                original=tensor,
+            )
+        for buffer, copy in self.buffers.items():
+            copy.tensors = [self.tensors[tensor] for tensor in buffer.tensors]
+        self.layers: dict[Layer, Layer] = {}
+        for layer in network.layers:
+            inputs = [self.tensors[tensor] for tensor in layer.inputs]
+            output = self.tensors[layer.output]
+            twin = Layer(layer.index, layer.name, layer.kind, layer.op, inputs, output, layer.nodes, original=layer)
+            self.layers[layer] = twin
+        for tensor, copy in self.tensors.items():
+            copy.producer = self.layers[tensor.producer] if tensor.producer is not None else None
+            copy.consumers = [self.layers[layer] for layer in tensor.consumers]
+
+
+def for_all(mappings: Mapping[Layer, ConvMapping], network: Network) -> Mapping[Layer, ConvMapping]:
+    """The mapping of every layer of a batched network, from those of the network."""
+    return {layer: mappings[layer.shared] for layer in network.layers if layer.shared in mappings}
+
+
+def together(groups: Sequence[Group], spilled: frozenset[Buffer]) -> Iterator[list[Group]]:
+    """Groups that run together: layers alone that are twins, where nothing of them waits in DRAM."""
+
+    def key(group: Group) -> object:
+        layer = group.layers[0]
+        alone = len(group.layers) == 1 and group.stripes == 1
+        touched = {tensor.buffer for tensor in (*layer.inputs, layer.output)}
+        return layer.shared if alone and layer.original is not None and not touched & spilled else group
+
+    for _, found in itertools.groupby(groups, key):
+        yield list(found)
