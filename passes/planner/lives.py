@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from passes.planner.rooms import Load, Room
-from passes.planner.works import ConvPass, LoadImage, Vector, Work
+from passes.planner.works import ConvPass, LoadImage, Move, Vector, Work
 
 Life = tuple[int, int]
 """First and last work of a plan that touch a room, by position."""
@@ -59,7 +59,7 @@ def _first_reader(works: Sequence[Work], load: Load, positions: Sequence[int]) -
     root, first = load.room.root, load.rows[0]
     for position in positions:
         work = works[position]
-        if isinstance(work, LoadImage) or (isinstance(work, ConvPass | Vector) and work.output.root is root):
+        if isinstance(work, LoadImage) or (isinstance(work, ConvPass | Vector | Move) and work.output.root is root):
             return position
         # A tile beside the image reads nothing, but names the room.
         if any(room.root is root and (room is not root or max(1, rows[1]) > first) for room, rows in work.reads):
