@@ -6,7 +6,7 @@ images of the machine they were -0.11 % over nine plans (edge1k -0.60 % at best)
 All are measured: ``python benchmarks/tuning.py NAME=VALUE …`` plans networks with other values and prints how
 much slower they are than with the value here, in the geometric mean and at worst; the figures below are those it gave
 (0.00 %: no plan of them needs another value). ``Measured crowded`` is of networks whose activations crowd SRAM
-(``--crowded``), ``with frames`` of frames in a row (``--frames``).
+(``--crowded``), ``large`` of large ones (``--large``), ``with frames`` of frames in a row (``--frames``).
 """
 
 from __future__ import annotations
@@ -203,8 +203,7 @@ MOST_WORKS = 1500
 """No more plans are made to choose configurations once those made have so many works: it should not cost more than a
 tenth of the time that a network takes to compile.
 
-Measured over nine plans of ShuffleNet, SqueezeNet, Inception v1, MobileNetV2 and the trained models on edge4k: 500
-+0.03 %, at worst +0.23 %; 3000 +0.00 %."""
+Measured large: 500 +0.04 %, at worst +0.23 %; 3000 +0.00 %."""
 
 MOST_WEIGHED = 8
 """Plans whose programs are written out to compare them.
@@ -219,8 +218,7 @@ Measured: 300 +0.02 %, at worst +0.06 %; 1200 -0.00 %, at best -0.02 %."""
 CLOSE = 15
 """Thousandths by which a plan may seem slower and still be the faster one: see ``pace``.
 
-Measured over nine plans of ShuffleNet, SqueezeNet, Inception v1, MobileNetV2 and the trained models on edge4k: 5
-+0.00 %; 40 +0.00 %."""
+Measured large: 5 +0.00 %; 40 +0.00 %."""
 
 TINY = 60
 """A plan of so many works costs next to nothing to make and to weigh: all are that seem slower by TINY_CLOSE at most.
