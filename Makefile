@@ -9,7 +9,7 @@ LENGTH ?= normal
 POINTS ?= 500
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test verify bench explore models browser validate rtl lint format types floors filecheck pytest wheel docs clean
+.PHONY: help run test verify bench explore models browser validate rtl lint format types floors filecheck pytest wheel docs site clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -73,6 +73,10 @@ rtl: $(STAMP) ## the machine in RTL against the simulator, byte for byte and cyc
 
 docs: $(STAMP) ## write the generated pages of docs/ again
 	@$(BIN)/python -m tools.docs
+
+site: $(STAMP) ## the documentation as a site, in build/site; it needs no network to be read
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 clean: ## remove the environment and everything built
 	@rm -rf .venv build .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

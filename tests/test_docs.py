@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import doctest
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +80,26 @@ def test_commands_are_those_that_there_are(page: Path) -> None:
             if whole or not said.startswith(("Missing ", "Option ")) or "No such option" in said:
                 wrong.append(f"{line}: {said}")
     assert wrong == []
+
+
+def test_every_page_has_its_place_in_the_site() -> None:
+    listed = re.findall(r": ([a-z-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+
+
+def test_the_site_is_built_and_asks_for_nothing(tmp_path: Path) -> None:
+    """Strictly: a page without a place and a link to a heading that is not there are errors."""
+    pytest.importorskip("material", reason="pip install -e '.[site]'")
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+    )
+    assert (built.returncode, built.stdout) == (0, ""), built.stderr
+    page = (tmp_path / "site" / "exploring.html").read_text()
+    assert "What it says" in page
+    asked = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"?(https?:[^\" >]+)", page)
+    assert asked == []
