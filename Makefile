@@ -28,6 +28,10 @@ bench: $(STAMP) ## cost of compiling and simulating; schedules against the bound
 	@$(BIN)/python benchmarks/cost.py
 	@echo
 	@$(BIN)/python benchmarks/table.py $(BENCH_ARGS)
+	@echo
+	@$(BIN)/python benchmarks/frames.py $(BENCH_ARGS)
+	@echo
+	@$(BIN)/python benchmarks/frames.py --batch
 
 models: $(STAMP) ## real models that packages ship, on the whole road; writes docs/models.md; MODELS_ARGS='nudenet craft'
 	@$(BIN)/python benchmarks/models.py $(MODELS_ARGS)

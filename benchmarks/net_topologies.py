@@ -86,6 +86,18 @@ def mobilenetv2(size: int) -> onnx.ModelProto:
     return g.finish(g.classifier(g.conv(x, 1280, 1, activation="relu6"), IMAGENET))
 
 
+def resnet18(size: int) -> onnx.ModelProto:
+    """ResNet-18 (He et al., CVPR 2016, table 1): basic blocks, 1x1 convolutions where the shape changes."""
+    g = GraphWriter("resnet18", "ResNet-18, He et al. 2016")
+    x = g.max_pool(g.conv(g.input(3, size, size), 64, 7, 2), 3, 2, (1, 1, 1, 1))
+    for channels, first_stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
+        for stride in (first_stride, 1):
+            same = stride == 1 and g.shapes[x][0] == channels
+            skip = x if same else g.conv(x, channels, 1, stride, activation=None)
+            x = g.activate(g.add(g.conv(g.conv(x, channels, 3, stride), channels, 3, activation=None), skip), "relu")
+    return g.finish(g.classifier(x, IMAGENET))
+
+
 def inception_v3(size: int) -> onnx.ModelProto:
     """Inception-v3 without auxiliary classifier (Szegedy et al., arXiv 1512.00567, 2015, table 1 and figures 5-7).
 

@@ -134,6 +134,13 @@ NETWORKS: dict[str, Network] = {
         3_504_872,
         net_topologies.mobilenetv2,
     ),
+    "resnet18": Network(
+        "He et al., CVPR 2016; counts: torchvision",
+        224,
+        1_814_073_344,
+        11_689_512,
+        net_topologies.resnet18,
+    ),
     "unet": Network(
         "Ronneberger et al., MICCAI 2015, padded; parameters: as commonly counted for its widths",
         224,
