@@ -1,7 +1,7 @@
 """A batch: several images in one text, layer by layer over all of them, with one set of weights.
 
 The network is there once for every image, its layers in the order of the one network, those of all images beside each
-other (but for the first few, which run image by image while inputs arrive). Twins share weights, parameters and
+other (but for the first few, which run in waves while inputs arrive). Twins share weights, parameters and
 configuration; everything else is their own. Ports hold the images one below the other.
 """
 
@@ -18,12 +18,18 @@ from passes.planner.stripes import Group
 def batched(network: Network, images: int, opening: int = 0) -> Network:
     """The network for so many images; for one it is the network itself.
 
-    The first ``opening`` layers run image by image, so that the input of the next one arrives meanwhile.
+    The first ``opening`` layers run in waves, every image a layer behind the one before, so that its input arrives
+    meanwhile and no layer directly follows the one whose result it reads.
     """
     if images == 1:
         return network
     copies = [_Copy(network, image) for image in range(images)]
-    layers = [copy.layers[layer] for copy in copies for layer in network.layers[:opening]]
+    layers = [
+        copies[image].layers[network.layers[wave - image]]
+        for wave in range(opening + images - 1)
+        for image in reversed(range(images))
+        if 0 <= wave - image < opening
+    ]
     layers += [copy.layers[layer] for layer in network.layers[opening:] for copy in copies]
     for index, layer in enumerate(layers):
         layer.index = index

@@ -12,7 +12,7 @@ from passes.planner.layer_constants import weight_rooms
 from passes.planner.mapping import Block, ConvMapping, Span, cuts
 from passes.planner.network import Layer, makers
 from passes.planner.rooms import ActivationRooms, Load, Room
-from passes.planner.tuning import MAX_TILES, TILE_CYCLES
+from passes.planner.tuning import MAX_TILES, TILE_CYCLES, block_bytes
 from passes.planner.works import ConvPass, Fill, Finish, Residual
 from sim.machine.description import Machine
 
@@ -63,12 +63,16 @@ class ConvWorks:
         self, layers: Sequence[Layer], span: Span, constants: Mapping[str, Room]
     ) -> Iterator[tuple[Layer, Fill | ConvPass]]:
         """The same for a layer of several images: all work with a block before the next one comes, but for reductions
-        in several passes, which nothing may part. Each work with the image's layer that it is for."""
+        in several passes, which nothing may part. Beside another engine it is image by image, so that the other works
+        on one while the array makes the next, if the weights are few enough to come into L1 again for each. Every work
+        with the image's layer that it is for."""
         mapping, shared = self.mappings[layers[0]], layers[0].shared
         if shared not in self._weights:
             self._weights[shared], loads = weight_rooms(self.machine, shared, mapping)
             self.loads += loads
-        for steps in _whole(mapping, span):
+        few = mapping.shape.weight_bytes <= min(2 * block_bytes(self.machine), self.machine.sram.bytes // 32)
+        apart = len(layers) > 1 and few and meets_other_engine(layers[0])
+        for steps in [list(mapping.steps(*span))] if apart else _whole(mapping, span):
             for layer in layers:
                 for rows, block in steps:
                     yield from ((layer, work) for work in self._step(layer, mapping, rows, block, constants))
