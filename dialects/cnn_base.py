@@ -46,9 +46,12 @@ class ImpliedTypes(CustomDirective):
         if parser.parse_optional_punctuation("->") is not None:
             state.result_types = [[parser.parse_type()]]
             return
-        types = [kind for kind in chain(*state.operand_types) if isinstance(kind, TensorType)]  # pyright: ignore
+        given = list(chain(*(kinds or () for kinds in state.operand_types)))
+        types = [kind for kind in given if isinstance(kind, TensorType)]
+        implied = None
         try:
-            implied = state.op_type.implied(types, state.properties) if issubclass(state.op_type, CnnOp) else None
+            if issubclass(state.op_type, CnnOp) and len(types) == len(given):
+                implied = state.op_type.implied(types, state.properties)
         except VerifyException as error:
             parser.raise_error(str(error))
         if implied is None:

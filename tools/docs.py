@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from passes.pipeline import Entry
+from tools.dialect_pages import generators
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md")))
 
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -194,7 +195,7 @@ GENERATED: dict[str, Callable[[], str]] = {
         host_operators,
         make_run,
     )
-}
+} | generators()
 """What pages may hold, by name."""
 
 

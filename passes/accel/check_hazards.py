@@ -73,6 +73,13 @@ def check(program: accel.ProgramOp, dram_bytes: int) -> None:
     stream = decode(b"".join(map(_encoded, instructions)))
     dram = DramMap(dram_bytes, [(0, constants), *written], outputs)
     machine = machines.load(program.machine.data)
+    for buffer in program.buffers:
+        if (end := buffer.at + buffer.nbytes) > machine.sram.bytes:
+            place = f"{where}: " if (where := place_in_text(buffer)) else ""
+            raise HazardError(
+                f"{place}{buffer.label} is bytes {buffer.at:,} to {end - 1:,} of SRAM, and {machine.name} has "
+                f"{machine.sram.bytes:,}."
+            )
     try:
         prove_program((stream, program.frames), machine, dram, images, lambda index: layers[index])
     except HazardError as error:

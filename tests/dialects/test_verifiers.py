@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-from xdsl.utils.exceptions import ParseError, VerifyException
+from io import StringIO
 
+import pytest
+from xdsl.dialects.builtin import i8
+from xdsl.utils.exceptions import ParseError, VerifyException
+from xdsl.utils.test_value import create_ssa_value
+
+from dialects.cnn_attributes import WindowAttr, tensor_of
+from dialects.text import TextPrinter
 from passes.common.problems import ModelError
+from tests.dialects import broken_rules
 from tools.driver import make_context
 from tools.terminal import diagnostics
 from tools.terminal.diagnostics import parse_module
@@ -203,6 +210,93 @@ ACCEL = {
 }  # fmt: skip
 """Lines of a program, and what is said of them."""
 
+X = f'%x = "test.op"() : () -> {T}\n'
+OTHER = '%v = "test.op"() : () -> !cnn.tensor<1x1x1x6, scale 0.5, zero 0>\n'
+SRAM = '%x, %d = "test.op"() : () -> (!tile.sram<8x8x16xi8>, !tile.dram<8x8x16xi8>)\n'
+MOVE = (
+    '"tile.load"(%x, %d) <{{target_slice = #tile.slice<[0, 0, 0] [8, 8, 16]>, source_slice = #tile.slice<[0, 0, 0] '
+    "{}>}}> : ({}, !tile.dram<8x8x16xi8>) -> ()"
+)
+ACCEL_MEMORY = (
+    'accel.program @main machine "edge4k" {\n %in = accel.dram input "in" 64xi8\n %a = accel.buffer 64\n '
+    '%e = "accel.load"(%in, %a) <{fields = #accel.fields<[0, 0, 64, 1, 1, 0, 0, 0, 0, 0, 0]>, '
+    "places = #accel.places<[dram, sram]>, operandSegmentSizes = array<i32: 2, 0>}> "
+    ": (!accel.dram, !accel.sram) -> !accel.event\n}"
+)
+
+MORE = {
+    "a convolution of no part": (
+        X + CONV.replace("quant", "count 0 quant"),
+        "count is 0, and 1 to 16777216 are allowed",
+    ),
+    "weights of another number": (
+        X + CONV.replace("4x3x3x4", "5x3x3x4") + f" -> {T}",
+        "weights must be 4xRxSxCxi8, got 5x3x3x4xi8",
+    ),
+    "a residual of another shape": (
+        X + OTHER + CONV.replace("%x", "%x residual %v", 1) + " sum <first, scale 0.5, zero 0>",
+        "the residual !cnn.tensor<1x1x1x6, scale 0.5, zero 0> has not the result's shape",
+    ),
+    "operands of other shapes": (
+        X + OTHER + "%y = cnn.add %x, %v",
+        "shapes (1, 8, 8, 4), (1, 1, 1, 6) and (1, 8, 8, 4) do not fit together",
+    ),
+    "a kernel of nothing": (
+        X + "%y = cnn.max_pool2d %x window <0x3>",
+        "kernel sizes, strides and dilations are at least 1 and pads at least 0",
+    ),
+    "a third operand": (
+        X + CONV.replace("%x", "%x residual %x", 1) + " sum <third, scale 0.5, zero 0>",
+        "the residual is the sum's first or second operand, or wide, not 'third'",
+    ),
+    "a box of nothing": (
+        SRAM + "tile.load %x[0, 0, 0] [0, 8, 16] from %d[0, 0, 0]",
+        "target: size 0 in dimension 0",
+    ),
+    "boxes of two sizes": (
+        SRAM + MOVE.format("[8, 4, 16]", "!tile.sram<8x8x16xi8>"),
+        "both slices of a move have the same sizes",
+    ),
+    "a load into no buffer": (
+        '%x, %d = "test.op"() : () -> (i8, !tile.dram<8x8x16xi8>)\n' + MOVE.format("[8, 8, 16]", "i8"),
+        "expected a buffer, got i8",
+    ),
+    "a vector operation on a table": (
+        SRAM + '%t = "test.op"() : () -> !tile.sram<256xi8>\ntile.vector copy %x = %t[0]',
+        "a vector operation works on HxWxC buffers",
+    ),
+    "a buffer of nothing": (
+        "%x = tile.alloc : !tile.sram<0x4xi8>",
+        "a buffer has one to four dimensions, each at least 1",
+    ),
+    "a ring of all rows": (
+        "%x = tile.alloc : !tile.sram<8x8x16xi8, ring 8>",
+        "a ring of 8 rows for 8 rows is no ring",
+    ),
+    "fields left out": (
+        ACCEL_MEMORY.replace("[0, 0, 64, 1, 1, 0, 0, 0, 0, 0, 0]", "[0, 0, 64]"),
+        "load has 11 fields, not 3",
+    ),
+    "a place too few": (
+        ACCEL_MEMORY.replace("[dram, sram]", "[dram]"),
+        "2 memory operands for 1 address fields",
+    ),
+    "a place of another instruction": (
+        ACCEL_MEMORY.replace("[dram, sram]", "[dram, params]"),
+        "'params' is no address field of load",
+    ),
+}
+"""Whole texts, and what is said of them."""
+
+MADE = {
+    "half a window": (
+        lambda: WindowAttr.of((3, 3), (0, 0)),
+        "a window has 2 kernel sizes, 4 pads, 2 strides and 2 dilations",
+    ),
+    "no tensor": (lambda: tensor_of(create_ssa_value(i8)), "expected a cnn tensor, got i8"),
+}
+"""What no text can say, as Python makes it."""
+
 HEAD = """
 tile.schedule @main machine "edge4k" (%in: !tile.dram<8x8x16xi8>) -> (%out: !tile.dram<8x8x16xi8>) {
   %x = tile.alloc : !tile.sram<8x8x16xi8>
@@ -231,6 +325,35 @@ def test_tile(name: str) -> None:
     body, message = TILE[name]
     fill = "%h = tile.fill half 0 %w for <direct g1 k16 r16 p4>\n" if "%h =" not in body else ""
     assert refusal(f"{HEAD}{fill}{body}\n}}") == message
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_whole_texts(name: str) -> None:
+    text, message = MORE[name]
+    assert refusal(text) == message
+
+
+@pytest.mark.parametrize("name", broken_rules.TEXTS)
+def test_other_texts(name: str) -> None:
+    text, message = broken_rules.TEXTS[name]
+    assert refusal(text).startswith(message)
+
+
+@pytest.mark.parametrize("name", broken_rules.GENERIC)
+def test_generic_forms(name: str) -> None:
+    text, (before, after), message = broken_rules.GENERIC[name]
+    stream = StringIO()
+    TextPrinter(stream, print_generic_format=True).print_op(parse_module(make_context(), text, "x.mlir"))
+    assert before in stream.getvalue(), stream.getvalue()
+    assert refusal(stream.getvalue().replace(before, after)).startswith(message)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_no_text_can_say(name: str) -> None:
+    make, message = MADE[name]
+    with pytest.raises(VerifyException) as caught:
+        make()
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("name", ACCEL)
