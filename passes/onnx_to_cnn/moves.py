@@ -14,6 +14,7 @@ from xdsl.ir import SSAValue
 from dialects import cnn
 from dialects.onnx import NodeOp, shape_of
 from passes.common.windows import window_of
+from passes.onnx_to_cnn import dilated
 from passes.onnx_to_cnn.context import Conversion, Spec
 from passes.onnx_to_cnn.values import (
     Codes,
@@ -176,7 +177,7 @@ def _joined_along(r: Conversion, codes: Sequence[Codes], axis: int) -> Spec:
 
 
 def read_max_pool(r: Conversion, node: NodeOp) -> Meaning:
-    """MaxPool; the machine's padding never wins either."""
+    """MaxPool; the machine's padding never wins either, and a dilated one is made of dense ones."""
     shape = shape_of(node.inputs[0])
     if len(shape) not in (3, 4):
         raise Unsupported(f"It pools over {len(shape) - 2} axes; the machine pools over one or two.")
@@ -194,6 +195,8 @@ def read_max_pool(r: Conversion, node: NodeOp) -> Meaning:
         view = View.canonical(result)
 
         def make() -> SSAValue:
+            if max(window.dilations) > 1:
+                return dilated.pooled(r, node, r.place(codes[0]), attribute, view.dims, quant)
             op = cnn.MaxPool2dOp.build(operands=[r.place(codes[0])], result_types=[r.type_of(view.dims, quant)],
                                        properties={"window": attribute})  # fmt: skip
             return r.emit(op, node, (node,))

@@ -31,6 +31,13 @@ def refuse_float(module: ModuleOp) -> None:
         return
     name = module.attributes.get("recon.model")
     where = name.data if isinstance(name, StringAttr) else "the model"
+    nodes = (op for op in main_function(module).body.block.ops if isinstance(op, NodeOp))
+    if any(node.op_type.data == "DynamicQuantizeLinear" for node in nodes):
+        raise ModelError(
+            f"{where}: The model is quantised dynamically: its scales are computed anew for every input "
+            "(DynamicQuantizeLinear), and the machine needs them beforehand. Quantise the float model with recon "
+            "quantize, which calibrates them on examples."
+        )
     raise ModelError(
         f"{where}: The model is not quantised; the machine computes with int8. Quantise it, for example with "
         "onnxruntime.quantization.quantize_static(…, per_channel=True), or, to learn cycles and bytes without a "

@@ -46,6 +46,11 @@ def _reduced(kind: str, axes: Sequence[int], g: Graph) -> None:
 
 
 EVERY: dict[str, Callable[[Graph], None]] = CASES | {
+    "max_pool_dilated": lambda g: chain(
+        g, lambda x: g.node("MaxPool", x, kernel_shape=[2, 3], dilations=[2, 1], pads=[1, 0, 0, 1], strides=[1, 1])),
+    "max_pool_dilated_strided": lambda g: chain(
+        g, lambda x: g.node("MaxPool", x, kernel_shape=[3, 2], dilations=[2, 3], strides=[3, 2], pads=[2, 1, 1, 1]),
+        shape=(1, 8, 12, 13)),
     **{f"add_{name}": functools.partial(_spread, "Add", shapes) for name, shapes in SPREAD.items()},
     "sub_tokens": functools.partial(_spread, "Sub", ((1, 7, 24), (1, 7, 1))),
     "sub_from_row": functools.partial(_spread, "Sub", ((1, 1, 1, 5), (1, 8, 6, 5))),

@@ -217,6 +217,22 @@ def _codes(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     return {value.name: np.random.default_rng(3).integers(-128, 128, shape).astype(np.int8)}
 
 
+def test_scales_of_run_time_are_no_scales() -> None:
+    graph = Graph()
+    graph.inputs.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4]))
+    codes = graph.node("DynamicQuantizeLinear", "x", outputs=3)
+    weights = graph.constant(np.ones((4, 3), np.int8))
+    product = graph.node("MatMulInteger", codes, weights, codes[:-1] + "2")
+    graph.outputs.append(helper.make_tensor_value_info(product, TensorProto.INT32, [1, 3]))
+    with pytest.raises(ModelError) as caught:
+        compile_to_cnn(graph.model())
+    assert str(caught.value) == (
+        "case: The model is quantised dynamically: its scales are computed anew for every input "
+        "(DynamicQuantizeLinear), and the machine needs them beforehand. Quantise the float model with recon quantize, "
+        "which calibrates them on examples."
+    )
+
+
 def test_all_problems_at_once() -> None:
     problems = Problems("net")
     problems.raise_if_any()
