@@ -73,25 +73,35 @@ Observer = Callable[["Memory", Box, bool], None]
 
 
 class Memory:
-    """``size`` bytes named for messages, all unwritten at first."""
+    """``size`` bytes named for messages, all unwritten at first.
+
+    ``given`` bytes from 0 on are there from before the run. They have no marks of their own in ``written``, whose pages
+    an operating system gives out when they are touched: a program's constants would double.
+    """
 
     def __init__(self, name: str, size: int) -> None:
         self.name = name
         self.size = size
         self.data: Bytes = np.zeros(size, np.uint8)
         self.written: npt.NDArray[np.bool_] = np.zeros(size, np.bool_)
+        self.given = 0
         self.observer: Observer | None = None
 
     def preset(self, address: int, data: Bytes) -> None:
         """Contents from before the run: constants and network inputs."""
         self.data[address : address + data.size] = data.ravel()
-        self.written[address : address + data.size] = True
+        if address == 0:
+            self.given = max(self.given, data.size)
+        else:
+            self.written[address : address + data.size] = True
 
     def read(self, box: Box) -> Bytes:
         """uint8[rows, columns, run], a view; Violation when out of range or never written."""
         self._check_range(box, "reads")
+        if self.given > box.start and box.end > self.given:
+            self.written[box.start : self.given] = True
         known = _view(self.written, box)
-        if not known.all():
+        if box.end > self.given and not known.all():
             row, column, byte = np.argwhere(~known)[0].tolist()
             address = box.start + row * box.row_stride + column * box.column_stride + byte
             raise Violation(f"it reads byte {address:#x} of {self.name}, which no instruction of this run has written.")

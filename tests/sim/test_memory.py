@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.machine import encoding
-from sim.memory import Box
+from sim.memory import Box, Memory, Violation, contiguous
 from tests.sim.support import engine
 
 
@@ -60,3 +61,18 @@ def test_a_block_knows_whether_it_overlaps_itself(
     box = Box(7, rows, row_stride, columns, stride, run)
     assert box.overlaps_itself() == (len(set(touched)) < len(touched))
     assert box.end == 7 + max(touched) + 1
+
+
+def test_what_is_given_has_no_marks_and_ends_where_it_ends() -> None:
+    memory = Memory("DRAM", 200)
+    memory.preset(0, np.arange(100, dtype=np.uint8))
+    memory.preset(150, np.arange(10, dtype=np.uint8))
+    assert np.flatnonzero(memory.written).tolist() == list(range(150, 160))
+    assert memory.read(contiguous(60, 40)).ravel().tolist() == list(range(60, 100))
+    with pytest.raises(Violation, match="reads byte 0x64 of DRAM, which no instruction of this run has written"):
+        memory.read(contiguous(90, 20))
+    with pytest.raises(Violation, match="reads byte 0x78 of DRAM"):
+        memory.read(Box(20, 2, 100, 1, 0, 10))
+    memory.write(contiguous(95, 15), np.zeros(15, np.uint8))
+    assert memory.read(contiguous(90, 20)).ravel().tolist() == [90, 91, 92, 93, 94, *[0] * 15]
+    assert memory.read(contiguous(150, 10)).size == 10
