@@ -30,7 +30,7 @@ from dialects.onnx import ConstantOp, NodeOp, NoneOp, Value, names, tensor
 from dialects.onnx_export import ELEMENT_NAME
 from dialects.recon import BlobAttr
 from passes.common.problems import Problems
-from passes.onnx import onnx_forms
+from passes.onnx import onnx_forms, sizes
 from passes.onnx.onnx_file import ModelFile, check_size, read_model
 from passes.onnx.pool_shapes import mend_pools
 from passes.onnx.tolerance import for_checker, tolerate
@@ -55,6 +55,10 @@ def import_model(source: str | Path | bytes, input_shapes: Shapes | None = None,
     model = read_model(source, where)
     problems = Problems(where)
     proto = model.proto
+    sizes.check_text(proto, problems)
+    problems.raise_if_any()
+    sizes.check_functions(proto, problems)
+    problems.raise_if_any()
     if proto.functions:
         proto = model.proto = onnx.inliner.inline_local_functions(proto)
     _name_results(proto)
@@ -197,7 +201,7 @@ def _infer(model: ModelFile, problems: Problems) -> tuple[dict[str, tuple[int, .
             value.type.tensor_type.ClearField("shape")
     del proto.graph.value_info[:]
     try:
-        proto = onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=True)
+        proto = onnx.shape_inference.infer_shapes(proto, strict_mode=True, data_prop=sizes.propagates(proto))
     except onnx.shape_inference.InferenceError as error:
         text = " ".join(str(error).replace("[ShapeInferenceError]", "").split())
         problems.add("", f"The shapes of the model's tensors do not fit together: {text}")
@@ -217,9 +221,10 @@ def _static_types(model: ModelFile, problems: Problems) -> dict[str, Attribute]:
     """The type of every value, after shape arithmetic has been evaluated as often as that makes shapes known."""
     while True:
         shapes, elements = _infer(model, problems)
+        sizes.check_tensors(model.proto, shapes, problems)
         unknown = [name for node in model.proto.graph.node for name in node.output if name and
                    (name not in shapes or -1 in shapes[name])]  # fmt: skip
-        if not unknown or problems or not _fold_shapes(model, shapes):
+        if not unknown or problems or not _fold_shapes(model, shapes, problems):
             break
     types: dict[str, Attribute] = {}
     _name_foreign(model.proto, shapes, problems)
@@ -250,7 +255,7 @@ def _name_foreign(proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]],
                          "result has no known shape.")  # fmt: skip
 
 
-def _fold_shapes(model: ModelFile, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+def _fold_shapes(model: ModelFile, shapes: Mapping[str, tuple[int, ...]], problems: Problems) -> bool:
     """Evaluate nodes on small integer constants and shapes; True if there were any."""
     graph = model.proto.graph
     opsets = {entry.domain: entry.version for entry in model.proto.opset_import}
@@ -270,7 +275,11 @@ def _fold_shapes(model: ModelFile, shapes: Mapping[str, tuple[int, ...]]) -> boo
                 rest.append(node)
                 continue
             else:
-                results = run_node(node, [known.get(name) for name in node.input], opsets)
+                operands = [known.get(name) for name in node.input]
+                if (size := sizes.made_by(node, operands, opsets)) > sizes.MOST_COMPUTED:
+                    sizes.refuse_computed(node, size, problems)
+                    return False
+                results = run_node(node, operands, opsets)
         except Exception:  # the reference raises what it likes; the node then stays as it is
             rest.append(node)
             continue

@@ -186,8 +186,13 @@ def _attach(model: ModelFile, tensor: onnx.TensorProto, folder: Path | None, pro
         problems.add(what, f"Its values are in the file '{name}', which is not beside the model. Copy it there.")
         return
     data = _map(path, str(path))
-    offset = int(about.get("offset") or 0)
-    length = int(about.get("length") or len(data) - offset)
+    numbers = {key: about.get(key) or "0" for key in ("offset", "length")}
+    for key, text in numbers.items():
+        if not (text.isascii() and text.isdecimal() and len(text) < 20):
+            problems.add(what, f"Its {key} in the file '{name}' is '{text[:40]}', which is no number of bytes.")
+            return
+    offset = int(numbers["offset"])
+    length = int(numbers["length"]) or len(data) - offset
     if offset < 0 or length < 0 or offset + length > len(data):
         problems.add(what, f"Its values end beyond the end of '{name}' ({len(data):,} bytes): that file is truncated.")
         return
