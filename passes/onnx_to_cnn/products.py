@@ -97,12 +97,24 @@ def read_gemm(r: Conversion, node: NodeOp) -> Meaning:
 
 
 def read_matmul(r: Conversion, node: NodeOp) -> Meaning:
-    """MatMul of an activation by a constant matrix."""
-    codes = r.codes(r.operand(node, 0), node)
-    second = r.operand(node, 1)
+    """MatMul of an activation by a constant matrix, on either side."""
+    first, second = r.operand(node, 0), r.operand(node, 1)
+    if isinstance(first, Known | KnownCodes) and len(shape_of(node.inputs[1])) > 1:
+        return _constant_left(r, node, r.codes(second, node))
+    codes = r.codes(first, node)
     if not isinstance(second, Known | KnownCodes):
         raise Unsupported("It multiplies two computed matrices; the machine multiplies by constant weights only.")
     return _product(r, node, codes, weights_of(r, node, 1, len(shape_of(node.inputs[1])) - 1), False)
+
+
+def _constant_left(r: Conversion, node: NodeOp, codes: Codes) -> Meaning:
+    """A·X as (Xᵀ·Aᵀ)ᵀ: only the view turns, so the output channels stand on the axis before the last."""
+    rank = len(codes.shape)
+    turned = (*range(rank - 2), rank - 1, rank - 2)
+    weights = weights_of(r, node, 0, len(shape_of(node.inputs[0])) - 2)
+    sums = _product(r, node, codes.seen(codes.view.transposed(turned)), weights, True)
+    shape = tuple(sums.shape[axis] for axis in turned)
+    return replace(sums, shape=shape, result=sums.result.transposed(turned), channel_axis=rank - 2)
 
 
 def _product(r: Conversion, node: NodeOp, codes: Codes, weights: KnownCodes, transposed: bool) -> Sums:

@@ -210,7 +210,21 @@ class Products(Core):
         return result
 
     def op_MatMul(self) -> Value:
-        return self.product(self.needed(0), self.needed(1), transpose_b=False)
+        left, right = self.needed(0), self.needed(1)
+        if isinstance(left, Known) and isinstance(right, Table) and right.plain:
+            return self.matrix_first(left, right)
+        return self.product(left, right, transpose_b=False)
+
+    def matrix_first(self, a: Known, b: Table) -> Value:
+        """A constant matrix times codes: one output channel per row of the matrix."""
+        matrix = as_float(a)
+        prepared = self.weights(a, 0, matrix.shape[0]) if matrix.ndim == 2 else None
+        if prepared is None:
+            return self.no_law(lambda: (matrix.astype(np.float64) @ as_float(b).astype(np.float64)).astype(np.float32))
+        weights, scale = prepared
+        codes = (b.codes - b.quantised.zero0).astype(np.float64)
+        sums = np.matmul(weights.astype(np.float64), codes).astype(np.int64)
+        return self.sums(sums, b.quantised, scale, sums.ndim - 2, weights.sum(axis=1) * b.quantised.zero0)
 
     def op_Gemm(self) -> Value:
         if self.attributes.get("transA", 0):

@@ -316,6 +316,10 @@ CASES: dict[str, Callable[[Graph], None]] = {
         g, lambda x: g.node("Reshape", x, g.constant(np.asarray([30, 8]))),
         lambda x: g.requantised(g.node("Gemm", x, g.weights(6, 8), g.vector(6), transB=1)),
         lambda x: g.node("MatMul", x, g.weights(6, 5, axis=1))),
+    "matmul_constant_left": lambda g: chain(
+        g, lambda x: g.requantised(g.node("Relu", g.node("MatMul", g.weights(7, 6), x))),
+        lambda x: g.requantised(g.node("MatMul", x, g.weights(5, 4, axis=1))),
+        lambda x: g.node("Add", g.node("MatMul", g.weights(3, 7), x), g.vector(3, 1)), shape=(1, 2, 6, 5)),
     "matmul_rows": lambda g: g.output(g.node("MatMul", g.input(1, 6, 8), g.weights(8, 5, axis=1))),
     "residual": lambda g: _residual(g, False, True),
     "residual_first": lambda g: _residual(g, True, False),
