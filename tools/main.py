@@ -29,6 +29,7 @@ from tools.commands.machines import machines_command
 from tools.commands.operators import operators_command
 from tools.commands.prove import prove_command
 from tools.commands.quantize import quantize_command
+from tools.commands.reduce import reduce_command
 from tools.commands.report import report_command
 from tools.commands.roofline import roofline_command
 from tools.commands.run import run_command
@@ -55,6 +56,7 @@ COMMANDS = (
     operators_command,
     bisect_command,
     prove_command,
+    reduce_command,
     certificate_command,
 )
 
