@@ -55,13 +55,13 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
     table = LayerTable(module, programs.values())
     found = find_segments(module, programs)
     segments = [_segment(segment, table) for segment in found.segments]
-    check_code([segment.code for segment in segments if isinstance(segment, MachineSegment)], machine)
+    repeats = any(program.prologue is not None for program in programs.values())
+    check_code([segment.code for segment in segments if isinstance(segment, MachineSegment)], machine, repeats)
     if (
         clash := accel.shared_bytes(region for program in programs.values() for region in program.regions_in_dram)
     ) is not None:
         raise EmitError(f"{clash}.")
     certificate = certify(table.work, _by_images(module, table.work), *_port_bytes(found), machine)
-    repeats = any(program.prologue is not None for program in programs.values())
     limits = bounds(table.work, certificate, machine)
     if repeats:
         certificate = certify_frame(table.work, certificate, machine, found.batch)
@@ -110,15 +110,16 @@ def _code(program: accel.ProgramOp) -> bytes:
         raise EmitError(f"The program @{program.sym_name.data} is not placed: {error}.") from None
 
 
-def check_code(code: Sequence[bytes], machine: Machine) -> None:
-    """EmitError if the segments' instructions are more than the instruction memory holds."""
+def check_code(code: Sequence[bytes], machine: Machine, repeats: bool = False) -> None:
+    """EmitError if the segments' instructions are more than the instruction memory holds, and it cannot fetch them."""
     size, room = sum(map(len, code)), machine.instruction_memory.bytes
-    if size > room:
+    if not machine.instruction_memory.runs(size, repeats):
         count = sum(len(decode(part)) for part in code)
         raise EmitError(
             f"The program's {count:,} instructions take {size:,} bytes and the instruction memory of "
             f"{machine.name} has {room:,}: {size - room:,} too many. What helps: larger tiles (more rows per "
-            "stripe, more channels per fill), or a machine with more instruction memory."
+            "stripe, more channels per fill), or a machine with more instruction memory, or one that fetches "
+            "instructions from DRAM (instruction_memory.fetch)."
         )
 
 

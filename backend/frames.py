@@ -50,7 +50,8 @@ def timed(segments: Sequence[Segment], machine: Machine) -> tuple[int, Rhythm | 
     parts = [segment for segment in segments if isinstance(segment, MachineSegment)]
     repeated = next((part for part in parts if part.frames is not None), None)
     if repeated is None or repeated.frames is None:
-        return sum(clock.run(machine, decode(part.code)).cycles for part in parts), None
+        fetched = machine.instruction_memory.fetches(sum(len(part.code) for part in parts))
+        return sum(clock.run(machine, decode(part.code), fetched=fetched).cycles for part in parts), None
     if len(parts) > 1:
         raise FramesError(
             f"The model has {len(parts)} machine segments with host operators between them ("

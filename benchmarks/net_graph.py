@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 OPSET = 13
 IR_VERSION = 8
 
-Activation = Literal["relu", "relu6", "leaky"]
+Activation = Literal["relu", "relu6", "leaky", "prelu", "silu", "hardswish", "hardsigmoid", "sigmoid"]
 Pair = int | tuple[int, int]
 Attribute = int | float | str | tuple[int, ...]
 
@@ -66,6 +66,7 @@ class GraphWriter:
         *,
         pads: Sequence[int] | None = None,
         group: int = 1,
+        dilation: int = 1,
         activation: Activation | None = "relu",
         name: str | None = None,
     ) -> str:
@@ -76,7 +77,9 @@ class GraphWriter:
         c, h, w = self.shapes[x]
         if c % group or channels % group:
             raise ValueError(f"{self.name}: {group} groups divide neither {c} input nor {channels} output channels.")
-        kernel, sides = _pair(kernel), _pads(pads, _pair(kernel))
+        kernel = _pair(kernel)
+        reach = ((kernel[0] - 1) * dilation + 1, (kernel[1] - 1) * dilation + 1)
+        sides = _pads(pads, reach)
         node = self._fresh("conv", name)
         weight = self._parameter(f"{node}.weight", (channels, c // group, *kernel))
         bias = self._parameter(f"{node}.bias", (channels,))
@@ -86,14 +89,28 @@ class GraphWriter:
             "pads": sides,
             "group": group,
         }
+        if dilation > 1:
+            attributes["dilations"] = (dilation, dilation)
         out = self._emit(
-            "Conv", [x, weight, bias], node, (channels, *_window((h, w), kernel, stride, sides)), attributes
+            "Conv", [x, weight, bias], node, (channels, *_window((h, w), reach, stride, sides)), attributes
         )
         return out if activation is None else self.activate(out, activation)
 
     def activate(self, x: str, kind: Activation) -> str:
-        """Relu, Clip to 0..6, or LeakyRelu with slope 0.1."""
+        """Relu, Clip to 0..6, LeakyRelu with slope 0.1, PRelu with that slope, or what sigmoids are made into."""
         match kind:
+            case "sigmoid":
+                return self._emit("Sigmoid", [x], self._fresh("sigmoid"), self.shapes[x])
+            case "silu":
+                return self.multiply(x, self.activate(x, "sigmoid"))
+            case "hardsigmoid":
+                third = {"alpha": 1 / 6, "beta": 0.5}
+                return self._emit("HardSigmoid", [x], self._fresh("hard_sigmoid"), self.shapes[x], {**third})
+            case "hardswish":
+                return self.multiply(x, self.activate(x, "hardsigmoid"))
+            case "prelu":
+                slope = self._constant("prelu_slope", np.full((1, 1, 1), 0.1, np.float32))
+                return self._emit("PRelu", [x, slope], self._fresh("prelu"), self.shapes[x])
             case "relu":
                 return self._emit("Relu", [x], self._fresh("relu"), self.shapes[x])
             case "leaky":
@@ -109,6 +126,38 @@ class GraphWriter:
     def average_pool(self, x: str, kernel: int, stride: int, pads: Sequence[int] = (0, 0, 0, 0)) -> str:
         """Mean over the real inputs below each kernel x kernel window (padding is not counted)."""
         return self._pool("AveragePool", x, kernel, stride, pads, {"count_include_pad": 0})
+
+    def multiply(self, x: str, factor: str) -> str:
+        """Elementwise product; ``factor`` may be one pixel for all."""
+        return self._emit("Mul", [x, factor], self._fresh("mul"), self.shapes[x])
+
+    def squeeze(self, x: str, channels: int, inner: Activation, gate: Activation) -> str:
+        """Squeeze and excitation: every channel times a gate that its mean decides, through ``channels`` in between."""
+        c = self.shapes[x][0]
+        pooled = self._emit("GlobalAveragePool", [x], self._fresh("global_average_pool"), (c, 1, 1))
+        return self.multiply(x, self.conv(self.conv(pooled, channels, 1, activation=inner), c, 1, activation=gate))
+
+    def deconv(self, x: str, channels: int, kernel: int, stride: int, pad: int, more: int) -> str:
+        """Transposed convolution with bias, weights [C, channels, kernel, kernel]; ``more`` is the output padding."""
+        c, h, w = self.shapes[x]
+        node = self._fresh("deconv")
+        weight = self._parameter(f"{node}.weight", (c, channels, kernel, kernel))
+        bias = self._parameter(f"{node}.bias", (channels,))
+        size = [(n - 1) * stride - 2 * pad + kernel + more for n in (h, w)]
+        attributes: dict[str, Attribute] = {
+            "kernel_shape": (kernel, kernel),
+            "strides": (stride, stride),
+            "pads": (pad,) * 4,
+            "output_padding": (more, more),
+        }
+        return self._emit("ConvTranspose", [x, weight, bias], node, (channels, size[0], size[1]), attributes)
+
+    def resize_linear(self, x: str, factor: int) -> str:
+        """Bilinear, ``factor`` times the height and width, pixel centres kept."""
+        c, h, w = self.shapes[x]
+        scales = self._constant(f"linear_scales_{factor}", np.array([1, 1, factor, factor], np.float32))
+        attributes: dict[str, Attribute] = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+        return self._emit("Resize", [x, "", scales], self._fresh("resize"), (c, factor * h, factor * w), attributes)
 
     def add(self, a: str, b: str) -> str:
         """Elementwise sum of two tensors of one shape."""
@@ -134,14 +183,18 @@ class GraphWriter:
         }
         return self._emit("Resize", [x, "", scales], self._fresh("resize"), (c, 2 * h, 2 * w), attributes)
 
-    def classifier(self, x: str, classes: int, name: str = "logits") -> str:
-        """Global average pool, Flatten, Gemm with weights [classes, C]."""
+    def classifier(self, x: str, *widths: int, activation: Activation = "relu", name: str = "logits") -> str:
+        """Global average pool, Flatten, then Gemm after Gemm with weights [width, C], an activation between them."""
         c = self.shapes[x][0]
         pooled = self._emit("GlobalAveragePool", [x], self._fresh("global_average_pool"), (c, 1, 1))
-        flat = self._emit("Flatten", [pooled], self._fresh("flatten"), (c, 1, 1), {"axis": 1})
-        node = self._fresh("gemm", name)
-        operands = [flat, self._parameter(f"{node}.weight", (classes, c)), self._parameter(f"{node}.bias", (classes,))]
-        return self._emit("Gemm", operands, node, (classes, 1, 1), {"transB": 1})
+        x = self._emit("Flatten", [pooled], self._fresh("flatten"), (c, 1, 1), {"axis": 1})
+        for number, width in enumerate(widths):
+            is_last = number + 1 == len(widths)
+            node = self._fresh("gemm", name if is_last else None)
+            operands = [x, self._parameter(f"{node}.weight", (width, c)), self._parameter(f"{node}.bias", (width,))]
+            x, c = self._emit("Gemm", operands, node, (width, 1, 1), {"transB": 1}), width
+            x = x if is_last else self.activate(x, activation)
+        return x
 
     def finish(self, *outputs: str) -> onnx.ModelProto:
         """The model. An output of a `classifier` is [1, classes], any other [1, channels, height, width]."""

@@ -71,10 +71,13 @@ def mobilenetv1(size: int) -> onnx.ModelProto:
     return g.finish(g.classifier(x, IMAGENET))
 
 
-def mobilenetv2(size: int) -> onnx.ModelProto:
-    """MobileNetV2, width 1 (Sandler et al., CVPR 2018, table 2): inverted residuals, linear bottlenecks, Clip 0..6."""
+def mobilenetv2(size: int, width: int = 0) -> onnx.ModelProto:
+    """MobileNetV2, width 1 (Sandler et al., CVPR 2018, table 2): inverted residuals, linear bottlenecks, Clip 0..6.
+
+    The picture is ``width`` pixels wide, or as wide as high.
+    """
     g = GraphWriter("mobilenetv2", "MobileNetV2, Sandler et al. 2018")
-    x = g.conv(g.input(3, size, size), 32, 3, 2, activation="relu6")
+    x = g.conv(g.input(3, size, width or size), 32, 3, 2, activation="relu6")
     rows = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
     for expansion, channels, repeats, first_stride in rows:
         for stride in (first_stride, *[1] * (repeats - 1)):

@@ -137,7 +137,9 @@ class _Reader:
             case ("Gemm" | "MatMul", 1):
                 transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
                 return self._weight(node, name, shape, shape[-1] if transposed else shape[-2])
-            case ("Conv" | "Gemm", 2):
+            case ("ConvTranspose", 1):
+                return self._weight(node, name, shape, shape[0] * prod(shape[2:]))
+            case ("Conv" | "Gemm" | "ConvTranspose", 2):
                 return Parameter(name, shape, 0.0, _SPREAD)
             case ("BatchNormalization", 1 | 4):
                 return Parameter(name, shape, 1.0, _SPREAD, counted=slot == 1)

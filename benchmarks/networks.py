@@ -23,6 +23,7 @@ from onnx import TensorProto, helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the sibling scripts, from wherever this one is imported
 
+import net_pictures
 import net_topologies
 from net_graph import IR_VERSION, OPSET
 from net_macs import count_macs, infer_shapes, macs_by_node
@@ -47,7 +48,7 @@ CACHE = Path(__file__).resolve().parent.parent / "build" / "networks"
 
 @dataclass(frozen=True)
 class Network:
-    """A row of the table. `size` is the default input height = width in pixels (for `chain`, the depth)."""
+    """A row of the table. `size` is the default input height in pixels (for `chain`, the depth)."""
 
     source: str
     size: int
@@ -206,6 +207,52 @@ NETWORKS: dict[str, Network] = {
         "Zhang et al., CVPR 2018, 4 groups", 224, None, None, partial(_load_wheel, "shufflenet"), multiple=0
     ),
     "zfnet512": Network("Zeiler & Fergus, ECCV 2014", 224, None, None, partial(_load_wheel, "zfnet512"), multiple=0),
+    "mobilenetv3_large": Network(
+        "Howard et al., ICCV 2019; counts: torchvision",
+        224,
+        217_000_000,
+        5_483_032,
+        net_pictures.mobilenetv3_large,
+    ),
+    "efficientnet_b0": Network(
+        "Tan & Le, ICML 2019; counts: torchvision",
+        224,
+        386_000_000,
+        5_288_548,
+        net_pictures.efficientnet_b0,
+    ),
+    "fsrcnn": Network(
+        "Dong et al., ECCV 2016; counts: its table 1",
+        540,
+        None,
+        12_464,
+        net_pictures.fsrcnn,
+        multiple=9,
+    ),
+    "fcn_resnet50": Network(
+        "Long et al., CVPR 2015, on ResNet-50 of output stride 8",
+        256,
+        None,
+        None,
+        net_pictures.fcn_resnet50,
+        multiple=8,
+    ),
+    "vgg19_features": Network(
+        "Simonyan & Zisserman, ICLR 2015, without its classifier",
+        1024,
+        None,
+        None,
+        net_pictures.vgg19_features,
+        multiple=32,
+    ),
+    "mobilenetv2_wide": Network(
+        "Sandler et al., CVPR 2018, on a picture of 16:9",
+        1080,
+        None,
+        None,
+        net_pictures.mobilenetv2_wide,
+        multiple=9,
+    ),
     "chain": Network("synthetic, for growth over depth", 16, None, None, net_topologies.chain),
 }
 

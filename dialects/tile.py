@@ -6,8 +6,9 @@ place of a ``load`` *is* the prefetch decision. Nothing is decided below: every 
 instruction. Residency is ``alloc`` and ``free``; line buffers, double buffers and stripes are all *rings*.
 
 Buffers have logical shapes: activations HxWxC, weights KxRxSxC, parameters Kx8 (int32 bias, float32 scale), tables
-256. An SRAM buffer with ``ring N`` stores N rows and row y lies in slot y mod N. Slices are in logical coordinates,
-offsets are affine in loop variables, and rows that fall outside the tensor are clipped away.
+256. An SRAM buffer with ``ring N`` stores N rows and row y lies in slot y mod N; one with ``columns`` or ``channels``
+stores these only, so that a map wider or deeper than SRAM is worked on strip by strip. Slices are in logical
+coordinates, offsets are affine in loop variables, and rows that fall outside the tensor are clipped away.
 """
 
 from __future__ import annotations

@@ -68,15 +68,34 @@ class DramType(ShapedMemory):
 
 @irdl_attr_definition
 class SramType(ShapedMemory):
-    """A buffer in SRAM, dense in row-major order; ``ring`` rows are stored (0: all)."""
+    """A buffer in SRAM, dense in row-major order; ``ring`` rows are stored (0: all).
+
+    A ``part`` of an activation stores columns [first, end) and channels [first, end) of it only (empty: all).
+    """
 
     name = "tile.sram"
     shape: ArrayAttr[IntAttr] = param_def()
     ring: IntAttr = param_def()
+    part: ArrayAttr[IntAttr] = param_def()
 
     @classmethod
-    def of(cls, shape: Sequence[int], ring: int = 0) -> SramType:
-        return cls(ArrayAttr([IntAttr(n) for n in shape]), IntAttr(ring))
+    def of(cls, shape: Sequence[int], ring: int = 0, part: Sequence[int] = ()) -> SramType:
+        return cls(ArrayAttr([IntAttr(n) for n in shape]), IntAttr(ring), ArrayAttr([IntAttr(n) for n in part]))
+
+    @property
+    def origin(self) -> tuple[int, ...]:
+        """Logical coordinates of the first stored element, but for its row."""
+        if not self.part.data:
+            return (0,) * len(self.shape.data)
+        return 0, self.part.data[0].data, self.part.data[2].data
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        """The shape, all of its rows, but of the columns and channels only those that are stored."""
+        if not self.part.data:
+            return self.dims
+        first, end, low, high = (n.data for n in self.part.data)
+        return self.dims[0], end - first, high - low
 
     @property
     def rows(self) -> int:
@@ -87,7 +106,7 @@ class SramType(ShapedMemory):
     def nbytes(self) -> int:
         """Bytes of SRAM it takes."""
         size = self.rows
-        for n in self.dims[1:]:
+        for n in self.stored[1:]:
             size *= n
         return size
 
@@ -95,20 +114,45 @@ class SramType(ShapedMemory):
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
         with parser.in_angle_brackets():
             shape = parse_i8_shape(parser)
-            ring = 0
-            if parser.parse_optional_punctuation(",") is not None:
-                parser.parse_keyword("ring")
-                ring = parser.parse_integer(allow_boolean=False, allow_negative=False)
-        return ArrayAttr([IntAttr(n) for n in shape]), IntAttr(ring)
+            ring, spans = 0, dict[str, tuple[int, int]]()
+            while parser.parse_optional_punctuation(",") is not None:
+                word = parser.parse_identifier("ring, columns or channels")
+                if word not in ("ring", "columns", "channels"):
+                    parser.raise_error(f"a buffer has a ring, columns or channels, not '{word}'")
+                first = parser.parse_integer(allow_boolean=False, allow_negative=False)
+                if word == "ring":
+                    ring = first
+                    continue
+                parser.parse_keyword("to")
+                spans[word] = first, parser.parse_integer(allow_boolean=False, allow_negative=False)
+        part: tuple[int, ...] = ()
+        if spans:
+            whole = [(0, size) for size in (*shape, 0, 0)[1:3]]
+            part = (*spans.get("columns", whole[0]), *spans.get("channels", whole[1]))
+        return cls.of(shape, ring, part).parameters
 
     def print_parameters(self, printer: Printer) -> None:
-        ring = f", ring {self.ring.data}" if self.ring.data else ""
-        printer.print_string(f"<{print_shape(self.dims)}{ring}>")
+        text = f", ring {self.ring.data}" if self.ring.data else ""
+        if self.part.data:
+            first, end, low, high = (n.data for n in self.part.data)
+            text += f", columns {first} to {end}" if (first, end) != (0, self.dims[1]) else ""
+            text += f", channels {low} to {high}" if (low, high) != (0, self.dims[2]) else ""
+        printer.print_string(f"<{print_shape(self.dims)}{text}>")
 
     def verify(self) -> None:
         super().verify()
         if self.ring.data >= self.dims[0] and self.ring.data:
             raise VerifyException(f"a ring of {self.ring.data} rows for {self.dims[0]} rows is no ring")
+        if not self.part.data:
+            return
+        if len(self.dims) != 3 or len(self.part.data) != 4:
+            raise VerifyException("only a buffer of rows, columns and channels stores a part of itself")
+        part = [n.data for n in self.part.data]
+        if part == [0, self.dims[1], 0, self.dims[2]]:
+            raise VerifyException(f"all of {self.dims[1]} columns and {self.dims[2]} channels is no part")
+        for what, first, end, limit in (("columns", *part[:2], self.dims[1]), ("channels", *part[2:], self.dims[2])):
+            if not 0 <= first < end <= limit:
+                raise VerifyException(f"{what} {first} to {end} are none of {limit}")
 
 
 @irdl_attr_definition

@@ -99,9 +99,9 @@ class AllocOp(IRDLOperation):
     output = result_def(SramType)
     assembly_format = "(`at` $address^)? attr-dict `:` type($output)"
 
-    def __init__(self, shape: Sequence[int], ring: int = 0, address: int | None = None):
+    def __init__(self, shape: Sequence[int], ring: int = 0, address: int | None = None, part: Sequence[int] = ()):
         super().__init__(
-            result_types=[SramType.of(shape, ring)],
+            result_types=[SramType.of(shape, ring, part)],
             properties={"address": IntegerAttr(address, i64) if address is not None else None},
         )
 
@@ -112,7 +112,7 @@ class AllocOp(IRDLOperation):
 
 @irdl_op_definition
 class ViewOp(IRDLOperation):
-    """The same bytes under another shape; neither may be a ring."""
+    """The same bytes under another shape; neither may be a ring or store a part only."""
 
     name = "tile.view"
     input = operand_def(SramType)
@@ -126,7 +126,7 @@ class ViewOp(IRDLOperation):
         a, b = buffer_type(self.input), buffer_type(self.output)
         if not isinstance(a, SramType) or not isinstance(b, SramType):
             raise VerifyException("a view is of SRAM, in SRAM")
-        if a.ring.data or b.ring.data or a.nbytes != b.nbytes:
+        if a.ring.data or b.ring.data or a.part.data or b.part.data or a.nbytes != b.nbytes:
             raise VerifyException(f"{a} cannot be seen as {b}")
 
 

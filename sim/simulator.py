@@ -143,7 +143,8 @@ def run_segment(
     outputs: Tensors = {}
     if not timing_only:
         outputs = _execute(program, segment, queues, tensors, sanitize, progress, observer)
-    timeline = clock.run(program.machine, queues.stream, queues=queues)
+    fetched = program.machine.instruction_memory.fetches(program.code_bytes) and segment.frames is None
+    timeline = clock.run(program.machine, queues.stream, queues=queues, fetched=fetched)
     return SegmentRun(segment, queues.stream, outputs, timeline, stream)
 
 

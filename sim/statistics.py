@@ -138,7 +138,9 @@ class Statistics:
     frames_per_second: float | None = field(metadata=doc("1 / seconds; null if there are no cycles"))
     macs: int = field(metadata=doc("multiply-accumulates of real inputs, all layers"))
     utilization: float | None = field(metadata=doc("macs / (lanes · cycles); Winograd can pass 1"))
-    dram_read_bytes: int = field(metadata=doc("bytes moved from DRAM: loads and configuration images"))
+    dram_read_bytes: int = field(
+        metadata=doc("bytes moved from DRAM: loads, configuration images and fetched instructions")
+    )
     dram_write_bytes: int = field(metadata=doc("bytes moved to DRAM"))
     dram_burst_bytes: int = field(metadata=doc("bytes of all bursts touched on the channel, in both directions"))
     configuration_bytes: int = field(
@@ -147,7 +149,13 @@ class Statistics:
     sram_peak_bytes: int = field(metadata=doc("bytes of SRAM taken at the fullest moment"))
     sram_free_bytes: int = field(metadata=doc("bytes of SRAM free at that moment"))
     sram_fragmentation: float = field(metadata=doc("part of those that does not lie in the largest free piece"))
-    program_bytes: int = field(metadata=doc("bytes of instructions, loaded with the model and not per inference"))
+    program_bytes: int = field(metadata=doc("bytes of instructions"))
+    program_read_bytes: int = field(
+        metadata=doc(
+            "bytes of instructions fetched per inference, part of dram_read_bytes: 0 where the instruction memory "
+            "holds them all, since they are then loaded with the model"
+        )
+    )
     instructions: int = field(metadata=doc("instructions executed"))
     reconfigurations: int = field(metadata=doc("configure instructions executed"))
     host_ops: int = field(metadata=doc("operators that run on the host"))
@@ -228,6 +236,9 @@ class _Tables:
         }
         for name, column in columns.items():
             np.add.at(self.sums[name], layer_of, column)
+        fetches = timeline.fetches
+        for name, column in (("channel_busy", fetches.busy), ("dram_read_bytes", fetches.bytes)):
+            np.add.at(self.sums[name], layer_of[fetches.first], column)
         first = np.full(len(self.start), np.iinfo(np.int64).max)
         np.minimum.at(first, layer_of, timeline.start + shift)
         new = (self.start < 0) & (first < np.iinfo(np.int64).max)
@@ -262,7 +273,9 @@ def collect(program: Program, run: Run, frames: int = 1) -> Statistics:
     batch = program.batch * (rhythm.period if rhythm is not None else 1)
     machine, cycles = program.machine, tables.cycles
     macs = batch * sum(layer.macs for layer in program.layers)
-    burst_bytes = machine.dram.burst * sum(int(cost.bursts.sum()) for cost in costs)
+    fetches = [segment.timeline.fetches for segment in run.segments if segment.segment.frames is None]
+    bursts = sum(int(cost.bursts.sum()) for cost in costs) + sum(int(each.bursts.sum()) for each in fetches)
+    burst_bytes = machine.dram.burst * bursts
     return Statistics(
         version=VERSION,
         model=program.model,
@@ -298,6 +311,7 @@ def collect(program: Program, run: Run, frames: int = 1) -> Statistics:
         sram_free_bytes=program.sram.free_bytes,
         sram_fragmentation=program.sram.fragmentation,
         program_bytes=program.code_bytes,
+        program_read_bytes=sum(int(each.bytes.sum()) for each in fetches),
         instructions=sum(len(stream) for stream in streams),
         reconfigurations=sum(len(stream.indices(BY_NAME["configure"].opcode)) for stream in streams),
         host_ops=len(program.host_operators),

@@ -18,6 +18,7 @@ from xdsl.ir import Operation, SSAValue
 from dialects import tile
 from dialects.meaning.calls import evaluate_main, for_every_frame, main_of
 from dialects.meaning.kernels import Int8, Int64
+from dialects.meaning.memory import NEVER, PlanDram, PlanSram, fresh
 from dialects.meaning.steps import Chain, MeaningError, Operands, finish, sums, vector
 from sim.machine.description import Configuration
 from sim.machine.operations import operation
@@ -65,87 +66,6 @@ def _segment(schedule: tile.ScheduleOp, watch: Watch | None) -> Callable[[Sequen
 
 
 @dataclass
-class _Dram:
-    """A tensor in DRAM and which of its elements have been written."""
-
-    data: Int8
-    written: npt.NDArray[np.bool_]
-
-
-@dataclass
-class _Sram:
-    """A buffer: stored rows, and per element the logical row last written there (0 where rows do not matter)."""
-
-    data: Int8
-    rows: npt.NDArray[np.int32]
-    dims: tuple[int, ...]
-    ring: int
-    name: str
-
-    def slots(self, start: int, count: int) -> Array:
-        """Where rows start … start + count − 1 lie."""
-        rows = np.arange(start, start + count)
-        if self.ring and count > self.ring:
-            raise MeaningError(f"{count} rows of {self.name} do not fit its ring of {self.ring}")
-        return rows % self.ring if self.ring else rows
-
-    def read(self, offsets: Index, sizes: Index) -> Int8:
-        """A copy of a box; MeaningError when part of it was never written or belongs to another row by now."""
-        slots, inner = self.slots(offsets[0], sizes[0]), _inner(offsets, sizes)
-        held = self.rows[(slots, *inner)]
-        wanted = np.arange(offsets[0], offsets[0] + sizes[0]) if self.ring else np.zeros(sizes[0])
-        wrong = held != wanted.reshape(-1, *(1 for _ in inner))
-        if wrong.any():
-            at = np.argwhere(wrong)[0]
-            row, holds = offsets[0] + int(at[0]), int(held[tuple(at)])
-            if holds == _NEVER:
-                raise MeaningError(f"it reads row {row} of {self.name}, which nothing has written")
-            raise MeaningError(f"it reads row {row} of {self.name}, whose slot holds row {holds}")
-        return self.data[(slots, *inner)]
-
-    def write(self, offsets: Index, values: Int8) -> None:
-        """Store a box."""
-        slots, inner = self.slots(offsets[0], values.shape[0]), _inner(offsets, values.shape)
-        self.data[(slots, *inner)] = values
-        rows = np.arange(offsets[0], offsets[0] + values.shape[0]) if self.ring else np.zeros(values.shape[0])
-        self.rows[(slots, *inner)] = rows.reshape(-1, *(1 for _ in inner))
-
-    def walk(self, walk: tile.Walk, indices: Index, sizes: Index) -> tuple[Array, tuple[Array, ...]]:
-        """Logical rows of a walk's elements, and where they lie: each an array that broadcasts to ``sizes``."""
-        at = [np.array(start).reshape(1, 1, 1) for start in walk.at(indices)]
-        for dimension, ((axis, step), size) in enumerate(zip(walk.steps, sizes, strict=False)):
-            shape = [1, 1, 1]
-            shape[dimension] = size
-            at[axis] = at[axis] + (np.arange(size) * step).reshape(shape)
-        at[2] = at[2] + np.arange(sizes[2])
-        rows = np.broadcast_to(at[0], sizes)
-        return rows, (rows % self.ring if self.ring else rows, at[1], at[2])
-
-    def gather(self, walk: tile.Walk, indices: Index, sizes: Index) -> Int8:
-        """What a walk reads; MeaningError when part of it was never written or belongs to another row by now."""
-        rows, place = self.walk(walk, indices, sizes)
-        held = self.rows[place]
-        wrong = held != (rows if self.ring else np.zeros_like(rows))
-        if wrong.any():
-            at = tuple(np.argwhere(wrong)[0])
-            row, holds = int(rows[at]), int(held[at])
-            if holds == _NEVER:
-                raise MeaningError(f"it reads row {row} of {self.name}, which nothing has written")
-            raise MeaningError(f"it reads row {row} of {self.name}, whose slot holds row {holds}")
-        return self.data[place]
-
-    def scatter(self, walk: tile.Walk, indices: Index, values: Int8) -> None:
-        """Store values along a walk."""
-        rows, place = self.walk(walk, indices, values.shape)
-        self.data[place] = values
-        self.rows[place] = rows if self.ring else np.zeros_like(rows)
-
-
-def _inner(offsets: Index, sizes: Index) -> tuple[slice, ...]:
-    return tuple(slice(o, o + n) for o, n in zip(offsets[1:], sizes[1:], strict=True))
-
-
-@dataclass
 class _Half:
     value: SSAValue
     weights: Int8
@@ -160,8 +80,8 @@ class _Run:
     def __init__(self, schedule: tile.ScheduleOp, watch: Watch | None = None):
         self.schedule = schedule
         self.watch = watch
-        self.dram: dict[SSAValue, _Dram] = {}
-        self.sram: dict[SSAValue, _Sram] = {}
+        self.dram: dict[SSAValue, PlanDram] = {}
+        self.sram: dict[SSAValue, PlanSram] = {}
         self.halves: list[_Half | None] = [None, None]
         self.half_of: dict[SSAValue, int] = {}
         self.active: Configuration | None = None
@@ -171,9 +91,9 @@ class _Run:
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         for value, array in zip(self.schedule.input_values, inputs, strict=True):
             data = for_every_frame(array, tile.buffer_type(value).dims)
-            self.dram[value] = _Dram(data, np.ones(data.shape, np.bool_))
+            self.dram[value] = PlanDram(data, np.ones(data.shape, np.bool_))
         for value in self.schedule.output_values:
-            self.dram[value] = _fresh(tile.buffer_type(value).dims)
+            self.dram[value] = fresh(tile.buffer_type(value).dims)
         for op, indices in tile.unrolled(self.schedule.body.block):
             try:
                 HANDLERS[type(op)](self, op, indices)
@@ -185,7 +105,7 @@ class _Run:
                 raise MeaningError(f"The plan @{self.schedule.sym_name.data} does not write all of %{name}.")
         return [self.dram[value].data for value in self.schedule.output_values]
 
-    def buffer(self, value: SSAValue) -> _Sram:
+    def buffer(self, value: SSAValue) -> PlanSram:
         if value not in self.sram:
             raise MeaningError(f"%{value.name_hint or 'buffer'} is not allocated")
         return self.sram[value]
@@ -194,31 +114,32 @@ class _Run:
 
     def constant(self, op: tile.ConstantOp, _indices: Index) -> None:
         data = np.frombuffer(memoryview(op.value.data.buffer()), np.int8).reshape(tile.buffer_type(op.output).dims)
-        self.dram[op.output] = _Dram(data, np.ones(data.shape, np.bool_))
+        self.dram[op.output] = PlanDram(data, np.ones(data.shape, np.bool_))
 
     def image(self, op: tile.ImageOp, _indices: Index) -> None:
         from sim.machine.configuration_image import encode
 
         data = np.frombuffer(encode(op.configuration.data, tile.buffer_type(op.output).dims[0]), np.int8)
-        self.dram[op.output] = _Dram(data, np.ones(data.shape, np.bool_))
+        self.dram[op.output] = PlanDram(data, np.ones(data.shape, np.bool_))
 
     def scratch(self, op: tile.DramOp, _indices: Index) -> None:
-        self.dram[op.output] = _fresh(tile.buffer_type(op.output).dims)
+        self.dram[op.output] = fresh(tile.buffer_type(op.output).dims)
 
     def alloc(self, op: tile.AllocOp, _indices: Index) -> None:
         kind = op.output.type
-        stored = (kind.rows, *kind.dims[1:])
-        self.sram[op.output] = _Sram(
+        stored = (kind.rows, *kind.stored[1:])
+        self.sram[op.output] = PlanSram(
             np.zeros(stored, np.int8),
-            np.full(stored, _NEVER, np.int32),
+            np.full(stored, NEVER, np.int32),
             kind.dims,
             kind.ring.data,
             f"%{op.output.name_hint or 'buffer'}",
+            kind.origin,
         )
 
     def view(self, op: tile.ViewOp, _indices: Index) -> None:
         source, dims = self.buffer(op.input), tile.buffer_type(op.output).dims
-        self.sram[op.output] = _Sram(
+        self.sram[op.output] = PlanSram(
             source.data.reshape(dims), source.rows.reshape(dims), dims, 0, f"%{op.output.name_hint or 'view'}"
         )
 
@@ -404,7 +325,7 @@ class _Run:
 
 
 def _surrounded(
-    source: _Sram, first: tuple[int, int], extent: tuple[int, ...], channel: int, channels: int, value: int
+    source: PlanSram, first: tuple[int, int], extent: tuple[int, ...], channel: int, channels: int, value: int
 ) -> Int8:
     """The rows and columns from ``first`` on, ``value`` where they lie outside the image."""
     window = np.full((*extent, channels), value, np.int8)
@@ -414,10 +335,6 @@ def _surrounded(
         part = source.read((*start, channel), (stop[0] - start[0], stop[1] - start[1], channels))
         window[tuple(slice(a - f, b - f) for a, b, f in zip(start, stop, first, strict=True))] = part
     return window
-
-
-def _fresh(dims: tuple[int, ...]) -> _Dram:
-    return _Dram(np.zeros(dims, np.int8), np.zeros(dims, np.bool_))
 
 
 def _box(offsets: Index, sizes: Index) -> tuple[slice, ...]:

@@ -88,7 +88,7 @@ def together(groups: Sequence[Group], spilled: frozenset[Buffer]) -> Iterator[li
 
     def key(group: Group) -> object:
         layer = group.layers[0]
-        alone = len(group.layers) == 1 and group.stripes == 1
+        alone = len(group.layers) == 1 and group.stripes == group.turns == 1 and group.kept is None
         touched = {tensor.buffer for tensor in (*layer.inputs, layer.output)}
         return layer.shared if alone and layer.original is not None and not touched & spilled else group
 

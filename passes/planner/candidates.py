@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from passes.planner.cost import Lanes, block_cycles, conv_cost, fill_cycles, reduction_words
 from passes.planner.mapping import Axis, ConvMapping, ConvShape, Loop
-from passes.planner.tuning import block_bytes
+from passes.planner.tuning import block_bytes, weights_bytes
 from sim.machine.description import Configuration, Machine
 from sim.machine.laws import ceil_div
 
@@ -43,12 +43,13 @@ def configurations(machine: Machine) -> tuple[Configuration, ...]:
 
 
 class _Cut(NamedTuple):
-    """Sizes of a block for every configuration; ``rows`` the most rows a pass may have (0: no limit)."""
+    """Sizes of a block for every configuration; ``rows`` and ``columns`` the most a pass may have (0: no limit)."""
 
     groups: Ints
     outputs: Ints
     inputs: Ints
     rows: Ints
+    columns: Ints
     passes: Ints
 
 
@@ -63,12 +64,15 @@ class Table:
 
     def mapping(self, index: int) -> ConvMapping:
         """How the convolution runs in a configuration that can run it."""
-        groups, outputs, inputs, rows, _ = (int(column[index]) for column in self.cut)
+        groups, outputs, inputs, rows, columns, _ = (int(column[index]) for column in self.cut)
         configuration = self.choices[index]
         loops = [Loop(Axis.GROUP, groups), Loop(Axis.OUTPUT, outputs), Loop(Axis.INPUT, inputs)]
         if inputs < self.shape.inputs:
             # The sums of these rows wait in the accumulators from one pass to the next.
-            loops.insert(0, Loop(Axis.ROW, rows, 2 if configuration.algorithm == "winograd" else 1))
+            together = 2 if configuration.algorithm == "winograd" else 1
+            if columns:
+                loops.insert(0, Loop(Axis.COLUMN, columns, together))
+            loops.insert(0, Loop(Axis.ROW, rows, together))
         return ConvMapping(self.shape, configuration, tuple(loops))
 
 
@@ -80,10 +84,12 @@ def cost_table(machine: Machine, shape: ConvShape, choices: tuple[Configuration,
     several = cut.passes > 1
     row_tiles = np.where(several, ceil_div(shape.oy, np.maximum(np.minimum(cut.rows, shape.oy), 1)), 1)
     oy = np.where(several, np.minimum(np.maximum(cut.rows, 1), shape.oy), shape.oy)
+    ox = np.where(cut.columns > 0, cut.columns, shape.ox)
+    row_tiles = row_tiles * ceil_div(shape.ox, ox)
     inputs = np.maximum(cut.inputs, 1)
 
     def blocks(groups: Ints, outputs: Ints) -> Ints:
-        busy = conv_cost(machine, shape, lanes, groups, outputs, inputs, oy).busy
+        busy = conv_cost(machine, shape, lanes, groups, outputs, inputs, (oy, ox)).busy
         filled = fill_cycles(machine, groups * outputs * cut.inputs * shape.taps)
         return np.maximum(busy, filled) * cut.passes * row_tiles
 
@@ -103,9 +109,10 @@ def _cut(machine: Machine, s: ConvShape, lanes: Lanes) -> _Cut:
     whole = reduction_words(machine, s, lanes, s.inputs)
     k_blocks = ceil_div(s.outputs, k)
     # One pass over the whole reduction where it fits a half; else the reduction is cut too.
-    fits = whole <= limit
+    held = np.maximum(weights_bytes(machine) // (np.minimum(k, s.outputs) * s.taps), 1)
+    fits = (whole <= limit) & (s.inputs <= held)
     direct = limit * r // s.taps if machine.array.flatten else (limit // s.taps) * r
-    deepest = np.where(wino, (limit // 16) * r, direct)
+    deepest = np.minimum(np.where(wino, (limit // 16) * r, direct), held)
     passes = np.where(fits, 1, ceil_div(s.inputs, np.maximum(deepest, 1)))
     inputs = np.where(fits, s.inputs, np.minimum(deepest, r * ceil_div(ceil_div(s.inputs, passes), r)))
     passes = np.where(fits, 1, ceil_div(s.inputs, np.maximum(inputs, 1)))
@@ -123,7 +130,11 @@ def _cut(machine: Machine, s: ConvShape, lanes: Lanes) -> _Cut:
     pixels_per_row = np.where(wino, 16 * ceil_div(s.ox, 2) / 2, s.ox)
     rows = np.where(passes == 1, 0, machine.array.accumulators // np.maximum(outputs * pixels_per_row, 1))
     rows = np.where((passes > 1) & (wino == 1), rows // 2 * 2, rows).astype(np.int64)
-    return _Cut(groups, outputs, inputs, rows, passes)
+    # Where not even one row (a pair, for Winograd) fits the accumulators, a row is cut too.
+    together = np.where(wino == 1, 2, 1)
+    most = machine.array.accumulators // np.maximum(outputs * np.where(wino == 1, 16, 1), 1) * together
+    cut = (passes > 1) & (rows < together) & (most > 0)
+    return _Cut(groups, outputs, inputs, np.where(cut, together, rows), np.where(cut, most, 0), passes)
 
 
 @functools.lru_cache(maxsize=4096)

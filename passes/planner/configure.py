@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from passes.planner.candidates import NEVER, Ints, configurations, cost_table, mapping_of
-from passes.planner.cost import image_cycles, swap_cycles
+from passes.planner.cost import image_cycles, kernel_words, swap_cycles
 from passes.planner.mapping import ConvMapping, ConvShape
 from passes.planner.tuning import FAVOURITES, MOST, NEAR, PROMISING, SHARPNESS
 from sim.machine.description import Configuration, Machine
@@ -63,9 +63,26 @@ def _costs(machine: Machine, convolutions: Sequence[ConvRequest], every: Sequenc
             row[np.arange(len(every)) != every.index(one.pin)] = NEVER
         elif row.min() >= NEVER:
             raise ReconError(
-                f"Layer {one.name} fits no configuration of {machine.name}: its kernel is too large for L1."
+                f"Layer {one.name} fits no configuration of {machine.name}: {_shortage(machine, one.shape, every)}."
             )
     return costs
+
+
+def _shortage(machine: Machine, shape: ConvShape, every: Sequence[Configuration]) -> str:
+    """Of what a convolution takes too much in every configuration, even for one input channel at one pixel."""
+    direct = [c for c in every if c.algorithm == "direct"]
+    words = min(kernel_words(machine, c, shape) for c in direct)
+    if words > machine.array.half_words:
+        return (
+            f"one input channel of its {shape.fy}x{shape.fx} kernel takes {words:,} words of L1 and a half has "
+            f"{machine.array.half_words:,}, {words - machine.array.half_words:,} too many; more words, or more lanes "
+            "for a reduction, would help"
+        )
+    sums = min(min(c.k, shape.outputs) for c in direct)
+    return (
+        f"one pixel of a pass takes {sums:,} accumulators and the array has {machine.array.accumulators:,}; more of "
+        "them, or fewer outputs at once, would help"
+    )
 
 
 def _one_for_all(machine: Machine, costs: Ints) -> list[int]:

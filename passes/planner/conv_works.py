@@ -9,7 +9,7 @@ from dialects.tile import Slice
 from passes.planner import numbers
 from passes.planner.cost import block_cycles
 from passes.planner.layer_constants import weight_rooms
-from passes.planner.mapping import Block, ConvMapping, Span, cuts
+from passes.planner.mapping import Block, Box, ConvMapping, Span, cuts
 from passes.planner.network import Layer, makers
 from passes.planner.rooms import ActivationRooms, Load, Room
 from passes.planner.tuning import MAX_TILES, TILE_CYCLES, block_bytes
@@ -51,46 +51,75 @@ class ConvWorks:
         self.rooms = rooms
         self.mappings = mappings
         self.loads: list[Load] = []
-        self._weights: dict[Layer, Mapping[Block, tuple[Room, int, int]]] = {}
+        self._weights: dict[Layer, dict[Block, tuple[Room, int, int]]] = {}
         self._halves = Halves()
 
-    def works(self, layer: Layer, span: Span, constants: Mapping[str, Room]) -> Iterator[Fill | ConvPass]:
-        """Fills and passes of output rows [first, end) of a convolution; queues the loads of its weights."""
-        for _, work in self.together([layer], span, constants):
+    def works(
+        self, layer: Layer, box: Box, constants: Mapping[str, Room], kept: int | None = None
+    ) -> Iterator[Fill | ConvPass]:
+        """Fills and passes that make a box of a convolution's output; queues the loads of its weights.
+
+        ``kept`` bytes of weights stay until all is made (None: all of them), the others come again for each box.
+        """
+        for _, work in self.together([layer], box, constants, kept):
             yield work
 
     def together(
-        self, layers: Sequence[Layer], span: Span, constants: Mapping[str, Room]
+        self, layers: Sequence[Layer], box: Box, constants: Mapping[str, Room], kept: int | None = None
     ) -> Iterator[tuple[Layer, Fill | ConvPass]]:
         """The same for a layer of several images: all work with a block before the next one comes, but for reductions
         in several passes, which nothing may part. Beside another engine it is image by image, so that the other works
         on one while the array makes the next, if the weights are few enough to come into L1 again for each. Every work
         with the image's layer that it is for."""
-        mapping, shared = self.mappings[layers[0]], layers[0].shared
-        if shared not in self._weights:
-            self._weights[shared], loads = weight_rooms(self.machine, shared, mapping)
-            self.loads += loads
+        mapping = self.mappings[layers[0]]
+        box = mapping.counted(box)
+        weights = self._placed(layers[0], mapping, kept, box.channels)
         few = mapping.shape.weight_bytes <= min(2 * block_bytes(self.machine), self.machine.sram.bytes // 32)
         apart = len(layers) > 1 and few and meets_other_engine(layers[0])
-        for steps in [list(mapping.steps(*span))] if apart else _whole(mapping, span):
+        for steps in [list(mapping.steps(box))] if apart else _whole(mapping, box):
             for layer in layers:
-                for rows, block in steps:
-                    yield from ((layer, work) for work in self._step(layer, mapping, rows, block, constants))
+                for rows, columns, block in steps:
+                    part, place = Box(rows, columns, box.channels), weights[block]
+                    yield from ((layer, work) for work in self._step(layer, part, block, place, constants))
 
     def _step(
-        self, layer: Layer, mapping: ConvMapping, rows: Span, block: Block, constants: Mapping[str, Room]
+        self, layer: Layer, box: Box, block: Block, place: tuple[Room, int, int], constants: Mapping[str, Room]
     ) -> Iterator[Fill | ConvPass]:
+        mapping = self.mappings[layer]
         fill = self._halves.find(layer, block)
         if fill is None:
-            fill = self._fill(layer, mapping, block)
+            fill = self._fill(layer, mapping, block, place)
             yield fill
-        tiles = [rows]
-        tiled = meets_other_engine(layer) and not mapping.is_split
-        if tiled and block in (mapping.blocks[0], mapping.blocks[-1]):
-            tiles = self._tiles(mapping, block, rows)
+        tiles = [box.rows]
+        first = block.first_channel(mapping.shape)
+        is_edge = first == box.channels[0] or first + block.channels == box.channels[1]
+        if meets_other_engine(layer) and not mapping.is_split and is_edge:
+            tiles = self._tiles(mapping, block, box.rows)
         for tile in tiles:
             self._halves.following = 1 - fill.half
-            yield self._pass(layer, mapping, block, tile, fill, constants)
+            yield self._pass(layer, mapping, block, Box(tile, box.columns, box.channels), fill, constants)
+
+    def _placed(
+        self, layer: Layer, mapping: ConvMapping, kept: int | None, channels: Span
+    ) -> Mapping[Block, tuple[Room, int, int]]:
+        """The rooms of these blocks: those that stay from before, and new ones."""
+        blocks = [block for block in mapping.blocks if block.within(mapping.shape, channels)]
+        stay = self._weights.setdefault(layer if kept is not None else layer.shared, {})
+        found, loads = weight_rooms(
+            self.machine, layer.shared, mapping, [block for block in blocks if block not in stay]
+        )
+        self.loads += loads
+        # What stays is what was used first, room by room, of the blocks of this box.
+        room_left = (1 << 60) if kept is None else kept
+        counted = {stay[block][0] for block in blocks if block in stay}
+        room_left -= sum(room.size for room in counted)
+        for block, placed in found.items():
+            if placed[0] not in counted and placed[0].size <= room_left:
+                counted.add(placed[0])
+                room_left -= placed[0].size
+            if placed[0] in counted:
+                stay[block] = placed
+        return {**stay, **found}
 
     def _tiles(self, mapping: ConvMapping, block: Block, rows: Span) -> list[Span]:
         """Rows cut so that another engine can work on some while the array makes others."""
@@ -99,9 +128,9 @@ class ConvWorks:
         most = -(-MAX_TILES * count // height)
         return cuts(*rows, min(most, max(1, busy // TILE_CYCLES)), mapping.rows_together)
 
-    def _fill(self, layer: Layer, mapping: ConvMapping, block: Block) -> Fill:
+    def _fill(self, layer: Layer, mapping: ConvMapping, block: Block, place: tuple[Room, int, int]) -> Fill:
         shape = mapping.shape
-        room, k, c = self._weights[layer.shared][block]
+        room, k, c = place
         box = Slice.of(
             (block.first_channel(shape) - k, 0, 0, block.input - c), (block.channels, shape.fy, shape.fx, block.inputs)
         )
@@ -111,8 +140,9 @@ class ConvWorks:
         return fill
 
     def _pass(
-        self, layer: Layer, mapping: ConvMapping, block: Block, rows: Span, fill: Fill, constants: Mapping[str, Room]
+        self, layer: Layer, mapping: ConvMapping, block: Block, box: Box, fill: Fill, constants: Mapping[str, Room]
     ) -> ConvPass:
+        (first, end), (left, right) = box.rows, box.columns
         shape = mapping.shape
         source, target = layer.inputs[0], layer.output
         k, c = block.first_channel(shape), block.group * shape.inputs + block.input
@@ -121,7 +151,7 @@ class ConvWorks:
         return ConvPass(
             layer=layer.name,
             output=self.rooms.of(target),
-            out=Slice.of((rows[0], 0, target.offset + place), (rows[1] - rows[0], shape.ox, depth)),
+            out=Slice.of((first, left, target.offset + place), (end - first, right - left, depth)),
             input=self.rooms.of(source),
             channels=Slice.of((source.offset + c,), (block.groups * block.inputs,)),
             half=fill,
@@ -129,24 +159,25 @@ class ConvWorks:
             groups=block.groups,
             pad_value=source.type.zero.data,
             first=block.input == 0,
-            finish=self._finish(layer, k, constants) if is_last else None,
+            finish=self._finish(layer, k, box.channels[0], constants) if is_last else None,
             is_float=shape.is_float,
         )
 
-    def _finish(self, layer: Layer, k: int, constants: Mapping[str, Room]) -> Finish:
+    def _finish(self, layer: Layer, k: int, base: int, constants: Mapping[str, Room]) -> Finish:
+        """What follows the sums of channels from k on; the parameters begin with those of channel ``base``."""
         op = layer.conv
         residual: Residual | None = None
         if op.sum is not None:
             other = layer.inputs[1]
             residual = Residual(self.rooms.of(other), other.offset + k, numbers.residual_sum(op, other.type))
-        return Finish(constants["params"], k, numbers.requantize(op), residual, constants.get("table"))
+        return Finish(constants["params"], k - base, numbers.requantize(op), residual, constants.get("table"))
 
 
-def _whole(mapping: ConvMapping, span: Span) -> Iterator[list[tuple[Span, Block]]]:
-    """The steps of output rows [first, end), those of one reduction together."""
-    steps: list[tuple[Span, Block]] = []
-    for rows, block in mapping.steps(*span):
-        steps.append((rows, block))
+def _whole(mapping: ConvMapping, box: Box) -> Iterator[list[tuple[Span, Span, Block]]]:
+    """The steps that make a box, those of one reduction together."""
+    steps: list[tuple[Span, Span, Block]] = []
+    for rows, columns, block in mapping.steps(box):
+        steps.append((rows, columns, block))
         if block.input + block.inputs == mapping.shape.inputs:
             yield steps
             steps = []

@@ -46,9 +46,16 @@ class Lanes(NamedTuple):
 
 
 def conv_cost(
-    machine: Machine, shape: ConvShape, lanes: Lanes, groups: Numbers, outputs: Numbers, inputs: Numbers, oy: Numbers
+    machine: Machine,
+    shape: ConvShape,
+    lanes: Lanes,
+    groups: Numbers,
+    outputs: Numbers,
+    inputs: Numbers,
+    pixels: tuple[Numbers, Numbers],
 ) -> laws.ConvCost:
-    """The law of a last pass over so many groups, output and input channels of a convolution, for oy rows."""
+    """The law of a last pass over so many groups, output and input channels of a convolution, for so many rows and
+    columns of its output."""
     return laws.conv(
         machine,
         **lanes._asdict(),
@@ -59,8 +66,8 @@ def conv_cost(
         fx=shape.fx,
         sx=shape.sx,
         dx=shape.dx,
-        oy=oy,
-        ox=shape.ox,
+        oy=pixels[0],
+        ox=pixels[1],
         last=laws.FLOAT if shape.is_float else 1,
         residual=shape.residual,
     )
@@ -69,8 +76,13 @@ def conv_cost(
 @functools.lru_cache(maxsize=16384)
 def block_cycles(machine: Machine, mapping: ConvMapping, block: Block, oy: int) -> int:
     """Cycles of one pass over oy rows with a block's weights."""
-    lanes = Lanes.of(mapping.configuration)
-    return int(conv_cost(machine, mapping.shape, lanes, block.groups, block.outputs, block.inputs, oy).busy)
+    lanes, pixels = Lanes.of(mapping.configuration), (oy, mapping.shape.ox)
+    return int(conv_cost(machine, mapping.shape, lanes, block.groups, block.outputs, block.inputs, pixels).busy)
+
+
+def kernel_words(machine: Machine, configuration: Configuration, shape: ConvShape) -> int:
+    """Words of L1 that the kernel of one input channel takes, the least that a fill can bring."""
+    return int(laws.words(machine, False, 1, 1, configuration.r, 1, 1, 1, shape.fy, shape.fx))
 
 
 def fill_cycles(machine: Machine, weight_bytes: Numbers) -> Any:

@@ -8,6 +8,12 @@ from passes.planner.rooms import Constant, Load, Room, whole
 from passes.planner.works import ConvPass, LoadImage, Use, Work
 from sim.machine.description import Configuration, Machine
 
+TWICE = 2
+"""Times an image is needed that has a copy in SRAM."""
+
+NEVER = 1 << 30
+"""More often than any image is needed."""
+
 
 def in_rhythm(machine: Machine, planned: Sequence[Work]) -> tuple[list[Work], list[Work], list[Load]]:
     """What is done once before frames in a row, the works of a frame, and the loads of copies of images.
@@ -43,7 +49,7 @@ def _exchanges(planned: Sequence[Work], slots: Slots) -> tuple[list[tuple[int, C
 
 
 def with_images(
-    machine: Machine, planned: Sequence[Work], slots: Slots = (None, None), often: int = 2
+    machine: Machine, planned: Sequence[Work], slots: Slots = (None, None), often: int = TWICE
 ) -> tuple[list[Work], list[Load]]:
     """The works with swaps and loads of images, and the loads that bring the copies kept in SRAM.
 

@@ -12,13 +12,14 @@ from dialects.recon import BlobAttr
 from passes.planner import numbers
 from passes.planner.mapping import Block, ConvMapping, Span, cuts
 from passes.planner.network import Layer
-from passes.planner.rooms import Constant, Load, Room, whole
+from passes.planner.rooms import Constant, Load, Room
 from passes.planner.tuning import chunk_bytes, least_piece_bytes, piece_bytes
 from sim.machine.description import Machine
 
 
-def constants_of(layer: Layer) -> tuple[dict[str, Room], list[Load]]:
-    """A layer's parameters and table (``params``, ``table``), each in a room of its own, and the loads."""
+def constants_of(layer: Layer, channels: Span) -> tuple[dict[str, Room], list[Load]]:
+    """The parameters of some channels of a layer and its table (``params``, ``table``), each in a room of its own, and
+    the loads."""
     found: dict[str, BlobAttr] = {}
     if layer.is_conv:
         found["params"] = numbers.parameters(layer.conv, layer.inputs[0].type)
@@ -28,21 +29,30 @@ def constants_of(layer: Layer) -> tuple[dict[str, Room], list[Load]]:
         found["params"] = numbers.affine_parameters(layer.op)
     elif isinstance(layer.op, cnn.TableOp):
         found["table"] = layer.op.table
-    rooms = {name: Room(f"{layer.name}_{name}", blob.shape) for name, blob in found.items()}
-    return rooms, [whole(rooms[name], Constant(blob, blob.shape), layer.name) for name, blob in found.items()]
+    rooms: dict[str, Room] = {}
+    loads: list[Load] = []
+    for name, blob in found.items():
+        first, shape = 0, blob.shape
+        if name == "params":
+            size = layer.output.channels // blob.shape[0]  # a float has more bytes than one
+            first, shape = channels[0] // size, ((channels[1] - channels[0]) // size, *blob.shape[1:])
+        room = rooms[name] = Room(f"{layer.name}_{name}", shape)
+        origin = (0,) * len(shape)
+        loads.append(Load(room, origin, Constant(blob, blob.shape), (first, *origin[1:]), shape, layer.name))
+    return rooms, loads
 
 
 def weight_rooms(
-    machine: Machine, layer: Layer, mapping: ConvMapping
+    machine: Machine, layer: Layer, mapping: ConvMapping, blocks: Sequence[Block]
 ) -> tuple[Mapping[Block, tuple[Room, int, int]], list[Load]]:
-    """For each block its room, and the output and input channel the room starts at; and the loads of all.
+    """For each of these blocks its room, and the output and input channel the room starts at; and the loads of all.
 
     Blocks share a room up to ``chunk_bytes``; one that holds a part of the input channels has its own, and lies in DRAM
     as it is read.
     """
     shape, chunk = mapping.shape, chunk_bytes(machine)
     batches: list[list[Block]] = []
-    for block in mapping.blocks:
+    for block in blocks:
         is_whole = block.inputs == shape.inputs
         held = sum(other.channels for other in batches[-1]) * shape.taps * block.inputs if batches else chunk
         if not (is_whole and held < chunk):

@@ -2,8 +2,9 @@
 
 A nest is data: loops from the outermost to the innermost, each over one axis in steps of a size. Everything that walks
 a convolution (its blocks of weights, its passes, what it costs) walks this nest, so another order or another axis is
-another value and not another program. Every convolution has the same order today: rows where accumulators bound a
-pass, then groups, output channels and input channels. All its weights stay in SRAM while the nest runs.
+another value and not another program. Every convolution has the same order today: rows (and columns, where a row is
+too much) as accumulators bound a pass, then groups, output channels and input channels. The nest makes one box of the
+output; which boxes there are, and whether the weights of one stay for the next, is its group's to say (``stripes``).
 """
 
 from __future__ import annotations
@@ -24,6 +25,15 @@ from sim.machine.laws import PARAMETER_BYTES, ceil_div
 
 Span = tuple[int, int]
 """Positions [first, end) along one axis."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Rows, columns and channels of a layer's output."""
+
+    rows: Span
+    columns: Span
+    channels: Span
 
 
 def cuts(begin: int, stop: int, pieces: int, multiple: int = 1) -> list[Span]:
@@ -121,6 +131,7 @@ class Axis(enum.Enum):
     """What a loop of a nest runs over."""
 
     ROW = "output rows"
+    COLUMN = "output columns"
     GROUP = "groups"
     OUTPUT = "output channels of a group"
     INPUT = "input channels of a group"
@@ -173,6 +184,11 @@ class Block:
         """Output channels in all."""
         return self.groups * self.outputs
 
+    def within(self, shape: ConvShape, channels: Span) -> bool:
+        """Whether its output channels are some of these."""
+        first = self.first_channel(shape)
+        return channels[0] <= first and first + self.channels <= channels[1]
+
     def first_channel(self, shape: ConvShape) -> int:
         """Its first output channel, counted over all groups."""
         return self.group * shape.outputs + self.output
@@ -197,12 +213,14 @@ class ConvMapping:
     @property
     def _spans(self) -> dict[Axis, Span]:
         s = self.shape
-        return {Axis.ROW: (0, s.oy), Axis.GROUP: (0, s.groups), Axis.OUTPUT: (0, s.outputs), Axis.INPUT: (0, s.inputs)}
+        sizes = (s.oy, s.ox, s.groups, s.outputs, s.inputs)
+        axes = (Axis.ROW, Axis.COLUMN, Axis.GROUP, Axis.OUTPUT, Axis.INPUT)
+        return {axis: (0, size) for axis, size in zip(axes, sizes, strict=True)}
 
     @functools.cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The blocks of its weights, each once, in the order in which they are first used."""
-        loops = [loop for loop in self.loops if loop.axis is not Axis.ROW]
+        loops = [loop for loop in self.loops if loop.axis not in (Axis.ROW, Axis.COLUMN)]
         return tuple(_block(spans) for spans in walk(loops, self._spans))
 
     @functools.cached_property
@@ -220,10 +238,20 @@ class ConvMapping:
         """Whether a reduction takes several passes, with the accumulators holding what is between them."""
         return self.size(Axis.INPUT) < self.shape.inputs
 
-    def steps(self, begin: int, stop: int) -> Iterator[tuple[Span, Block]]:
-        """What the nest does to make output rows [begin, stop): rows and block of every step, in order."""
-        for spans in walk(self.loops, {**self._spans, Axis.ROW: (begin, stop)}):
-            yield spans[Axis.ROW], _block(spans)
+    def counted(self, box: Box) -> Box:
+        """A box of the output tensor, its channels counted in those of the convolution: floats are bytes there."""
+        size = self.shape.channel_bytes
+        return Box(box.rows, box.columns, (box.channels[0] // size, box.channels[1] // size))
+
+    def steps(self, box: Box) -> Iterator[tuple[Span, Span, Block]]:
+        """What the nest does to make a box of the output: rows, columns and block of every step, in order.
+
+        The channels of the box begin and end with a block.
+        """
+        for spans in walk(self.loops, {**self._spans, Axis.ROW: box.rows, Axis.COLUMN: box.columns}):
+            block = _block(spans)
+            if block.within(self.shape, box.channels):
+                yield spans[Axis.ROW], spans[Axis.COLUMN], block
 
 
 def _block(spans: dict[Axis, Span]) -> Block:

@@ -5,25 +5,28 @@ from __future__ import annotations
 import dataclasses
 
 from dialects.tile import Steps, Walk
-from passes.planner.mapping import Span
-from passes.planner.movement import Place, between
+from passes.planner.mapping import Box
+from passes.planner.movement import COLUMN, Place, between
 from passes.planner.network import Layer, Tensor
 from passes.planner.rooms import ActivationRooms
 from passes.planner.works import Move
 
 
-def move_works(layer: Layer, span: Span, rooms: ActivationRooms) -> list[Move]:
-    """The copies of rows [first, end) of a movement; only the last of them completes any."""
+def move_works(layer: Layer, box: Box, rooms: ActivationRooms) -> list[Move]:
+    """The copies that make a box, of all channels, of a movement; only the last of them completes any rows."""
     target = rooms.of(layer.output)
     found: list[Move] = []
-    for whole in between(layer.pieces, *span):
+    some = between(layer.pieces, *box.rows)
+    if box.columns != (0, layer.output.width):
+        some = between(some, *box.columns, COLUMN)
+    for whole in some:
         tensor = layer.inputs[whole.source]
         source = rooms.of(tensor)
         for piece in whole.singly(bool(target.ring), bool(source.ring)):
             write = _walk(layer.output, piece.write, piece.write_steps)
             read = _walk(tensor, piece.read, piece.read_steps)
             found.append(Move(layer.name, target, write, source, read, piece.sizes))
-    return [*found[:-1], dataclasses.replace(found[-1], completes=span)]
+    return [*found[:-1], dataclasses.replace(found[-1], completes=box.rows)]
 
 
 def _walk(tensor: Tensor, place: Place, steps: Steps) -> Walk:

@@ -41,12 +41,16 @@ class Piece:
     @property
     def written(self) -> tuple[int, int]:
         """Rows [first, end) of the result that it touches."""
-        return _rows(self.write[0], self.write_steps, self.sizes)
+        return _walked(self.write[0], self.write_steps, self.sizes, ROW)
 
     @property
     def taken(self) -> tuple[int, int]:
         """Rows [first, end) of the operand that it touches."""
-        return _rows(self.read[0], self.read_steps, self.sizes)
+        return self.reads(ROW)
+
+    def reads(self, axis: int) -> tuple[int, int]:
+        """Rows or columns [first, end) of the operand that it touches."""
+        return _walked(self.read[axis], self.read_steps, self.sizes, axis)
 
     def part(self, dimension: int, first: int, count: int) -> Piece:
         """The indices [first, first + count) of the outer (0) or middle (1) dimension."""
@@ -59,16 +63,19 @@ class Piece:
             read=_moved(self.read, self.read_steps[dimension], first),
         )
 
-    def between(self, begin: int, stop: int) -> Piece | None:
-        """The part of it that lies in rows [begin, stop) of the result; None if nothing does."""
-        along = [d for d in (0, 1) if self.write_steps[d][0] == ROW and self.sizes[d] > 1]
+    def between(self, begin: int, stop: int, axis: int = ROW) -> list[Piece]:
+        """The parts of it that lie in rows (columns) [begin, stop) of the result."""
+        along = [d for d in (0, 1) if self.write_steps[d][0] == axis and self.sizes[d] > 1]
         if not along:
-            return self if begin <= self.write[0] < stop else None
+            return [self] if begin <= self.write[axis] < stop else []
+        if len(along) == 2:  # columns may be walked by both dimensions
+            singly = (self.part(0, index, 1) for index in range(self.sizes[0]))
+            return [part for one in singly for part in one.between(begin, stop, axis)]
         (dimension,) = along
-        step, start = self.write_steps[dimension][1], self.write[0]
+        step, start = self.write_steps[dimension][1], self.write[axis]
         first = max(0, -(-(begin - start) // step))
         end = min(self.sizes[dimension], -(-(stop - start) // step))
-        return self.part(dimension, first, end - first) if end > first else None
+        return [self.part(dimension, first, end - first)] if end > first else []
 
     def singly(self, write_ring: bool, read_ring: bool) -> list[Piece]:
         """As pieces that a ring buffer can hold: its rows are walked one by one in the outer dimension, or not."""
@@ -80,8 +87,8 @@ class Piece:
         return [self]
 
 
-def _rows(start: int, steps: Steps, sizes: Place) -> tuple[int, int]:
-    return start, start + sum(s * (n - 1) for (axis, s), n in zip(steps, sizes, strict=False) if axis == ROW) + 1
+def _walked(start: int, steps: Steps, sizes: Place, along: int) -> tuple[int, int]:
+    return start, start + sum(s * (n - 1) for (axis, s), n in zip(steps, sizes, strict=False) if axis == along) + 1
 
 
 def _moved(place: Place, step: tuple[int, int], count: int) -> Place:
@@ -249,16 +256,16 @@ def pieces(op: Operation) -> tuple[Piece, ...]:
     return tuple(_PIECES[type(op)](op))
 
 
-def between(whole: Sequence[Piece], first: int, end: int) -> list[Piece]:
-    """What of a movement makes rows [first, end) of its result."""
-    return [part for piece in whole if (part := piece.between(first, end)) is not None]
+def between(whole: Sequence[Piece], first: int, end: int, axis: int = ROW) -> list[Piece]:
+    """What of a movement makes rows (columns) [first, end) of its result."""
+    return [part for piece in whole for part in piece.between(first, end, axis)]
 
 
-def rows_taken(whole: Sequence[Piece], first: int, end: int, sources: Sequence[int]) -> tuple[int, int]:
-    """Rows [from, to) of an operand, which stands at these places, that rows [first, end) of the result are made of;
-    (0, 0) if none are."""
-    rows = [part.taken for part in between(whole, first, end) if part.source in sources]
-    return (min(low for low, _ in rows), max(high for _, high in rows)) if rows else (0, 0)
+def taken(whole: Sequence[Piece], first: int, end: int, sources: Sequence[int], axis: int = ROW) -> tuple[int, int]:
+    """Rows (columns) [from, to) of an operand, which stands at these places, that rows (columns) [first, end) of the
+    result are made of; (0, 0) if none are."""
+    spans = [part.reads(axis) for part in between(whole, first, end, axis) if part.source in sources]
+    return (min(low for low, _ in spans), max(high for _, high in spans)) if spans else (0, 0)
 
 
 def of_channels(op: cnn.SliceOp) -> bool:

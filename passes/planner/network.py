@@ -16,8 +16,9 @@ from xdsl.ir import Operation, SSAValue
 
 from dialects import cnn
 from dialects.tile import ConfigurationAttr
-from passes.planner.movement import MOVES, Piece, of_channels, pieces, rows_taken
+from passes.planner.movement import COLUMN, MOVES, ROW, Piece, of_channels, pieces
 from passes.planner.provenance import name_of, nodes_of
+from passes.planner.reach import Reach, reaches, read_span
 from passes.planner.tensors import Buffer, Tensor
 from passes.planner.tuning import IDLE
 from sim.machine.description import Configuration
@@ -88,24 +89,14 @@ class Layer:
         return self.op.groups.value.data if isinstance(self.op, cnn.Conv2dOp) else 1
 
     @functools.cached_property
-    def reach(self) -> tuple[tuple[int, int, int, int, int], ...]:
-        """For each input (m, d, o, e, h): output row y reads e rows from y·m//d − o on, clipped to [0, h)."""
-        found: list[tuple[int, int, int, int, int]] = []
-        for which, tensor in enumerate(self.inputs):
-            height = tensor.height
-            m, d, o, e = 1, 1, 0, 1
-            row = None if self.is_conv else self.vector
-            if row is not None and (row.reads == "image" or (row.pixel and which == 1 and height == 1)):
-                m, e = 0, height
-            elif which == 0 and isinstance(self.op, cnn.ResizeOp):
-                d = self.op.factors.get_values()[0]
-            elif which == 0 and self.kind == "pad":
-                o = self.window_of_pad[1][0]
-            elif which == 0 and (row is None or row.reads == "window"):
-                (fy, _), (top, _, _, _), (sy, _), (dy, _) = self.window.values
-                m, o, e = sy, top, (fy - 1) * dy + 1
-            found.append((m, d, o, e, height))
-        return tuple(found)
+    def reach(self) -> tuple[Reach, ...]:
+        """What rows of each input output rows read."""
+        return reaches(self, ROW)
+
+    @functools.cached_property
+    def reach_across(self) -> tuple[Reach, ...]:
+        """What columns of each input output columns read."""
+        return reaches(self, COLUMN)
 
     @functools.cached_property
     def pieces(self) -> tuple[Piece, ...]:
@@ -115,11 +106,11 @@ class Layer:
     def input_rows(self, first: int, end: int, which: int = 0) -> tuple[int, int]:
         """Rows [from, to) of input ``which`` that output rows [first, end) read, clipped to the tensor; (0, 0) if they
         read none of it."""
-        if self.kind == "move":
-            same = [at for at, tensor in enumerate(self.inputs) if tensor is self.inputs[which]]
-            return rows_taken(self.pieces, first, end, same)
-        m, d, o, e, height = self.reach[which]
-        return max(0, first * m // d - o), max(1, min(height, (end - 1) * m // d - o + e))
+        return read_span(self, ROW, (first, end), which, self.reach)
+
+    def input_columns(self, first: int, end: int, which: int = 0) -> tuple[int, int]:
+        """The same along a row."""
+        return read_span(self, COLUMN, (first, end), which, self.reach_across)
 
     @functools.cached_property
     def in_place(self) -> Tensor | None:

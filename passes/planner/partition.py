@@ -16,13 +16,17 @@ import numpy as np
 from passes.planner.candidates import mapped_cycles
 from passes.planner.cost import swap_cycles, vector_guess
 from passes.planner.mapping import ConvMapping
+from passes.planner.nests import Nests
 from passes.planner.network import Buffer, Layer, Network, Tensor
+from passes.planner.refusals import DoesNotFit, smallest_tile
 from passes.planner.stripes import Group, leaves, progress, rings
-from passes.planner.tuning import IDLE, LONGEST, MOST_OPENING, MOST_SKIPS, OPENING_GAIN, STRIPES, chunk_bytes
+from passes.planner.tuning import HOPELESS, IDLE, LONGEST, MOST_OPENING, MOST_SKIPS, OPENING_GAIN, STRIPES, chunk_bytes
 from sim.machine.description import Machine
-from sim.machine.errors import ReconError
 
 INFINITE = float("inf")
+
+FAR = 1 << 60
+"""Bytes that are missing where the layer might still run in another way."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Partition:
 
     groups: tuple[Group, ...]
     spilled: frozenset[Buffer]
+    lean: bool = False
+    """Whether configuration images come from DRAM each time, instead of staying in SRAM once they came twice."""
 
 
 def alone(network: Network) -> Partition:
@@ -48,6 +54,8 @@ class Partitioner:
         mappings: Mapping[Layer, ConvMapping],
         longest: int = LONGEST,
     ):
+        self.nests: Nests | None = None
+        """Where it is there, groups may turn over strips and parts, and stream their weights."""
         self.machine = machine
         self.longest = longest
         self.network = network
@@ -110,9 +118,33 @@ class Partitioner:
             touched = {t.buffer for t in (*layer.inputs, layer.output)} & self.spilled
             own = self.inner(first, last) + sum(buffer.bytes for buffer in touched) - self.shared(layer)
             if resident + own + self.least_weights(layer) <= budget:
-                return self.cycles(layer, 1) + self.traffic(layer, {layer}), Group(layers, 1)
-            if not self.can_stripe(layer):
-                return INFINITE, None
+                return self.cost(layers, self.cycles(layer, 1)), Group(layers, 1)
+        found = self.striped(first, last, budget, resident)
+        if self.nests is None or found[1] is not None:
+            return found
+        if first == last:
+            return self.nests.single(layers[0], self.spilled, budget - resident - self.inner(first, last))
+        inside = set(layers)
+        moved = sum(self.moves(layer, inside) for layer in layers)
+        return self.nests.fused(layers, self.spilled, moved, budget - resident)
+
+    def cost(self, layers: tuple[Layer, ...], cycles: float) -> float:
+        """What a group costs that reads its weights once and takes so many cycles of the engines.
+
+        Where nothing but whole layers and stripes are at hand, weights are the same for every cut and left out, and
+        activations count half, since much of them moves behind other work.
+        """
+        inside = set(layers)
+        moved = sum(self.moves(layer, inside) for layer in layers)
+        if self.nests is None:
+            return cycles + float(moved / self.machine.dram_rate) / 2
+        return self.nests.cost(cycles, moved + sum(self.weights(layer) for layer in layers))
+
+    def striped(self, first: int, last: int, budget: int, resident: int) -> tuple[float, Group | None]:
+        """The same in as few stripes as fit, all weights and all columns at once."""
+        layers = tuple(self.layers[first : last + 1])
+        if first == last and not self.can_stripe(layers[0]):
+            return INFINITE, None
         fixed = resident + sum(self.weights(layer) for layer in layers)
         if fixed > budget:
             return INFINITE, None
@@ -127,9 +159,7 @@ class Partitioner:
                 high = middle
             else:
                 low = middle + 1
-        inside = set(layers)
-        traffic = sum(self.traffic(layer, inside) for layer in layers)
-        return traffic + sum(self.cycles(layer, tried[high]) for layer in layers), Group(layers, tried[high])
+        return self.cost(layers, sum(self.cycles(layer, tried[high]) for layer in layers)), Group(layers, tried[high])
 
     def shared(self, layer: Layer) -> int:
         """Bytes that a layer's result takes over from an input."""
@@ -154,15 +184,19 @@ class Partitioner:
         """Bytes of whole buffers born at layer ``first`` that live only until layer ``last``, all inside."""
         return sum(b.bytes for b, death in self.born[first] if death <= last and b not in self.spilled)
 
-    def traffic(self, layer: Layer, inside: set[Layer]) -> float:
-        """Channel cycles of the spilled tensors a layer of a group loads and stores, at their share of the total."""
+    def inner_of_group(self, first: int, last: int) -> int:
+        """Bytes of whole buffers that live only while layers first … last run."""
+        return sum(self.inner(layer, last) for layer in range(first, last + 1))
+
+    def moves(self, layer: Layer, inside: set[Layer]) -> int:
+        """Bytes of the spilled tensors that a layer of a group loads and stores."""
         moved = 0
         if layer.output.buffer in self.spilled and leaves(layer, inside):
             moved += self.moved(layer.output)
         for tensor in layer.inputs:
             if tensor.buffer in self.spilled and tensor.producer not in inside:
                 moved += self.moved(tensor)
-        return float(moved / self.machine.dram_rate) / 2
+        return moved
 
     def moved(self, tensor: Tensor) -> int:
         """Bytes the channel is busy with for a tensor of a spilled buffer: channels of a pixel are whole bursts."""
@@ -201,7 +235,7 @@ class Partitioner:
             buffer
             for buffer in self.life
             if any(t.is_input for t in buffer.tensors)
-            and buffer.can_spill
+            and self.can_spill(buffer)
             and buffer.bytes * 16 > self.machine.sram.bytes
         )
 
@@ -257,7 +291,11 @@ class Partitioner:
 
     def spillable(self) -> frozenset[Buffer]:
         """Buffers between layers that DRAM could hold: all but inputs, outputs, and those seen in another shape."""
-        return frozenset(buffer for buffer in self.life if buffer.can_spill and buffer.is_inner)
+        return frozenset(buffer for buffer in self.life if self.can_spill(buffer) and buffer.is_inner)
+
+    def can_spill(self, buffer: Buffer) -> bool:
+        """Whether a buffer can wait in DRAM: where layers work on strips and parts too, whatever its shape."""
+        return buffer.can_wait if self.nests is not None else buffer.can_spill
 
     def cut(self, budget: int, spilled: frozenset[Buffer] = frozenset()) -> Partition:
         """The partition within a budget, with these buffers in DRAM at least.
@@ -278,14 +316,19 @@ class Partitioner:
             alive = [
                 b
                 for b, (birth, death) in self.life.items()
-                if birth <= found <= death and b not in self.spilled and b.can_spill
+                if birth <= found <= death and b not in self.spilled and self.can_spill(b)
             ]
             if not alive:
                 layer = self.layers[found]
-                raise ReconError(
+                if self.nests is not None:
+                    whole = tally.alive(found, found) - self.inner(found, found)
+                    least = self.nests.least(layer, self.spilled)
+                    raise smallest_tile(layer.name, least, whole, self.machine.sram.bytes)
+                raise DoesNotFit(
                     f"Layer {layer.name} does not fit in SRAM in any number of stripes: {self.machine.name} has "
                     f"{self.machine.sram.bytes:,} bytes and its weights alone take {self.weights(layer):,}. "
-                    "A machine with more SRAM would help."
+                    "A machine with more SRAM would help.",
+                    FAR,
                 )
             near = self.layers[found]
             touched = {t.buffer for t in (*near.inputs, near.output)}
@@ -305,14 +348,18 @@ class Partitioner:
         ``best`` holds the cycles of the first n layers, cut best, and ``back`` where their last group starts, for the
         n known already; both are completed.
         """
+        # Weights that come again for each stripe cost less than what the group keeps from going to DRAM and back.
+        most = 2 if self.nests is not None else 0
         for last in range(len(best) - 1, len(self.layers)):
             least: tuple[float, int, Group] | None = None
-            weights = inner = 0
+            weights = inner = inner_bytes = failures = 0
             cycles = 0.0
             for first in range(last, max(-1, last - self.longest), -1):
                 layer = self.layers[first]
                 weights += self.weights(layer)
-                if first < last and (weights > budget or not self.can_stripe(layer)):
+                if first < last:
+                    inner_bytes += layer.output.buffer.bytes
+                if first < last and (weights > budget + inner_bytes * most or not self.can_stripe(layer)):
                     break
                 if first < last and not self.can_stripe(self.layers[last]):
                     break
@@ -328,9 +375,16 @@ class Partitioner:
                 if best[first] == INFINITE or (least is not None and best[first] + cycles >= least[0]):
                     continue
                 resident = tally.alive(first, last) - inner
+                if self.nests is not None and least is not None:
+                    layers = tuple(self.layers[first : last + 1])
+                    if best[first] + self.cost(layers, cycles) >= least[0]:
+                        continue
                 cost, group = self.group(first, last, budget, resident)
+                failures = failures + 1 if group is None and first < last else 0
                 if group is not None and (least is None or best[first] + cost < least[0]):
                     least = (best[first] + cost, first, group)
+                if self.nests is not None and failures == HOPELESS:
+                    break
             best.append(least[0] if least else INFINITE)
             back.append((least[1], least[2]) if least else None)
             if least is None and max(best[-self.longest :]) == min(best[-self.longest :]) == INFINITE:

@@ -14,19 +14,15 @@ from dataclasses import dataclass
 
 from passes.planner.lives import Life
 from passes.planner.pace import Pace
+from passes.planner.refusals import DoesNotFit
 from passes.planner.rooms import Load, Room
 from passes.planner.schedule import Schedule
 from passes.planner.space import Space, Stay, Tally
 from passes.planner.works import Move, Vector, Work
 from sim.machine.description import Machine
-from sim.machine.errors import ReconError
 
 FAR = 1 << 30
 """A horizon beyond any plan."""
-
-
-class DoesNotFit(ReconError):
-    """The plan needs more SRAM than there is at some work."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +113,8 @@ class _Prefetch:
         if addresses is None:
             raise DoesNotFit(
                 f"The plan's buffers fit the {self.capacity:,} bytes of SRAM at every moment, but no addresses were "
-                "found for them all. A machine with more SRAM, or a smaller input, would help."
+                "found for them all. A machine with more SRAM, or a smaller input, would help.",
+                0,
             )
         pace = self.pace
         cost = Cost(pace.finished, pace.moved, pace.streamed, self.waited)
@@ -170,7 +167,8 @@ class _Prefetch:
         return DoesNotFit(
             f"{subject} does not fit in SRAM: it needs {demand:,} bytes at once and there are "
             f"{capacity:,} ({gap}). The largest buffers are {listed} bytes. "
-            "A machine with more SRAM, or a smaller input, would help."
+            "A machine with more SRAM, or a smaller input, would help.",
+            max(0, demand - capacity),
         )
 
 

@@ -17,17 +17,25 @@ from sim.machine.description import Configuration
 
 @dataclass(frozen=True, eq=False)
 class Room:
-    """A buffer in SRAM: shape and stored rows (0: all); ``base`` is the room this one is another view of."""
+    """A buffer in SRAM: shape and stored rows (0: all); ``base`` is the room this one is another view of.
+
+    ``part`` are first and last (excluded) column and channel that it stores (empty: all).
+    """
 
     name: str
     shape: tuple[int, ...]
     ring: int = 0
     base: Room | None = None
+    part: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
         """Bytes it holds."""
-        return (self.ring or self.shape[0]) * math.prod(self.shape[1:])
+        rows = self.ring or self.shape[0]
+        if self.part:
+            first, end, low, high = self.part
+            return rows * (end - first) * (high - low)
+        return rows * math.prod(self.shape[1:])
 
     @property
     def bytes(self) -> int:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from passes.planner.pace import Pace
-from passes.planner.prefetch import Cost, DoesNotFit, Layout
+from passes.planner.prefetch import Cost, Layout
+from passes.planner.refusals import DoesNotFit
 from passes.planner.rooms import Load, Room
 from passes.planner.schedule import Schedule
 from passes.planner.tuning import SLACKS
@@ -132,7 +133,8 @@ class _Reading:
         elif due:
             raise DoesNotFit(
                 f"Layer {load.layer} does not fit in SRAM beside what stays: {room.name} takes {room.bytes:,} bytes of "
-                f"the {self.capacity:,} that are left."
+                f"the {self.capacity:,} that are left.",
+                room.bytes,
             )
         else:
             self.crowded = True
@@ -153,7 +155,8 @@ def _addresses(arcs: Sequence[Arc], loaded: Set[Room], size: int, capacity: int)
                 return found
     raise DoesNotFit(
         f"The plan's buffers fit the {capacity:,} bytes of SRAM at every moment of a frame, but no addresses were "
-        "found for them all."
+        "found for them all.",
+        0,
     )
 
 

@@ -8,15 +8,16 @@ loads come and where rooms lie is decided on it (``prefetch``), and it is not ch
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from passes.planner.batch import together
 from passes.planner.conv_works import ConvWorks
-from passes.planner.images import in_rhythm, with_images
+from passes.planner.images import NEVER, TWICE, in_rhythm, with_images
 from passes.planner.layer_constants import constants_of
 from passes.planner.lives import Arrival, Life, lives_of, settled
-from passes.planner.mapping import ConvMapping, Span, cuts
+from passes.planner.mapping import Box, ConvMapping, Span, cuts
 from passes.planner.move_works import move_works
 from passes.planner.network import Buffer, Layer, Network, Tensor, makers
 from passes.planner.partition import Partition
@@ -24,6 +25,7 @@ from passes.planner.rooms import ActivationRooms, Constant, Load, Room
 from passes.planner.stripes import Group, Step, progress, read_outside, rings
 from passes.planner.tensors import parts
 from passes.planner.tuning import MAX_TILES, first_rows_bytes
+from passes.planner.turns import Turn, turns
 from passes.planner.vector_works import VectorWorks
 from passes.planner.works import ConvPass, Move, Store, Vector, Work
 from sim.machine.description import Machine
@@ -59,7 +61,7 @@ def schedule(
     if frames:
         before, works, copies = in_rhythm(machine, builder.works)
     else:
-        works, copies = with_images(machine, builder.works)
+        works, copies = with_images(machine, builder.works, often=NEVER if partition.lean else TWICE)
     arrivals = [*builder.arrivals, *(Arrival(load) for load in copies)]
     return Schedule(tuple(works), tuple(settled(works, arrivals)), lives_of(works), tuple(before))
 
@@ -93,7 +95,7 @@ class _Builder:
     spilled: frozenset[Buffer]
     works: list[Work] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
-    stored: dict[Tensor, list[tuple[int, Store]]] = field(default_factory=dict)
+    stored: dict[Tensor, list[Store]] = field(default_factory=dict)
     rooms: ActivationRooms = field(default_factory=ActivationRooms)
     shared: dict[Layer, Mapping[str, Room]] = field(default_factory=dict)
 
@@ -113,7 +115,7 @@ class _Builder:
                 self.load_rows(tensor, Constant(op.value, tensor.type.dims[1:]), (0, tensor.height))
         for tensor in self.network.outputs:
             if not makers(tensor):
-                self.store_rows("", tensor, tensor, (0, tensor.height), (0, tensor.channels))
+                self.store_box("", tensor, tensor, _all_of(tensor))
 
     def load_rows(self, tensor: Tensor, source: Constant | Tensor, rows: Span) -> None:
         sizes = (rows[1] - rows[0], tensor.width, tensor.channels)
@@ -124,7 +126,7 @@ class _Builder:
     def constants(self, layer: Layer) -> Mapping[str, Room]:
         """A layer's parameters and table, which come once however many images it has."""
         if layer.shared not in self.shared:
-            self.shared[layer.shared], loads = constants_of(layer.shared)
+            self.shared[layer.shared], loads = constants_of(layer.shared, (0, layer.output.channels))
             self.arrivals += [Arrival(load) for load in loads]
         return self.shared[layer.shared]
 
@@ -135,63 +137,77 @@ class _Builder:
         for layer in layers:
             if layer.in_place is not None:
                 self.rooms.take_over(layer.in_place.buffer, layer.output.buffer)
-        span = (0, layers[0].output.height)
+        box = _all_of(layers[0].output)
         if layers[0].is_conv:
-            made: list[tuple[Layer, Work]] = list(self.conv_works.together(layers, span, constants))
+            made: list[tuple[Layer, Work]] = list(self.conv_works.together(layers, box, constants))
             self.arrivals += [Arrival(load) for load in self.conv_works.loads]
             self.conv_works.loads.clear()
         else:
-            made = [(layer, work) for layer in layers for work in self.moved(layer, span, constants)]
+            made = [(layer, work) for layer in layers for work in self.moved(layer, box, constants)]
         done = {layer: iter(finished_rows([work for one, work in made if one is layer])) for layer in layers}
         of = dict(zip(layers, groups, strict=True))
         for layer, work in made:
             self.works.append(work)
             if (finished := next(done[layer])) is not None:
-                self.store(of[layer], layer, finished)
+                self.store(of[layer], next(turns(of[layer], self.mappings)), layer, finished)
 
-    def moved(self, layer: Layer, rows: Span, constants: Mapping[str, Room]) -> list[Work]:
+    def moved(self, layer: Layer, box: Box, constants: Mapping[str, Room]) -> list[Work]:
         """The works of a layer that is no convolution."""
         if layer.kind == "move":
-            return list(move_works(layer, rows, self.rooms))
-        return list(self.vector_works.works(layer, rows, constants))
+            return list(move_works(layer, box, self.rooms))
+        return list(self.vector_works.works(layer, box, constants))
 
     def run(self, group: Group) -> None:
-        """The works of a group: its layers one after the other, stripe by stripe."""
-        constants = {layer: self.constants(layer) for layer in group.layers}
+        """The works of a group: its layers one after the other, stripe by stripe, in every turn."""
         steps = progress(group, self.mappings)
-        for buffer, rows in rings(group, steps, self.spilled).items():
-            shape = (buffer.height, buffer.width, buffer.channels)
-            self.rooms.local[buffer] = Room(buffer.name, shape, ring=rows if rows < buffer.height else 0)
-        loaded: dict[Tensor, int] = {}
+        rows = rings(group, steps, self.spilled)
+        constants: dict[Layer, Mapping[str, Room]] = {}
         before: Work | None = None
-        for step in steps:
-            start = len(self.works)
-            arriving = self.stream_in(group, step, loaded)
-            for layer, first, end in step:
-                if len(steps) == 1 and layer.in_place is not None:
-                    self.rooms.take_over(layer.in_place.buffer, layer.output.buffer)
-                self.make(group, layer, (first, end), constants[layer])
-            for arrival in arriving:
-                arrival.opens = self.works[start]
-                arrival.after += [before] if before is not None else []
-            before = self.works[start]
+        for turn in turns(group, self.mappings):
+            for layer in group.layers:
+                if group.parts > 1:
+                    constants[layer], loads = constants_of(layer, turn.made[layer][1])
+                    self.arrivals += [Arrival(load) for load in loads]
+                elif layer not in constants:
+                    constants[layer] = self.constants(layer)
+            for buffer, count in ((b, n) for b, n in rows.items() if b in turn.held):
+                shape = (buffer.height, buffer.width, buffer.channels)
+                ring = count if count < buffer.height else 0
+                self.rooms.local[buffer] = Room(buffer.name, shape, ring, part=turn.part(buffer))
+            loaded: dict[Tensor, int] = {}
+            for whole in steps:
+                step = [(layer, first, end) for layer, first, end in whole if turn.makes(layer)]
+                if not step:
+                    continue
+                start = len(self.works)
+                arriving = self.stream_in(group, turn, step, loaded)
+                for layer, first, end in step:
+                    if len(steps) == group.turns == 1 and layer.in_place is not None:
+                        self.rooms.take_over(layer.in_place.buffer, layer.output.buffer)
+                    self.make(group, turn, layer, (first, end), constants[layer])
+                for arrival in arriving:
+                    arrival.opens = self.works[start]
+                    arrival.after += [before] if before is not None else []
+                before = self.works[start]
         self.rooms.local.clear()
 
-    def make(self, group: Group, layer: Layer, rows: Span, constants: Mapping[str, Room]) -> None:
-        """Output rows of a layer, and their way to DRAM."""
+    def make(self, group: Group, turn: Turn, layer: Layer, rows: Span, constants: Mapping[str, Room]) -> None:
+        """Output rows of a layer in a turn, and their way to DRAM."""
+        box = Box(rows, *turn.made[layer])
         if layer.is_conv:
-            work: list[Work] = list(self.conv_works.works(layer, rows, constants))
+            kept = None if group.kept is None else group.kept[group.layers.index(layer)]
+            work: list[Work] = list(self.conv_works.works(layer, box, constants, kept))
             self.arrivals += [Arrival(load) for load in self.conv_works.loads]
             self.conv_works.loads.clear()
         else:
-            work = self.moved(layer, rows, constants)
+            work = self.moved(layer, box, constants)
         for one, finished in zip(work, finished_rows(work), strict=True):
             self.works.append(one)
             if finished is not None:
-                self.store(group, layer, finished)
+                self.store(group, turn, layer, finished)
 
-    def stream_in(self, group: Group, step: Step, loaded: dict[Tensor, int]) -> list[Arrival]:
-        """Loads of the rows of spilled tensors that a step reads and no step before it did."""
+    def stream_in(self, group: Group, turn: Turn, step: Step, loaded: dict[Tensor, int]) -> list[Arrival]:
+        """Loads of the rows of spilled tensors that a step reads and no step of the turn did before it."""
         made = {layer.output for layer in group.layers}
         ends: dict[Tensor, tuple[int, Layer]] = {}
         for layer, first, end in step:
@@ -204,55 +220,79 @@ class _Builder:
         arriving: list[Arrival] = []
         for part, (end, layer) in ends.items():
             first = loaded.get(part, 0)
-            if end > first:
-                source, channel = (part, 0) if part.is_input else (part.buffer, part.offset)
-                if part.constant is not None:
-                    source, channel = Constant(part.constant.value, part.type.dims[1:]), 0
-                sizes = (end - first, part.width, part.channels)
-                room, target = self.rooms.local[part.buffer], (first, 0, part.offset)
-                above = part.first_row if source is part else 0
-                load = Load(room, target, source, (above + first, 0, channel), sizes, layer.name)
-                # The rows must have been stored: all stores up to the first that reaches their end.
-                written = [store for reached, store in self.stored.get(part, ()) if reached >= end]
-                arriving.append(Arrival(load, after=list[Work](written[:1])))
-                loaded[part] = end
+            (left, right), (low, high) = turn.held[part.buffer]
+            low, high = max(low, part.offset), min(high, part.offset + part.channels)
+            if end <= first or low >= high:
+                continue
+            source, channel = (part, low - part.offset) if part.is_input else (part.buffer, low)
+            if part.constant is not None:
+                source, channel = Constant(part.constant.value, part.type.dims[1:]), low - part.offset
+            sizes = (end - first, right - left, high - low)
+            room, target = self.rooms.local[part.buffer], (first, left, low)
+            above = part.first_row if source is part else 0
+            load = Load(room, target, source, (above + first, left, channel), sizes, layer.name)
+            # The box must have been stored: all stores up to the last that meets it.
+            meets = (store for store in reversed(self.stored.get(part, ())) if _meets(store, load))
+            arriving.append(Arrival(load, after=list[Work](itertools.islice(meets, 1))))
+            loaded[part] = end
         self.arrivals += arriving
         return arriving
 
-    def store(self, group: Group, layer: Layer, rows: Span) -> None:
+    def store(self, group: Group, turn: Turn, layer: Layer, rows: Span) -> None:
         """Send finished rows of a layer to DRAM: spilled tensors, and network outputs when all of them is made.
 
         A spilled tensor that only this group reads is not stored: the group's own room holds it.
         """
-        output = layer.output
+        output, channels = layer.output, turn.made[layer][1]
+        columns = turn.own.get(layer, (0, 0))
+        low, high = output.offset + channels[0], output.offset + channels[1]
         if output.buffer in self.spilled and read_outside(layer, set(group.layers)):
-            everything = (output.offset, output.offset + output.channels)
-            store = self.store_rows(layer.name, output, output.buffer, rows, everything)
-            self.stored.setdefault(output, []).append((rows[1], store))
+            store = self.store_box(layer.name, output, output.buffer, Box(rows, columns, (low, high)))
+            self.stored.setdefault(output, []).extend(store)
         for tensor in self.network.outputs:
-            if tensor.buffer in self.spilled:
-                # Its rows are here only now: what this layer makes of it leaves at once.
-                low = max(tensor.offset, output.offset)
-                high = min(tensor.offset + tensor.channels, output.offset + output.channels)
-                if tensor.buffer is output.buffer and low < high:
-                    part = (low - tensor.offset, high - tensor.offset)
-                    self.store_rows(layer.name, tensor, tensor, rows, part)
+            if tensor.buffer in self.spilled or (tensor is output and group.turns > 1):
+                # Its box is here only now: what this layer makes of it leaves at once.
+                first, end = max(tensor.offset, low), min(tensor.offset + tensor.channels, high)
+                if tensor.buffer is output.buffer and first < end:
+                    part = (first - tensor.offset, end - tensor.offset)
+                    self.store_box(layer.name, tensor, tensor, Box(rows, columns, part))
                 continue
             last = makers(tensor)[-1:]
-            if last == [layer] and (tensor is output or rows[1] == output.height):
+            done = rows[1] == output.height and self.is_last(turn, layer)
+            if last == [layer] and (tensor is output or done):
                 made = rows if tensor is output else (0, tensor.height)
-                self.store_rows(layer.name, tensor, tensor, made, (0, tensor.channels))
+                self.store_box(layer.name, tensor, tensor, Box(made, (0, tensor.width), (0, tensor.channels)))
 
-    def store_rows(self, name: str, tensor: Tensor, target: Tensor | Buffer, rows: Span, channels: Span) -> Store:
-        """Send rows and channels (counted in the target) of a tensor to the network's output or a spilled buffer."""
+    def is_last(self, turn: Turn, layer: Layer) -> bool:
+        """Whether no later turn makes any of a layer's output."""
+        (_, end), (_, high) = turn.made[layer]
+        return end == layer.output.width and high == layer.output.channels
+
+    def store_box(self, name: str, tensor: Tensor, target: Tensor | Buffer, box: Box) -> list[Store]:
+        """Send a box (channels counted in the target) of a tensor to the network's output or a spilled buffer."""
+        if box.columns[0] >= box.columns[1]:
+            return []
         offset = tensor.offset if isinstance(target, Tensor) else 0
+        (first, end), (left, right), (low, high) = box.rows, box.columns, box.channels
         store = Store(
             layer=name,
             target=target,
-            target_offset=(rows[0] + (target.first_row if isinstance(target, Tensor) else 0), 0, channels[0]),
+            target_offset=(first + (target.first_row if isinstance(target, Tensor) else 0), left, low),
             source=self.rooms.of(tensor),
-            source_offset=(rows[0], 0, offset + channels[0]),
-            sizes=(rows[1] - rows[0], tensor.width, channels[1] - channels[0]),
+            source_offset=(first, left, offset + low),
+            sizes=(end - first, right - left, high - low),
         )
         self.works.append(store)
-        return store
+        return [store]
+
+
+def _all_of(tensor: Tensor) -> Box:
+    return Box((0, tensor.height), (0, tensor.width), (0, tensor.channels))
+
+
+def _meets(store: Store, load: Load) -> bool:
+    """Whether a load reads rows and columns that a store wrote."""
+    return all(
+        a < b + m and b < a + n
+        for a, n, b, m in zip(store.target_offset[:2], store.sizes, load.origin, load.sizes, strict=False)
+    )

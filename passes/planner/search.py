@@ -18,10 +18,13 @@ from passes.planner.batch import batched, for_all
 from passes.planner.configure import ConvRequest, choices
 from passes.planner.frames import code_bytes, layouts
 from passes.planner.mapping import ConvMapping, conv_shape
+from passes.planner.nests import Nests
 from passes.planner.network import Buffer, Layer, Network
 from passes.planner.options import Options
 from passes.planner.partition import Partition, Partitioner, alone
 from passes.planner.prefetch import Cost, Effort, Layout, prefetch
+from passes.planner.refusals import nearest
+from passes.planner.residency import settled
 from passes.planner.schedule import Schedule, schedule
 from passes.planner.tuning import (
     BUDGETS,
@@ -30,12 +33,14 @@ from passes.planner.tuning import (
     FRAME_BUDGETS,
     HORIZONS,
     IMAGES,
+    LEAN,
     LONGEST,
     MOST_WEIGHED,
     MOST_WORKS,
     OPENING_DOUBT,
     ROOMY,
     SKIP_DOUBT,
+    TIGHT_BUDGETS,
     TINY,
     TINY_CLOSE,
     WEIGHED_WORKS,
@@ -164,7 +169,7 @@ class _Search:
         try:
             partition = make()
         except ReconError as error:
-            self.failure = self.failure or error
+            self.failure = nearest(self.failure, error)
             return False
         if partition in self.seen:
             return False
@@ -204,7 +209,7 @@ class _Search:
             try:
                 layout = prefetch(self.machine, ordered, dataclasses.replace(effort, ahead=self.options.ahead))
             except ReconError as error:
-                self.failure = self.failure or error
+                self.failure = nearest(self.failure, error)
                 if self.best is None or effort.clear:
                     continue
                 break
@@ -323,6 +328,8 @@ def _alone(
         search.attempt(lambda: partitioner.cut(capacity, partitioner.spillable()), 0)
     else:
         _try_partitions(search, partitioner, capacity)
+    if search.best is None and options.residency:
+        _try_nests(search, partitioner, capacity)
     if search.best is None:
         assert search.failure is not None
         raise search.failure
@@ -333,6 +340,21 @@ def _alone(
     plans = [best, *(one for one in search.plans if one is not best)]
     late = plans if len(best.schedule.works) <= TINY else plans[:1]
     return search.ranking.best([*plans, *(twin for one in late for twin in search.late(one))], weigh, trusted=best)
+
+
+def _try_nests(search: _Search, partitioner: Partitioner, capacity: int) -> None:
+    """Groups that turn over strips and parts of their tensors and stream their weights, within several budgets."""
+    partitioner.nests = Nests(partitioner.machine, partitioner.mappings)
+    small = partitioner.machine.configuration.image_bytes * LEAN > capacity
+    for budget in TIGHT_BUDGETS:
+
+        def cut(budget: int = budget) -> Partition:
+            found = settled(partitioner, capacity * budget // 100, partitioner.large_inputs())
+            return dataclasses.replace(found, lean=small)
+
+        if search.attempt(cut, 0):
+            break
+    partitioner.nests = None
 
 
 def _try_partitions(search: _Search, partitioner: Partitioner, capacity: int) -> None:

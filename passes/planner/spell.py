@@ -57,7 +57,7 @@ class Speller:
         return self.values[room]
 
     def alloc(self, room: Room, address: int) -> None:
-        op = tile.AllocOp(room.shape, room.ring, address)
+        op = tile.AllocOp(room.shape, room.ring, address, room.part)
         op.output.name_hint = _hint(room.name)
         self.body.append(op)
         self.values[room] = op.output

@@ -2,7 +2,8 @@
 
 A group is a run of consecutive layers. With one stripe they simply run one after the other. With more, every step makes
 the next rows of the group's results and, of the tensors before them, just the rows these need and that are not made
-yet: nothing is computed twice, and a tensor that stays inside the group needs only a ring of rows.
+yet: no row is computed twice, and a tensor that stays inside the group needs only a ring of rows. Around the stripes a
+group may turn over strips of columns, or over parts of the channels (``turns``); its weights may come for each step.
 """
 
 from __future__ import annotations
@@ -20,10 +21,22 @@ Step = list[tuple[Layer, int, int]]
 
 @dataclass(frozen=True)
 class Group:
-    """Consecutive layers that run together in so many stripes."""
+    """Consecutive layers that run together in so many stripes, once for each strip of columns.
+
+    A single layer may also make its output part by part: some channels of all pixels, then the next. ``kept`` are, per
+    layer, the bytes of weights that stay while the group runs, the others come again for each step; None: all stay.
+    """
 
     layers: tuple[Layer, ...]
     stripes: int
+    strips: int = 1
+    parts: int = 1
+    kept: tuple[int, ...] | None = None
+
+    @property
+    def turns(self) -> int:
+        """Times its stripes run, from the first to the last."""
+        return self.strips * self.parts
 
 
 def read_outside(layer: Layer, inside: set[Layer]) -> bool:
@@ -43,11 +56,12 @@ def leaves(layer: Layer, inside: set[Layer]) -> bool:
     )
 
 
-def row_multiple(layer: Layer, mappings: Mapping[Layer, ConvMapping]) -> int:
-    """Output rows that a layer makes together: pairs for Winograd, the copies of one input row for a resize."""
+def row_multiple(layer: Layer, mappings: Mapping[Layer, ConvMapping], axis: int = 0) -> int:
+    """Output rows (axis 1: columns) that a layer makes together: pairs for Winograd, the copies of one pixel for a
+    resize."""
     if layer.is_conv:
         return mappings[layer].rows_together
-    return layer.op.factors.get_values()[0] if isinstance(layer.op, cnn.ResizeOp) else 1
+    return layer.op.factors.get_values()[axis] if isinstance(layer.op, cnn.ResizeOp) else 1
 
 
 def progress(group: Group, mappings: Mapping[Layer, ConvMapping]) -> list[Step]:
@@ -88,7 +102,8 @@ def rings(group: Group, steps: list[Step], spilled: frozenset[Buffer]) -> dict[B
     """Rows to store of every buffer that lives in this group only: its inner tensors, and stripes of spilled ones.
 
     A step's rows stay while the step runs; a spilled tensor keeps two steps' rows, so that one can move while the other
-    is worked on, and so does a tensor that the vector unit shares with the array.
+    is worked on, and so does a tensor that the vector unit shares with the array. In one step everything keeps its
+    rows, and only a group of several turns has inner tensors of its own.
     """
     inside = set(group.layers)
     local: dict[Buffer, bool] = {}
@@ -101,7 +116,7 @@ def rings(group: Group, steps: list[Step], spilled: frozenset[Buffer]) -> dict[B
             elif all(p in inside for p in people) and buffer.is_inner:
                 local[buffer] = len({p.is_conv for p in people}) > 1
     if len(steps) == 1:
-        return {buffer: buffer.height for buffer in local if buffer in spilled}
+        return {buffer: buffer.height for buffer in local if buffer in spilled or group.turns > 1}
     spans: dict[Buffer, list[tuple[int, int]]] = {buffer: [] for buffer in local}
     reads = {
         layer: [(t.buffer, which) for which, t in enumerate(layer.inputs) if t.buffer in local]

@@ -34,10 +34,15 @@ class Buffer:
     @property
     def can_spill(self) -> bool:
         """Whether DRAM can hold it while layers work on some of its rows; outputs must then leave as they are made."""
+        return self.height > 1 and self.can_wait
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether DRAM can hold it while layers work on any part of it."""
         outputs = [tensor for tensor in self.tensors if tensor.is_output]
         given = [tensor for tensor in self.tensors if tensor.is_given]
         return (
-            self.height > 1
+            self.height * self.width > 1
             and not any(tensor.is_view for tensor in self.tensors)
             and not any(a.overlaps(b) for a in outputs for b in given)
         )

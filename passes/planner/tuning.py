@@ -53,6 +53,11 @@ def chunk_bytes(machine: Machine) -> int:
     return min(6 * IMAGE, machine.sram.bytes // SHARE)
 
 
+def weights_bytes(machine: Machine) -> int:
+    """About the most bytes of weights that one fill may read: two of them leave half of SRAM to activations."""
+    return machine.sram.bytes // 4
+
+
 # ------------------------------------------------------------------------------------------ tiles of works that overlap
 
 TILE_CYCLES = 1200
@@ -148,6 +153,29 @@ OPENING_GAIN = 100
 """Cycles that must be hidden to be worth the instructions.
 
 Measured crowded: 0 +0.00 %; 300 +0.00 %."""
+
+# --------------------------------------------------------------------------------- turns of groups, weights that stream
+
+COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+"""Numbers of stripes, strips and parts that are tried."""
+
+MOST_STRIPS = 8
+"""Strips of a group of several layers at most: each computes its edges again."""
+
+FIRST_STRIPES = 3
+"""Numbers of stripes that are weighed for a group, from the fewest that fit on."""
+
+SHORTER = 0.125
+"""Part of the shorter of compute and channel that counts: prefetch across groups hides most of it."""
+
+HOPELESS = 3
+"""Groups in a row, each a layer longer than the one before, that do not fit in any way: nor do longer ones."""
+
+TIGHT_BUDGETS = (85, 100, 60)
+"""Per cent of SRAM for groups that turn over strips and parts: the next only if the plan of the one before fails."""
+
+LEAN = 16
+"""Images are not kept in SRAM if one takes more than this part (one over it) of it."""
 
 # ------------------------------------------------------------------------------------------------- choice of the plan
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dialects import cnn
 from dialects.tile import Slice
 from passes.planner import numbers
-from passes.planner.mapping import ConvMapping, Span, cuts
+from passes.planner.mapping import Box, ConvMapping, Span, cuts
 from passes.planner.network import Layer, Tensor, makers
 from passes.planner.rooms import ActivationRooms, Room
 from passes.planner.stripes import row_multiple
@@ -25,17 +25,18 @@ class VectorWorks:
         self.rooms = rooms
         self.mappings = mappings
 
-    def works(self, layer: Layer, span: Span, constants: Mapping[str, Room]) -> Iterator[Vector]:
-        """Operations that make output rows [first, end)."""
+    def works(self, layer: Layer, box: Box, constants: Mapping[str, Room]) -> Iterator[Vector]:
+        """Operations that make a box of the output."""
         output, source = layer.output, layer.inputs[0]
         second = layer.inputs[1] if len(layer.inputs) > 1 else None
         law = numbers.vector_law(layer.op, [t.type for t in layer.inputs], output.type)
-        for rows, (first, end) in self._tiles(layer, span):
+        left, right = box.columns
+        for rows, (first, end) in self._tiles(layer, box):
             yield Vector(
                 layer=layer.name,
                 kind=layer.vector.name,
                 output=self.rooms.of(output),
-                out=Slice.of((rows[0], 0, output.offset + first), (rows[1] - rows[0], output.width, end - first)),
+                out=Slice.of((rows[0], left, output.offset + first), (rows[1] - rows[0], right - left, end - first)),
                 lhs=self.rooms.of(source),
                 lhs_channel=source.offset + first,
                 law=law,
@@ -43,20 +44,22 @@ class VectorWorks:
                 rhs=self.rooms.of(second) if second is not None else None,
                 rhs_channel=second.offset + first if second is not None else 0,
                 params=constants.get("params"),
-                channel=first,
+                channel=first - box.channels[0],
                 table=constants.get("table"),
             )
 
-    def _tiles(self, layer: Layer, span: Span) -> list[tuple[Span, Span]]:
+    def _tiles(self, layer: Layer, box: Box) -> list[tuple[Span, Span]]:
         """(rows, channels) of each tile: by channels where its input comes so, else by rows."""
-        output, count = layer.output, span[1] - span[0]
-        everything = (0, output.channels)
+        output, span, everything = layer.output, box.rows, box.channels
+        count, width = span[1] - span[0], box.columns[1] - box.columns[0]
         if layer.vector.channels == "all" or output.height == 1:
             return [(span, everything)]
-        pieces = self._pieces(count * output.width * output.channels)
+        pieces = self._pieces(count * width * (everything[1] - everything[0]))
         if pieces <= 1:
             return [(span, everything)]
         multiple = row_multiple(layer, self.mappings)
+        if width < output.width or everything != (0, output.channels):
+            return [(part, everything) for part in cuts(*span, pieces, multiple)]
         sources = [channel_parts(tensor) for tensor in layer.inputs]
         if len(sources) == 1 and len(sources[0]) > 1:
             # What was joined first can be worked on while the last part is still being made, and that by rows.

@@ -36,8 +36,9 @@ def move(e: Emission, op: tile.LoadOp | tile.StoreOp, indices: Sequence[int]) ->
     )
     if sizes[0] < 1 or not _fits(e, buffer, inner, shape, outer, sizes):
         return
+    inner = buffer.local(inner)
     _follow(e, name, buffer, inner, dram_side, outer, sizes)
-    box = copy(sizes, (shape, buffer.dims), bool(buffer.ring))
+    box = copy(sizes, (shape, buffer.stored), bool(buffer.ring))
     if box is None:
         e.complain(
             "the box has more strided dimensions than a copy of the machine, which takes three with the "
@@ -61,7 +62,7 @@ def move(e: Emission, op: tile.LoadOp | tile.StoreOp, indices: Sequence[int]) ->
     if buffer.ring:
         draft.fields["ring"], draft.fields["row"] = buffer.ring, inner[0] % buffer.ring
         start = (0, *inner[1:])
-    draft.memory = [("dram", region.output, flat(outer, shape)), ("sram", buffer.value, flat(start, buffer.dims))]
+    draft.memory = [("dram", region.output, flat(outer, shape)), ("sram", buffer.value, flat(start, buffer.stored))]
     draft.emit(op.layer)
 
 
@@ -88,6 +89,9 @@ def _fits(e: Emission, buffer: PlanBuffer, inner: Place, shape: Place, outer: Pl
                 return False
     if buffer.ring and sizes[0] > buffer.ring:
         e.complain(f"it moves {sizes[0]} rows of {buffer}, whose ring stores {buffer.ring}.")
+        return False
+    if lacking := buffer.lacks(inner, sizes):
+        e.complain(f"it moves {lacking}.")
         return False
     return True
 

@@ -121,12 +121,15 @@ class Draft:
         buffer = self.emission.state.buffer(value)
         if buffer is None:
             return
-        row, column, channel = box
-        _, width, depth = buffer.dims
         for axis, start, count, limit in zip(("rows", "columns", "channels"), box, extent, buffer.dims, strict=True):
             if start < 0 or start + count > limit:
                 complain(f"{what} are {axis} {start} to {start + count - 1} of {buffer}, which has {limit}.")
                 return
+        if lacking := buffer.lacks(box, extent):
+            complain(f"{what} are {lacking}.")
+            return
+        row, column, channel = local = buffer.local(box)
+        _, width, depth = buffer.stored
         if buffer.ring and extent[0] > buffer.ring:
             complain(
                 f"{what} are {extent[0]} rows of {buffer}, whose ring stores {buffer.ring}; "
@@ -134,9 +137,9 @@ class Draft:
             )
             return
         if name == "out":
-            buffer.written.write(box, extent)
+            buffer.written.write(local, extent)
         else:
-            self.emission.reads(buffer, buffer.written.problem(box, extent))
+            self.emission.reads(buffer, buffer.written.problem(local, extent))
         self.fields[f"{name}.row_stride"] = width * depth
         self.fields[f"{name}.pixel_stride"] = depth
         offset = column * depth + channel

@@ -86,8 +86,10 @@ def alloc(e: Emission, op: tile.AllocOp, _indices: Sequence[int]) -> None:
     address = op.address.value.data if op.address is not None else None
     buffer = accel.BufferOp(kind.nbytes, address=address)
     buffer.output.name_hint, buffer.location = op.output.name_hint, op.location
-    name, written = op.output.name_hint or "", Written(kind.dims, kind.ring.data)
+    name, written = op.output.name_hint or "", Written(kind.stored, kind.ring.data)
     state = PlanBuffer(buffer.output, kind.dims, kind.ring.data, name, len(e.instructions), written)
+    if kind.part.data:
+        state.part = kind.origin, kind.stored
     e.state.alloc(op.output, state)
     e.buffers.append((buffer, state))
 

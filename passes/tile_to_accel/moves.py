@@ -15,7 +15,7 @@ from passes.tile_to_accel.written import Places
 ROW = 0
 
 
-def places(origin: tuple[int, int, int], walk: tile.Walk, sizes: tuple[int, int, int]) -> tuple[Places, Places, Places]:
+def places(origin: tuple[int, ...], walk: tile.Walk, sizes: tuple[int, int, int]) -> tuple[Places, Places, Places]:
     """Logical rows, columns and channels of a walk's elements; they broadcast to its sizes."""
     at: list[Places] = [np.full((1, 1, 1), start, np.int64) for start in origin]
     for dimension, ((axis, step), size) in enumerate(zip(walk.steps, sizes, strict=False)):
@@ -32,13 +32,16 @@ def walked(
     complain: Callable[[str], None],
 ) -> tuple[Fields, Operands] | None:
     """Fields and address of operand ``name``; None after a complaint about a walk that the machine cannot make."""
-    _, width, depth = buffer.dims
     for axis, start, span, limit in zip(AXES, origin, walk.extent(sizes), buffer.dims, strict=True):
         if start < 0 or start + span > limit:
             complain(f"it walks {axis}s {start} to {start + span - 1} of {buffer}, which has {limit}.")
             return None
+    if lacking := buffer.lacks(origin, walk.extent(sizes)):
+        complain(f"it walks {lacking}.")
+        return None
+    _, width, depth = buffer.stored
     strides = (width * depth, depth, 1)
-    row, column, channel = origin
+    row, column, channel = buffer.local(origin)
     offset = column * depth + channel
     fields: Fields = {
         f"{name}.row_stride": walk.steps[0][1] * strides[walk.steps[0][0]],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from xdsl.ir import SSAValue
@@ -15,6 +15,9 @@ from xdsl.ir import SSAValue
 from passes.tile_to_accel.written import Written
 from sim.machine import laws
 from sim.machine.description import Configuration, Machine
+
+Places = tuple[int, ...]
+"""Coordinates or sizes along every axis."""
 
 
 @dataclass
@@ -37,10 +40,33 @@ class PlanBuffer:
     root: PlanBuffer | None = None
     life: Life = field(default_factory=Life)
     freed: int | None = None
+    part: tuple[Places, Places] | None = None
+    """Logical coordinates of the first stored element, and the shape with the stored columns and channels only."""
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        return self.dims if self.part is None else self.part[1]
 
     @property
     def nbytes(self) -> int:
-        return math.prod((self.ring or self.dims[0], *self.dims[1:]))
+        return math.prod((self.ring or self.dims[0], *self.stored[1:]))
+
+    def local(self, place: Sequence[int]) -> tuple[int, ...]:
+        """Logical coordinates counted from the first stored element."""
+        return tuple(place) if self.part is None else tuple(a - b for a, b in zip(place, self.part[0], strict=True))
+
+    def lacks(self, place: Sequence[int], extent: Sequence[int]) -> str:
+        """What of a box within the logical shape is not stored, as the end of a sentence; "" for nothing."""
+        if self.part is None:
+            return ""
+        for what, axis in (("columns", 1), ("channels", 2)):
+            first, stored = self.part[0][axis], self.part[1][axis]
+            if place[axis] < first or place[axis] + extent[axis] > first + stored:
+                return (
+                    f"{what} {place[axis]} to {place[axis] + extent[axis] - 1} of {self}, which stores {first} to "
+                    f"{first + stored - 1}"
+                )
+        return ""
 
     @property
     def alive(self) -> bool:

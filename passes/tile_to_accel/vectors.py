@@ -122,7 +122,7 @@ def walk(e: Emission, op: tile.MoveOp, indices: Sequence[int]) -> None:
         found = walked(name, buffer, origin, steps, sizes, e.complain)
         if found is None:
             return
-        elements = places(origin, steps, sizes)
+        elements = places(buffer.local(origin), steps, sizes)
         if name == "out":
             buffer.written.scatter(*elements)
         else:

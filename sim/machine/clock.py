@@ -4,7 +4,8 @@ Array, weights and vector instructions start when their queue and their waits al
 cycles. Loads and stores take the one DRAM channel in order of readiness (ties: load first), after a turn when the
 direction changes; the next of the queue is ready when a transfer leaves the channel, and it completes one latency
 later. A ``load_config`` from SRAM does not take the channel; it reads SRAM, so it starts when everything before it in
-the load queue has *completed*.
+the load queue has *completed*. A text that the instruction memory does not hold is fetched over the same channel
+(``text``); an instruction then starts once all of it has come.
 
 The configuration of a ``conv`` is the one its half was last laid out for: a program in which that is not also the
 active one faults when it is executed.
@@ -29,9 +30,11 @@ import numpy.typing as npt
 from sim.machine import laws
 from sim.machine.description import Machine
 from sim.machine.encoding import Stream
+from sim.machine.errors import Fault
 from sim.machine.isa import BY_NAME, QUEUES, VECTOR_OPS
 from sim.machine.operations import operation
 from sim.machine.order import Ints, Order, order
+from sim.machine.text import AHEAD, Pieces, pieces
 
 TERMS = ("compute", "input", "output", "weights", "vector", "dram", "reconfiguration")
 """What can bind an instruction's busy time, by number."""
@@ -67,12 +70,29 @@ class Costs:
 
 
 @dataclass(frozen=True, eq=False)
+class Fetches:
+    """The fetches of a text, in order; int64[m] each: ``start``, ``taken``, ``leave``, ``end`` and ``cause`` as of
+    instructions, ``first`` the first instruction in each, ``busy``, ``bytes`` and ``bursts`` on the channel."""
+
+    start: Ints
+    taken: Ints
+    leave: Ints
+    end: Ints
+    cause: Ints
+    first: Ints
+    busy: Ints
+    bytes: Ints
+    bursts: Ints
+
+
+@dataclass(frozen=True, eq=False)
 class Timeline:
-    """When n instructions ran; int64[n] each, in cycles.
+    """When n instructions ran; int64[n] each, in cycles, and the m ``fetches`` of their text (0 of one that is held).
 
     ``start`` (a transfer: when the channel is its own, the turn included), ``taken`` (start, plus the turn of a
-    transfer), ``leave`` (when engine or channel is free again), ``end`` (completion). ``cause`` is the instruction that
-    the start waited for last, −1 for none; ``by_leave`` whether it waited for it to leave rather than to complete.
+    transfer), ``leave`` (when engine or channel is free again), ``end`` (completion). ``cause`` is the instruction (n +
+    j: the fetch j) that the start waited for last, −1 for none; ``by_leave`` whether it waited for it to leave rather
+    than to complete.
     """
 
     start: Ints
@@ -82,11 +102,12 @@ class Timeline:
     cause: Ints
     by_leave: npt.NDArray[np.bool_]
     costs: Costs
+    fetches: Fetches
 
     def only(self, which: npt.NDArray[Any]) -> Timeline:
         """When some instructions ran; their causes stay numbers in the whole."""
         start, taken, leave, end, cause = (c[which] for c in (self.start, self.taken, self.leave, self.end, self.cause))
-        return Timeline(start, taken, leave, end, cause, self.by_leave[which], self.costs.only(which))
+        return Timeline(start, taken, leave, end, cause, self.by_leave[which], self.costs.only(which), self.fetches)
 
     @property
     def cycles(self) -> int:
@@ -94,16 +115,21 @@ class Timeline:
         return int(self.end.max(initial=0))
 
     def critical(self) -> list[tuple[int, int, int]]:
-        """(instruction, from, to): stretches that cover [0, cycles) without gap or overlap, earliest first."""
+        """(instruction, from, to): stretches that cover [0, cycles) without gap or overlap, earliest first.
+
+        Number n + j is the fetch j.
+        """
+        start = np.concatenate((self.start, self.fetches.start))
+        cause = np.concatenate((self.cause, self.fetches.cause))
         chain: list[tuple[int, int, int]] = []
         index = int(self.end.argmax()) if len(self.end) else -1
         until = self.cycles
         while index >= 0:
-            start = int(self.start[index])
-            if until > start:
-                chain.append((index, start, until))
-            until = min(until, start)
-            index = int(self.cause[index])
+            begin = int(start[index])
+            if until > begin:
+                chain.append((index, begin, until))
+            until = min(until, begin)
+            index = int(cause[index])
         return chain[::-1]
 
 
@@ -219,21 +245,36 @@ def _vector_costs(machine: Machine, stream: Stream, result: Costs) -> None:
 
 
 class _Walk:
-    """The state of one walk through the program: queue heads, engines and channel."""
+    """The state of one walk through the program: queue heads, engines and channel, and how much of the text has come.
 
-    def __init__(self, machine: Machine, order: Order, cost: Costs) -> None:
+    Fetch j of a text that is fetched stands behind the n instructions, as number n + j.
+    """
+
+    def __init__(self, machine: Machine, order: Order, cost: Costs, text: Pieces | None) -> None:
         n = len(order.stream)
+        fetches = len(text.busy) if text is not None else 0
+        self.instructions = n
+        self.text = text
+        self.fetched = 0
+        self.until: list[int] = text.until.tolist() if text is not None else []
+        self.since: list[int] = text.since.tolist() if text is not None else []
+        self.undone = np.zeros(fetches, np.int64)
+        for touched in (text.since, text.until) if text is not None else ():
+            np.add.at(self.undone, touched, 1)
+        self.ran = [False] * n
+        self.last: list[int] = [-1] * fetches
+        """Of each piece, the instruction in it that completes last, of those that have run."""
         self.machine = machine
         self.members = [member.tolist() for member in order.members]
         self.waits = [
             [(queue, need) for queue, need in enumerate(row) if need] if any(row) else []
             for row in order.waits.tolist()
         ]
-        self.busy: list[int] = cost.busy.tolist()
+        self.busy: list[int] = cost.busy.tolist() + (text.busy.tolist() if text is not None else [])
         self.takes_channel: list[bool] = cost.channel.tolist()
         self.head = [0] * len(QUEUES)
-        self.start, self.taken, self.leave, self.end, self.cause = ([0] * n for _ in range(5))
-        self.by_leave = [False] * n
+        self.start, self.taken, self.leave, self.end, self.cause = ([0] * (n + fetches) for _ in range(5))
+        self.by_leave = [False] * (n + fetches)
         self.channel_free = 0
         self.channel_user = -1
         self.channel_queue = _LOAD
@@ -247,6 +288,8 @@ class _Walk:
         for other, need in self.waits[index]:
             if self.head[other] < need:
                 return None
+        if self.text is not None and self.until[index] >= self.fetched:
+            return None
         return index
 
     def readiness(self, queue: int, index: int, *, completed: bool = False) -> tuple[int, int, bool]:
@@ -260,7 +303,43 @@ class _Walk:
             waited = self.members[other][need - 1]
             if self.end[waited] > time:
                 time, cause, by_leave = self.end[waited], waited, False
+        if self.text is not None and self.end[came := self.instructions + self.until[index]] > time:
+            time, cause, by_leave = self.end[came], came, False
         return time, cause, by_leave
+
+    def fetch(self) -> tuple[int, int, bool] | None:
+        """(cycle, cause, by_leave) from which the next fetch may take the channel; None if that is not known yet, or
+        nothing is left to fetch."""
+        text, piece = self.text, self.fetched
+        if text is None or piece == len(text.busy):
+            return None
+        time, cause, by_leave = 0, -1, False
+        if piece:
+            cause = self.instructions + piece - 1
+            time, by_leave = self.leave[cause], True
+        if piece >= AHEAD:
+            opens = int(text.first[piece - AHEAD])
+            if not self.ran[opens]:
+                return None
+            if self.start[opens] > time:
+                time, cause, by_leave = self.start[opens], opens, True
+        if piece >= text.window:
+            if self.undone[piece - text.window]:
+                return None
+            last = self.last[piece - text.window]
+            if self.end[last] > time:
+                time, cause, by_leave = self.end[last], last, False
+        return time, cause, by_leave
+
+    def done(self, index: int) -> None:
+        """Count an instruction that has run to the pieces of text it lies in."""
+        if self.text is None:
+            return
+        self.ran[index] = True
+        for piece in (self.since[index], self.until[index]):
+            self.undone[piece] -= 1
+            if self.last[piece] < 0 or self.end[index] > self.end[self.last[piece]]:
+                self.last[piece] = index
 
     def engine(self, queue: int, index: int) -> None:
         """Start and complete an instruction that does not take the channel."""
@@ -269,9 +348,10 @@ class _Walk:
         self.taken[index] = ready[0]
         self.leave[index] = self.end[index] = ready[0] + self.busy[index]
         self.head[queue] += 1
+        self.done(index)
 
     def transfer(self, queue: int, index: int, ready: tuple[int, int, bool]) -> None:
-        """Give the channel to a load or store."""
+        """Give the channel to a load, a store or (as a load) a fetch."""
         if self.channel_free > ready[0]:
             ready = (self.channel_free, self.channel_user, True)
         turn = self.machine.dram.turn if queue != self.channel_queue else 0
@@ -280,7 +360,11 @@ class _Walk:
         self.leave[index] = self.taken[index] + self.busy[index]
         self.end[index] = self.leave[index] + self.machine.dram.latency
         self.channel_free, self.channel_user, self.channel_queue = self.leave[index], index, queue
+        if index >= self.instructions:
+            self.fetched += 1
+            return
         self.head[queue] += 1
+        self.done(index)
 
     def advance(self) -> bool:
         """Run everything that needs no channel as far as it goes; whether anything ran."""
@@ -298,26 +382,45 @@ class _Walk:
         """
         heads = [(queue, self.waiting(queue)) for queue in (_LOAD, _STORE)]
         ready = [(self.readiness(queue, index), queue, index) for queue, index in heads if index is not None]
+        if (come := self.fetch()) is not None:
+            ready.insert(0, (come, _LOAD, self.instructions + self.fetched))
+        if not ready:
+            raise Fault(
+                "The program stands still: an instruction waits for one so far behind it in the text that the "
+                "instruction memory, a window on it, does not get there; waits must name what stands before them."
+            )
         first = min(ready, key=lambda candidate: (candidate[0][0], candidate[1]))
         self.transfer(first[1], first[2], first[0])
 
 
-def run(machine: Machine, stream: Stream, *, queues: Order | None = None, cost: Costs | None = None) -> Timeline:
-    """Run the clock over a decoded stream (or its ``Order``, and what its instructions cost, if they are known).
+def run(
+    machine: Machine,
+    stream: Stream,
+    *,
+    queues: Order | None = None,
+    cost: Costs | None = None,
+    fetched: bool = False,
+) -> Timeline:
+    """Run the clock over a decoded stream (or its ``Order``, and what its instructions cost, if they are known), its
+    text held in the instruction memory or ``fetched``.
 
     Fault when a wait can never be met, naming the instructions that stand still.
     """
     queues = queues or order(stream)
     n = len(queues.linear)
     cost = cost or costs(machine, queues)
-    walk = _Walk(machine, queues, cost)
+    text = pieces(machine, stream) if fetched else None
+    walk = _Walk(machine, queues, cost, text)
     while sum(walk.head) < n:
         while walk.advance():
             pass
         if sum(walk.head) < n:
             walk.arbitrate()
     start, taken, leave, end, cause = np.array([walk.start, walk.taken, walk.leave, walk.end, walk.cause], np.int64)
-    return Timeline(start, taken, leave, end, cause, np.array(walk.by_leave, np.bool_), cost)
+    about = (text.first, text.busy, text.bytes, text.bursts) if text is not None else np.zeros((4, 0), np.int64)
+    fetches = Fetches(start[n:], taken[n:], leave[n:], end[n:], cause[n:], *about)
+    by_leave = np.array(walk.by_leave[:n], np.bool_)
+    return Timeline(start[:n], taken[:n], leave[:n], end[:n], cause[:n], by_leave, cost, fetches)
 
 
 def attribute(
@@ -326,9 +429,12 @@ def attribute(
     """int64[layers, terms]: cycles of the critical chain by layer and term, those of [from, to) where ``within`` says
     so; they add up to ``timeline.cycles``, or to the cycles within."""
     shares = np.zeros((layers, len(TERMS)), np.int64)
+    n = len(timeline.start)
     first, end = within or (0, timeline.cycles)
     for index, start, stop in timeline.critical():
         share = min(stop, end) - max(start, first)
         if share > 0:
-            shares[int(layer_of[index]), int(timeline.costs.term[index])] += share
+            fetched = index >= n  # the layer that the text is for waits for it
+            layer = layer_of[int(timeline.fetches.first[index - n]) if fetched else index]
+            shares[int(layer), _DRAM if fetched else int(timeline.costs.term[index])] += share
     return shares

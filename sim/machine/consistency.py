@@ -36,9 +36,15 @@ def _memory(program: Program) -> Iterator[str]:
 
 def _limits(program: Program) -> Iterator[str]:
     machine, sram = program.machine, program.sram
+    size, repeats = program.code_bytes, any(segment.frames is not None for segment in program.machine_segments)
+    runs = machine.instruction_memory.runs(size, repeats)
     for what, need, has in (
-        ("bytes of DRAM", program.dram_bytes, machine.dram.bytes),
-        ("bytes of instructions", program.code_bytes, machine.instruction_memory.bytes),
+        (
+            "bytes of DRAM",
+            program.dram_bytes + (size if machine.instruction_memory.fetches(size) else 0),
+            machine.dram.bytes,
+        ),
+        ("bytes of instructions", 0 if runs else size, machine.instruction_memory.bytes),
         ("bytes of SRAM", sram.peak_bytes, machine.sram.bytes),
     ):
         if need > has:

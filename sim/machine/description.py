@@ -122,9 +122,24 @@ class ConfigurationStore:
     sram_load: int = key("cycles to load an image from SRAM into the shadow slot")
 
 
+LEAST_FETCH = 256
+"""Bytes, more than the longest instruction has: an instruction lies in two pieces of a text at most."""
+
+
 @dataclass(frozen=True)
 class InstructionMemory:
-    bytes: int = key("capacity; filled when the model is loaded, not per frame", low=1, high=ADDRESSES)
+    bytes: int = key(
+        "capacity; a text that it holds is there when the model is loaded, and costs nothing", low=1, high=ADDRESSES
+    )
+    fetch: int = key("bytes of one fetch of a text that it does not hold; 0: such a program is refused", high=ADDRESSES)
+
+    def fetches(self, code_bytes: int) -> bool:
+        """Whether a program with so many bytes of instructions is fetched while it runs."""
+        return self.fetch > 0 and code_bytes > self.bytes
+
+    def runs(self, code_bytes: int, repeats: bool = False) -> bool:
+        """Whether a program with so many bytes of instructions runs at all; one that ``repeats`` must be held whole."""
+        return code_bytes <= self.bytes or (self.fetch > 0 and not repeats)
 
 
 @dataclass(frozen=True)
@@ -235,6 +250,13 @@ def from_mapping(data: Mapping[str, Any], where: str, text: str = "") -> Machine
     for field in dataclasses.fields(Machine):
         if (section := _SECTIONS.get(str(field.type))) is not None:
             values[field.name] = section(**values[field.name])
+    memory: InstructionMemory = values["instruction_memory"]
+    if memory.fetch and not LEAST_FETCH <= memory.fetch <= memory.bytes // 2:
+        complain(
+            "instruction_memory.fetch",
+            f"must be 0, or at least {LEAST_FETCH} and at most half of instruction_memory.bytes, not {memory.fetch}",
+        )
+        raise MachineFileError("\n".join(problems))
     return Machine(**values)
 
 

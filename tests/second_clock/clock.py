@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sim.machine.description import Configuration, Machine
+from sim.machine.isa import INSTRUCTIONS
 from tests.second_clock.laws import Fields, conv_cost, fill_busy, transfer_cost, vector_busy
 
 QUEUES = ("load", "store", "weights", "array", "vector")
@@ -82,14 +83,53 @@ class _Queue:
     completed: int = 0
 
 
+FETCH = -1
+"""Stands for the next fetch among instructions that ask for the channel."""
+
+_SIZES = {"u8": 1, "i8": 1, "u16": 2, "u32": 4, "f32": 4}
+
+
+class Text:
+    """Where the instructions lie in a text that is fetched, and how far the fetching has come."""
+
+    def __init__(self, machine: Machine, records: Sequence[Record]) -> None:
+        self.size = machine.instruction_memory.fetch
+        self.window = machine.instruction_memory.bytes // self.size
+        self.pieces: list[list[int]] = []
+        self.last_piece: list[int] = []
+        self.end = 0
+        for index, (name, _) in enumerate(records):
+            row = next(row for row in INSTRUCTIONS if row.name == name)
+            for _ in range(1 + 2 * len(QUEUES) + sum(_SIZES[each.type] for each in row.fields)):
+                piece = self.end // self.size
+                if piece == len(self.pieces):
+                    self.pieces.append([])
+                if self.pieces[piece][-1:] != [index]:
+                    self.pieces[piece].append(index)
+                self.end += 1
+            self.last_piece.append(len(self.pieces) - 1)
+        self.next = self.there = self.asked = 0
+        self.is_free = True
+
+    def place(self, piece: int) -> dict[str, int]:
+        """Address and bytes of a piece; the text begins at a whole burst, here at 0."""
+        first = piece * self.size
+        return {"dram": first, "bytes": min(self.size, self.end - first)}
+
+
 class Clock:
     """The state of the machine between two cycles.
 
-    ``configurations`` says what image each ``load_config`` brings, by the position of the instruction.
+    ``configurations`` says what image each ``load_config`` brings, by the position of the instruction; ``text`` is
+    there where instructions are fetched.
     """
 
     def __init__(
-        self, machine: Machine, records: Sequence[Record], configurations: Mapping[int, Configuration]
+        self,
+        machine: Machine,
+        records: Sequence[Record],
+        configurations: Mapping[int, Configuration],
+        text: Text | None = None,
     ) -> None:
         self.machine = machine
         self.records = [(name, {**_ABSENT[name], **fields}) for name, fields in records]
@@ -99,6 +139,7 @@ class Clock:
         self.queues = {name: _Queue() for name in QUEUES}
         for timing in self.timings:
             self.queues[timing.queue].indices.append(timing.index)
+        self.text = text
         self.result = Result(self.timings)
         self.running: dict[int, int] = {}  # instruction -> cycle of its completion
         self.frees: dict[str, int] = {}  # queue -> cycle at which its next instruction may start
@@ -127,19 +168,47 @@ class Clock:
     def cycle(self) -> None:
         """Everything that happens in cycle ``now``: completions, then starts, then the channel's choice."""
         self.result.steps += 1
-        while self._completions() | self._starts():
+        while self._completions() | self._starts() | self._asks():
             pass  # what takes 0 cycles completes where it started, and may let others start
         if self.channel_until is None and self.asking:
-            self._grant(min(self.asking, key=lambda i: (self.timings[i].start, self.records[i][0] == "store")))
+            self._grant(min(self.asking, key=self._turn))
+
+    def _turn(self, index: int) -> tuple[int, int]:
+        """Who asks first comes first, of those a fetch before a load before a store."""
+        if index < 0:
+            assert self.text is not None
+            return self.text.asked, 0
+        return self.timings[index].start, 2 if self.records[index][0] == "store" else 1
+
+    def _asks(self) -> bool:
+        """Whether the next piece of text begins to ask for the channel now."""
+        text = self.text
+        if text is None or not text.is_free or text.next == len(text.pieces):
+            return False
+        piece = text.next
+        if piece >= 8 and self.timings[text.pieces[piece - 8][0]].start < 0:
+            return False
+        if piece >= text.window and not self.done.issuperset(text.pieces[piece - text.window]):
+            return False
+        text.is_free, text.asked = False, self.now
+        self.asking.append(FETCH)
+        return True
 
     def _completions(self) -> bool:
         complete = sorted(i for i, at in self.running.items() if at == self.now)
         for index in complete:
             del self.running[index]
-            self._complete(index)
+            if index <= FETCH:
+                assert self.text is not None
+                self.text.there += 1
+            else:
+                self._complete(index)
         for name in [q for q, at in self.frees.items() if at == self.now]:
             del self.frees[name]
-            self.queues[name].free = True
+            if name in self.queues:
+                self.queues[name].free = True
+            elif self.text is not None:
+                self.text.is_free = True
         if self.channel_until == self.now:
             self.channel_until = None
         return bool(complete)
@@ -161,6 +230,8 @@ class Clock:
         name, fields = self.records[index]
         queue = self.queues[QUEUE_OF[name]]
         if name == "load_config" and fields["space"] == 1 and queue.completed < queue.next:
+            return False
+        if self.text is not None and self.text.last_piece[index] >= self.text.there:
             return False
         return all(self.queues[name].completed >= fields[f"wait.{name}"] for name in QUEUES)
 
@@ -193,6 +264,9 @@ class Clock:
     def _grant(self, index: int) -> None:
         """Give the free channel to a transfer: a turn if the direction changes, then its bursts."""
         self.asking.remove(index)
+        if index == FETCH:
+            self._fetch()
+            return
         name, fields = self.records[index]
         timing = self.timings[index]
         cost = transfer_cost(self.machine, name, fields)
@@ -210,6 +284,19 @@ class Clock:
         else:
             self.result.read_bytes += cost.bytes
             self.result.read_burst_bytes += cost.burst_bytes
+
+    def _fetch(self) -> None:
+        """Give the free channel to the next piece of text."""
+        assert self.text is not None
+        cost = transfer_cost(self.machine, "load", {**_COPY, **self.text.place(self.text.next)})
+        left = self.now + (self.machine.dram.turn if self.channel_writes else 0) + cost.cycles
+        self.channel_writes = False
+        self.channel_until = self.frees["text"] = left
+        # Fetches are numbered downwards, so that those under way together stay apart.
+        self.running[FETCH - self.text.next] = left + self.machine.dram.latency
+        self.text.next += 1
+        self.result.read_bytes += cost.bytes
+        self.result.read_burst_bytes += cost.burst_bytes
 
     def _complete(self, index: int) -> None:
         """Effects of an instruction appear, and its queue's count goes up."""
@@ -248,9 +335,12 @@ def run(
     records: Sequence[Record],
     configurations: Mapping[int, Configuration] | None = None,
     jump: bool = False,
+    fetched: bool = False,
 ) -> Result:
     """Time a program; ClockError when it cannot end.
 
-    ``configurations`` holds the configuration each ``load_config`` brings, by its position among ``records``.
+    ``configurations`` holds the configuration each ``load_config`` brings, by its position among ``records``;
+    ``fetched`` says that its text is not in the instruction memory when it begins.
     """
-    return Clock(machine, records, configurations or {}).run(jump)
+    text = Text(machine, records) if fetched else None
+    return Clock(machine, records, configurations or {}, text).run(jump)

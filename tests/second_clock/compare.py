@@ -35,11 +35,15 @@ class Comparison:
 
 
 def compare(
-    machine: Machine, records: Sequence[Record], configurations: Mapping[int, Configuration], jump: bool = False
+    machine: Machine,
+    records: Sequence[Record],
+    configurations: Mapping[int, Configuration],
+    jump: bool = False,
+    fetched: bool = False,
 ) -> Comparison:
-    """Run both models over a program; ``configurations`` and ``jump`` as in ``clock.run``."""
-    theirs = simulator_clock.run(machine, encoding.decode(encoding.encode(records)))
-    return agreement(machine, records, theirs, clock.run(machine, records, configurations, jump))
+    """Run both models over a program; ``configurations``, ``jump`` and ``fetched`` as in ``clock.run``."""
+    theirs = simulator_clock.run(machine, encoding.decode(encoding.encode(records)), fetched=fetched)
+    return agreement(machine, records, theirs, clock.run(machine, records, configurations, jump, fetched))
 
 
 def compare_frames(
@@ -85,9 +89,15 @@ def agreement(
     names = [name for name, _ in records]
     totals = {
         "cycles": (theirs.cycles, ours.cycles),
-        "bytes read": (sum(_of(theirs.costs.dram_bytes, names, False)), ours.read_bytes),
+        "bytes read": (
+            sum(_of(theirs.costs.dram_bytes, names, False)) + int(theirs.fetches.bytes.sum()),
+            ours.read_bytes,
+        ),
         "bytes written": (sum(_of(theirs.costs.dram_bytes, names, True)), ours.written_bytes),
-        "burst bytes read": (machine.dram.burst * sum(_of(theirs.costs.bursts, names, False)), ours.read_burst_bytes),
+        "burst bytes read": (
+            machine.dram.burst * (sum(_of(theirs.costs.bursts, names, False)) + int(theirs.fetches.bursts.sum())),
+            ours.read_burst_bytes,
+        ),
         "burst bytes written": (
             machine.dram.burst * sum(_of(theirs.costs.bursts, names, True)),
             ours.written_burst_bytes,
@@ -112,7 +122,8 @@ def compare_program(path: str | Path, jump: bool = True) -> list[Comparison]:
             if segment.frames is not None:
                 results.append(compare_frames(held.machine, records, segment.frames, FRAMES, brought, jump))
                 continue
-            results.append(compare(held.machine, records, brought, jump))
+            fetched = held.machine.instruction_memory.fetches(held.code_bytes)
+            results.append(compare(held.machine, records, brought, jump, fetched))
     return results
 
 

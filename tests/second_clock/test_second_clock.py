@@ -234,6 +234,25 @@ def test_random_programs_agree_cycle_for_cycle(start: int) -> None:
         assert result.instructions >= 150
 
 
+@pytest.mark.parametrize("seed", range(24))
+def test_programs_whose_text_is_fetched_agree_cycle_for_cycle(seed: int) -> None:
+    """Small windows, so that pieces wait for those they replace; both stop where a wait reaches beyond the window."""
+    base = EDGE4K if seed % 2 else odd_machine(EDGE4K, seed)
+    fetch = (256, 300, 1024)[seed % 3]
+    memory = dataclasses.replace(base.instruction_memory, fetch=fetch, bytes=fetch * (2 + seed % 7))
+    small = dataclasses.replace(base, instruction_memory=memory)
+    made = random_program(small, seed)
+    try:
+        clock.run(small, made.records, made.configurations, True, True)
+    except clock.ClockError:
+        with pytest.raises(Fault, match=r"^The program stands still: an instruction waits for one so far behind"):
+            simulator_clock.run(small, encoding.decode(encoding.encode(made.records)), fetched=True)
+        return
+    result = compare(small, made.records, made.configurations, jump=True, fetched=True)
+    assert result.disagreements == ()
+    assert result.instructions >= 150
+
+
 def test_stepping_and_jumping_agree() -> None:
     for name in machine.names():
         made = random_program(machine.load(name), 1000, 80)

@@ -286,7 +286,7 @@ def test_inputs_must_be_there_in_type_and_shape() -> None:
 
 
 def test_programs_that_do_not_fit_their_machine_or_their_tables_are_refused() -> None:
-    tiny = changed(SMALL, instruction_memory={"bytes": 64})
+    tiny = changed(SMALL, instruction_memory={"bytes": 64, "fetch": 0})
     for made, message in (
         (
             program("load bytes=1", dram_bytes=2**32),

@@ -140,21 +140,23 @@ def _in_a_row(module: ModuleOp, machine: str, area: AreaCosts) -> PointRow:
 def _timed(module: ModuleOp, machine: Machine, area: AreaCosts) -> PointRow:
     codes = [encode(op.record() for op in program.instructions) for program in accel.programs(module)]
     check_code(codes, machine)
+    fetched = machine.instruction_memory.fetches(sum(map(len, codes)))
     cycles = read = written = bursts = streamed = count = 0
     terms: dict[str, int] = dict.fromkeys(clock.TERMS, 0)
     for code in codes:
         stream = decode(code)
-        timeline = clock.run(machine, stream)
+        timeline = clock.run(machine, stream, fetched=fetched)
         cost = timeline.costs
         stores = stream.indices(BY_NAME["store"].opcode)
         written += int(cost.dram_bytes[stores].sum())
-        read += int(cost.dram_bytes.sum() - cost.dram_bytes[stores].sum())
-        bursts += int(cost.bursts.sum())
+        read += int(cost.dram_bytes.sum() - cost.dram_bytes[stores].sum() + timeline.fetches.bytes.sum())
+        bursts += int(cost.bursts.sum() + timeline.fetches.bursts.sum())
         streamed += int((cost.sram_read + cost.sram_written).sum())
         cycles += timeline.cycles
         count += len(stream)
         for index, start, stop in timeline.critical():
-            terms[clock.TERMS[int(cost.term[index])]] += stop - start
+            term = clock.TERMS[int(cost.term[index])] if index < len(stream) else "dram"  # a fetch of text
+            terms[term] += stop - start
     macs = sum(op.macs.value.data for op in module.body.block.ops if isinstance(op, LayerOp))
     return PointRow(
         cycles=cycles,

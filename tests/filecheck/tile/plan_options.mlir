@@ -2,7 +2,7 @@
 // RUN: recon-opt %s -p 'select-configuration,convert-cnn-to-tile{sram-limit=2048}' | filecheck %s --check-prefix=FUSED
 // RUN: recon-opt %s -p 'select-configuration,convert-cnn-to-tile{sram-limit=2048 fusion=false}' | filecheck %s --check-prefix=ALONE
 // RUN: recon-opt %s -p 'select-configuration,convert-cnn-to-tile{prefetch=false}' | filecheck %s --check-prefix=LATE
-// RUN: not recon-opt %s -p 'select-configuration,convert-cnn-to-tile{sram-limit=512}' 2>&1 | filecheck %s --check-prefix=SMALL
+// RUN: not recon-opt %s -p 'select-configuration,convert-cnn-to-tile{sram-limit=256}' 2>&1 | filecheck %s --check-prefix=SMALL
 // RUN: not recon-opt %s -p 'select-configuration,convert-cnn-to-tile{sram-limit=99999999}' 2>&1 | filecheck %s --check-prefix=LARGE
 // RUN: not recon-opt %s -p 'select-configuration,convert-cnn-to-tile{sram-limit=-1}' 2>&1 | filecheck %s --check-prefix=NEGATIVE
 // RUN: not recon-opt %s -p 'select-configuration,convert-cnn-to-tile{objective="speed"}' 2>&1 | filecheck %s --check-prefix=OBJECTIVE
@@ -25,8 +25,7 @@
 // LATE: tile.conv
 // LATE: tile.load %d_w0
 
-// SMALL: error: Layer c does not fit in SRAM: it needs {{.*}} bytes at once and there are 512 ({{.*}} too many).
-// SMALL-SAME: The largest buffers are {{.*}} bytes. A machine with more SRAM, or a smaller input, would help.
+// SMALL: error: Layer c does not fit in SRAM: its smallest tile takes {{.*}} bytes and there are 256: {{.*}} too many. A machine with more SRAM, or a layer with a smaller window, would help.
 // LARGE: error: The SRAM limit of 99,999,999 bytes is more than the 12,582,912 that edge4k has.
 // NEGATIVE: error: An SRAM limit is a number of bytes, not -1.
 // OBJECTIVE: error: 'speed' is no objective; there are cycles, latency, throughput, dram, energy.

@@ -218,13 +218,13 @@ def test_an_input_that_does_not_fit_is_streamed(tmp_path: Path) -> None:
 
 def test_what_cannot_fit_is_said_with_its_layer(tmp_path: Path) -> None:
     net = Net(5)
-    module = net.module([net.mean(net.input(64, 32, 32, Q))])
+    module = net.module([net.mean(net.input(256, 256, 1, Q))])
     with pytest.raises(ReconError) as caught:
         planned(module, write_machine(SMALL, tmp_path))
     assert str(caught.value) == (
-        "Layer global_average_pool_0 does not fit in SRAM: it needs 65,600 bytes at once and there are 24,576 "
-        "(41,024 too many). The largest buffers are x0 65,536, global_average_pool_0 64 bytes. "
-        "A machine with more SRAM, or a smaller input, would help."
+        "Layer global_average_pool_0 does not fit in SRAM: its smallest tile takes 65,536 bytes, beside 1 bytes of "
+        "tensors that stay whole, and there are 24,576: 40,961 too many. A machine with more SRAM, or a layer with a "
+        "smaller window, would help."
     )
 
 

@@ -18,7 +18,7 @@ from dialects import cnn
 from dialects.meaning.cnn import apply
 from dialects.meaning.steps import MeaningError
 from dialects.meaning.tile import evaluate as evaluate_plan
-from passes.planner.movement import MOVES, Piece, pieces, progressions
+from passes.planner.movement import COLUMN, MOVES, Piece, pieces, progressions
 from sim.machine.errors import ReconError
 from tests.passes.planner.moving import moving_net
 from tests.passes.planner.support import check_everywhere, planned, random_machine, write_machine
@@ -71,9 +71,11 @@ def test_pieces_write_every_element_once(seed: int) -> None:
         cuts = sorted({0, wanted.shape[0], dice.randint(0, wanted.shape[0])})
         for begin, stop in itertools.pairwise(cuts):
             for whole in pieces(op):
-                part = whole.between(begin, stop)
-                for small in part.singly(dice.random() < 0.5, dice.random() < 0.5) if part is not None else []:
-                    moved(small, operands[small.source][0], made, counted)
+                middle = dice.randint(0, wanted.shape[1])
+                for left, right in ((0, middle), (middle, wanted.shape[1])):
+                    boxed = [box for part in whole.between(begin, stop) for box in part.between(left, right, COLUMN)]
+                    for small in (s for box in boxed for s in box.singly(dice.random() < 0.5, dice.random() < 0.5)):
+                        moved(small, operands[small.source][0], made, counted)
         np.testing.assert_array_equal(made, wanted)
         assert (counted == 1).all()
 

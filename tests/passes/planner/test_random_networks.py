@@ -40,8 +40,8 @@ FREEDOMS: tuple[dict[str, Any], ...] = (
 
 REFUSALS = (
     r"(Layer \S+|The plan) does not fit in SRAM: it needs [\d,]+ bytes at once and there are [\d,]+ \(.*\)\. .*help\.",
-    r"Layer \S+ does not fit in SRAM in any number of stripes: .*help\.",
-    r"Layer \S+ fits no configuration of small: its kernel is too large for L1\.",
+    r"Layer \S+ does not fit in SRAM: its smallest tile takes [\d,]+ bytes.* and there are [\d,]+: .*help\.",
+    r"Layer \S+ fits no configuration of small: one (input channel|pixel) of .*; .* would help\.",
     r"No single configuration of small runs every convolution of this network\.",
 )
 """All that the planner may say of a network it cannot plan."""

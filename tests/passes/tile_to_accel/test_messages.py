@@ -261,14 +261,14 @@ def test_an_unknown_machine() -> None:
 def test_instruction_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     module = lower(parse(FUSED.read_text()))
     machine = machines.load("edge4k")
-    memory = dataclasses.replace(machine.instruction_memory, bytes=1024)
+    memory = dataclasses.replace(machine.instruction_memory, bytes=1024, fetch=0)
     monkeypatch.setattr(machines, "load", lambda _: dataclasses.replace(machine, instruction_memory=memory))
     with pytest.raises(EmitError) as caught:
         emit(module)
     assert str(caught.value) == (
         "The program's 40 instructions take 3,116 bytes and the instruction memory of edge4k has 1,024: 2,092 too many. "  # noqa: E501
         "What helps: larger tiles (more rows per stripe, more channels per fill), or a machine with more instruction "
-        "memory."
+        "memory, or one that fetches instructions from DRAM (instruction_memory.fetch)."
     )
 
 

@@ -17,7 +17,12 @@ from sim.machine.errors import ReconError
 from sim.machine.program import LayerRow, Program
 from tests.sim.support import SMALL, changed, image, program
 
-BASE = changed(SMALL, dram={"refresh_per_mille": 46}, energy={"source": "tests"})
+BASE = changed(
+    SMALL,
+    dram={"refresh_per_mille": 46},
+    energy={"source": "tests"},
+    instruction_memory={"bytes": 512, "fetch": 256},
+)
 """Nothing of it is 0, so that every key has something to say."""
 
 OTHER: dict[str, Any] = {
@@ -46,7 +51,8 @@ OTHER: dict[str, Any] = {
     "configuration.image_bytes": 64,
     "configuration.swap": 65,
     "configuration.sram_load": 65,
-    "instruction_memory.bytes": 16,
+    "instruction_memory.bytes": 1 << 20,
+    "instruction_memory.fetch": 0,
     "energy.mac_fj": 301,
     "energy.sram_fj_per_byte": 1251,
     "energy.dram_fj_per_byte": 64_001,

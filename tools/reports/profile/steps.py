@@ -99,7 +99,7 @@ def _part(program: Program, run: SegmentRun, number: int, done: int, begin: int)
     for row in BY_NAME.values():
         queue_of[row.opcode] = QUEUE_NUMBER[row.queue]
     critical = np.zeros(n, np.bool_)
-    critical[[index for index, _, _ in line.critical()]] = True
+    critical[[index for index, _, _ in line.critical() if index < len(critical)]] = True
     buffers = run.segment.buffers
     known = buffers[(buffers[:, 2:] < n).all(axis=1)]
     return {
