@@ -9,7 +9,7 @@ LENGTH ?= normal
 POINTS ?= 500
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test verify bench explore models browser validate rtl lint format types floors filecheck pytest wheel docs site clean
+.PHONY: help run test verify bench explore pictures models browser validate rtl lint format types floors filecheck pytest wheel docs site clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -41,6 +41,9 @@ explore: $(STAMP) ## what many points of recon explore cost; POINTS=10000 for al
 
 quantisers: $(STAMP) ## small networks as many quantisers write them; writes docs/quantisers.md
 	@$(BIN)/python benchmarks/quantisers.py
+
+pictures: $(STAMP) ## the pictures of README and docs made anew; needs chromium and chromedriver of the system
+	@$(BIN)/python benchmarks/pictures.py
 
 lint: $(STAMP) ## ruff: rules and format
 	@$(BIN)/ruff check .

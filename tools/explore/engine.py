@@ -61,6 +61,10 @@ def cluster(scheduler: str | None, workers: int) -> Generator[Client, None, None
         "distributed.scheduler.allowed-failures": DEATHS,
         "distributed.comm.timeouts.connect": f"{PATIENCE}s",
         "distributed.admin.tick.limit": "1h",
+        # What watches the processes costs CPU for every second that they run, and nobody looks at it.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.system-monitor.gil.enabled": False,
+        "distributed.admin.system-monitor.interval": "5s",
     }
     for name in list(logging.root.manager.loggerDict):
         if name.split(".")[0] == "distributed":
