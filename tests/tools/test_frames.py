@@ -134,6 +134,25 @@ def test_a_batch_that_cannot_be_is_refused(recon: Tool, here: Path, options: tup
     assert (outcome.code, outcome.err) == (1, f"error: {message}\n")
 
 
+def test_text_of_a_program_in_a_row_reads_back(recon: Tool, camera: Path, here: Path) -> None:
+    text = recon("disassemble", camera).out
+    assert text.count("\n.frame  ; ") == 1
+    Path("text").write_text(text)
+    assert recon("assemble", "text", "--base", camera, "-o", "again.rbin").code == 0
+    assert Path("again.rbin").read_bytes() == camera.read_bytes()
+    Path("text").write_text(text.replace("\n.frame", "\n; frame"))
+    outcome = recon("assemble", "text", "--base", camera, "-o", "again.rbin", "--force")
+    assert "lacks '.frame': what stands above it runs once, what stands below it for every frame." in outcome.err
+    Path("text").write_text(text + ".frame\n")
+    outcome = recon("assemble", "text", "--base", camera, "-o", "again.rbin", "--force")
+    assert "'.frame' stands once in a segment that repeats in the base program, and in no other." in outcome.err
+
+
+def test_a_batch_is_proven_for_every_input(recon: Tool, here: Path) -> None:
+    assert recon("compile", DSCNN, "-o", "batch.rbin", "-q", "--batch", 2).code == 0
+    assert "proven for every input" in recon("prove", "batch.rbin", "--against", DSCNN).out
+
+
 def test_one_frame_in_a_row_is_the_program_without_frames(recon: Tool, here: Path) -> None:
     for name, options in (("a", ()), ("b", ("--frames", "1"))):
         assert recon("compile", DSCNN, "-o", f"{name}.rbin", "-q", *options).code == 0

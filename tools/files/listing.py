@@ -2,6 +2,7 @@
 
     .segment main               ; a machine segment: takes input 0x0 1x96x96x3, gives output 0x9000 1x2
     .layer 3                    ; conv_3: conv2d 48x48x8 -> 48x48x16; until the next .layer
+    .frame                      ; of a segment that repeats: above it stands what runs once
     load sram=0x100 bytes=64    ; one instruction a line, as sim.machine.assembly writes them
 
 The text holds code and layers; everything else (constants, tensors, machine, host segments) comes from the program
@@ -18,6 +19,7 @@ import numpy as np
 from sim.machine.assembly import assemble, line
 from sim.machine.encoding import decode, encode
 from sim.machine.errors import EncodingError
+from sim.machine.frames import Frames
 from sim.machine.program import HostSegment, MachineSegment, Program, Region
 
 BY_HAND = "Its code was assembled from text; the predicted cycles are those of the program it was taken from."
@@ -52,6 +54,8 @@ def _segment(program: Program, segment: MachineSegment) -> list[str]:
     stream = decode(segment.code)
     current = -1
     for index, layer in enumerate(segment.layer_of.tolist()):
+        if segment.frames is not None and index == segment.frames.prologue:
+            lines.append(".frame  ; what stands above runs once, what follows for every frame")
         if layer != current:
             current = layer
             known = program.layers[layer] if layer < len(program.layers) else None
@@ -65,6 +69,7 @@ def assemble_program(text: str, base: Program) -> Program:
     segments = {segment.name: segment for segment in base.segments if isinstance(segment, MachineSegment)}
     code: dict[str, list[str]] = {}
     layers: dict[str, list[int]] = {}
+    frames: dict[str, Frames] = {}
     name, layer = "", 0
     for number, raw in enumerate(text.splitlines(), 1):
         words = re.split(r"[;#]", raw, maxsplit=1)[0].split()
@@ -75,6 +80,8 @@ def assemble_program(text: str, base: Program) -> Program:
             code[name], layers[name], layer = [], [], 0
         elif words[0] == ".layer":
             layer = _layer_number(words, number, len(base.layers))
+        elif words[0] == ".frame":
+            frames[name] = _frames(segments.get(name), name in frames, len(layers.get(name, ())), number)
         elif not name:
             raise EncodingError(f"Line {number}: an instruction stands before the first '.segment NAME'.")
         else:
@@ -84,7 +91,7 @@ def assemble_program(text: str, base: Program) -> Program:
     if missing:
         raise EncodingError(f"The text lacks the machine segment{'s' * (len(missing) > 1)} {', '.join(missing)}.")
     made = tuple(
-        _assembled(segment, code[segment.name], layers[segment.name])
+        _assembled(segment, code[segment.name], layers[segment.name], frames.get(segment.name))
         if isinstance(segment, MachineSegment)
         else segment
         for segment in base.segments
@@ -95,11 +102,25 @@ def assemble_program(text: str, base: Program) -> Program:
     return dataclasses.replace(program, notes=(*base.notes, BY_HAND))
 
 
-def _assembled(segment: MachineSegment, lines: list[str], layers: list[int]) -> MachineSegment:
+def _frames(segment: MachineSegment | None, again: bool, prologue: int, number: int) -> Frames:
+    """How the segment repeats when so many instructions stand above '.frame'."""
+    if segment is None or segment.frames is None or again:
+        raise EncodingError(
+            f"Line {number}: '.frame' stands once in a segment that repeats in the base program, and in no other."
+        )
+    return dataclasses.replace(segment.frames, prologue=prologue)
+
+
+def _assembled(segment: MachineSegment, lines: list[str], layers: list[int], frames: Frames | None) -> MachineSegment:
     """The segment with this code; what its buffers were is known only while the code is the same."""
+    if segment.frames is not None and frames is None:
+        raise EncodingError(
+            f"The text of '{segment.name}' lacks '.frame': what stands above it runs once, what stands below it for "
+            "every frame."
+        )
     code = encode(assemble("\n".join(lines)))
     buffers = segment.buffers if code == segment.code else segment.buffers[:0]
-    return dataclasses.replace(segment, code=code, layer_of=np.array(layers, np.uint32), buffers=buffers)
+    return dataclasses.replace(segment, code=code, layer_of=np.array(layers, np.uint32), buffers=buffers, frames=frames)
 
 
 def _segment_name(

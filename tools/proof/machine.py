@@ -424,7 +424,9 @@ def run_segment(
     """Labels of a segment's outputs, flat, for those of its inputs; NotProven names the instruction at fault."""
     machine = LabelMachine(program, run)
     for region in segment.inputs:
-        machine.dram.write(Box(region.address, 1, 0, 1, 0, region.bytes), tensors[region.name].reshape(1, 1, -1))
+        labels = tensors[region.name].reshape(-1)
+        batch = region.bytes // labels.size  # every frame of a batch is the same one
+        machine.dram.write(Box(region.address, 1, 0, 1, 0, region.bytes), np.tile(labels, batch).reshape(1, 1, -1))
     stream: Stream = decode(segment.code)
     for index in range(len(stream)):
         name, fields = stream.instruction(index).name, stream.fields(index)
@@ -440,7 +442,8 @@ def run_segment(
     for region in segment.outputs:
         box = Box(region.address, 1, 0, 1, 0, region.bytes)
         try:
-            labels = machine.dram.read(box).reshape(-1).copy()
+            labels = machine.dram.read(box).reshape(-1)
+            labels = labels[: labels.size // program.batch].copy()
             found[region.name] = functions.number(run, labels) if region.dtype == "float32" else labels
         except NotProven as error:
             raise NotProven(f"The program ends without its output '{region.name}': {error}") from None
