@@ -16,7 +16,9 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.utils.exceptions import DiagnosticException, ParseError
 
-from passes.common.levels import LEVELS, level_of
+from dialects import accel
+from dialects.text import place_in_text
+from passes.common.levels import LEVELS, level_of, levels_in
 from passes.every_level.verify_structure import verify_structure
 from passes.pipeline import PIPELINE, passes_between
 from sim.machine.description import load as load_machine
@@ -83,7 +85,7 @@ def read_module(
     except (ParseError, DiagnosticException) as error:
         raise ReconError(diagnostics.describe(error)) from None
     read_constants(module, path.parent)
-    if level_of(module) == "onnx":
+    if levels_in(module) == ["onnx"]:
         from passes.onnx.declared_shapes import check_declared_shapes
 
         check_declared_shapes(module, str(path))
@@ -188,7 +190,8 @@ def compile_model(
         report("writing the program")
     from backend.emit import emit
 
-    if start == "accel":  # no pass ran, so nothing has proven it yet
+    if start == "accel":  # no pass ran, so nothing has placed or proven it yet
+        _check_placed(module, name_of(model))
         from passes.accel.check_hazards import CheckHazardsPass
 
         CheckHazardsPass().apply(context, module)
@@ -197,3 +200,15 @@ def compile_model(
         validator.program("emit", lambda inputs: run_program(program, inputs).outputs)
         validator.prove(program)
     return dataclasses.replace(program, image=dict(image)) if image else program
+
+
+def _check_placed(module: ModuleOp, name: str) -> None:
+    """ReconError for instructions whose buffers have no addresses yet."""
+    for program in accel.programs(module):
+        for memory in (*program.regions_in_dram, *program.buffers):
+            if memory.address is None:
+                place = f"{where}: " if (where := place_in_text(memory)) else ""
+                raise ReconError(
+                    f"{place}{memory.label} has no address yet; recon-opt {name} -p allocate-sram,assign-waits gives "
+                    "all of them one."
+                )

@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import gc
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -161,6 +162,7 @@ class ReconOpt(xDSLOptMain):
                 near = difflib.get_close_matches(spec.name, self.available_passes, 1)
                 hint = f"did you mean '{near[0]}'?" if near else "recon-opt --help lists the passes."
                 raise ReconError(f"There is no pass '{spec.name}'; {hint}")
+        _check_options(self.args.passes)
         try:
             super().setup_pipeline()
         except ValueError as error:
@@ -340,6 +342,17 @@ def _with_options(one: ModulePass, options: dict[str, Any]) -> ModulePass:
         if name in fields and name not in given and (fields[name] is None or isinstance(value, type(fields[name])))
     }
     return dataclasses.replace(one, **values)
+
+
+def _check_options(pipeline: str) -> None:
+    """ReconError for an option given twice, of which xDSL takes the last, and for a limit that leaves nothing."""
+    for name, body in re.findall(r"([\w-]+)\{((?:[^{}\"]|\"[^\"]*\")*)\}", pipeline):
+        given = [(key.replace("_", "-"), value) for key, value in re.findall(r'([\w-]+)=("[^"]*"|[^\s]+)', body)]
+        for key, value in given:
+            if [other for other, _ in given].count(key) > 1:
+                raise ReconError(f"-p {name}: the option '{key}' is given twice.")
+            if key in ("sram-limit", "limit") and value == "0":
+                raise ReconError(f"-p {name}: {key}=0 leaves no SRAM; leave it out to take the machine's.")
 
 
 def _passes_by_level() -> str:

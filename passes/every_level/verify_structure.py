@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, SymbolRefAttr, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
 from xdsl.irdl import IRDLOperation
 from xdsl.passes import ModulePass
 from xdsl.traits import IsolatedFromAbove
@@ -101,6 +101,12 @@ class _Checker:
         """Check the names that ``inputs`` and ``outputs`` of ``@main`` give its arguments and results."""
         last = main.body.block.last_op if main.body.blocks else None
         results = len(last.operands) if isinstance(last, ReturnOp) else 0
+        for value in last.operands if isinstance(last, ReturnOp) else ():
+            if last is not None and isinstance(value, BlockArgument) and isinstance(value.type, cnn.TensorType):
+                hint = f"%{value.name_hint}" if value.name_hint else f"{value.index}"
+                self.problems.add(
+                    _where(last), f"@main returns its input {hint} as it is; a program makes its outputs itself."
+                )
         arguments = len(main.body.block.args) if main.body.blocks else 0
         for key, what, count in (("inputs", "argument", arguments), ("outputs", "result", results)):
             if (given := main.attributes.get(key)) is None:

@@ -163,6 +163,8 @@ class Options:
             )
         if self.sram_limit < 0:
             raise ReconError(f"An SRAM limit is a number of bytes, not {self.sram_limit}.")
+        if self.trials < 0:
+            raise ReconError(f"The plans tried are at least 1 (0 for as many as it takes), not {self.trials}.")
 
     @property
     def repeats(self) -> bool:

@@ -165,7 +165,8 @@ def verify(module: ModuleOp, ran: ModulePass | None = None) -> None:
             if not getattr(error, "__notes__", ()):
                 _find_culprit(module, error)
             raise
-    if any(op.name.partition(".")[0] in LEVELS for op in module.walk()):
+    ours = any(op.name.partition(".")[0] in LEVELS for op in module.walk())
+    if ours or any("!cnn." in str(op.properties.get("function_type")) for op in module.body.block.ops):
         from passes.every_level.verify_structure import verify_structure
 
         try:
