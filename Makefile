@@ -9,7 +9,7 @@ LENGTH ?= normal
 POINTS ?= 500
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test verify bench explore pictures models browser validate rtl lint format types floors filecheck pytest wheel docs site clean
+.PHONY: help run test verify bench small explore pictures models browser validate rtl lint format types floors filecheck pytest wheel docs site clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -44,6 +44,8 @@ quantisers: $(STAMP) ## small networks as many quantisers write them; writes doc
 
 pictures: $(STAMP) ## the pictures of README and docs made anew; needs chromium and chromedriver of the system
 	@$(BIN)/python benchmarks/pictures.py
+small: $(STAMP) ## networks on small machines, large pictures among them; SMALL_ARGS='--only resnet50 --machines micro256'
+	@$(BIN)/python benchmarks/small_machines.py $(SMALL_ARGS)
 
 lint: $(STAMP) ## ruff: rules and format
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Networks on small machines: refused or not, cycles over the bound, DRAM bytes. Part of ``make bench`` by its table.
+"""Networks on small machines: refused or not, cycles over the bound, DRAM bytes. ``make small``.
 
     python benchmarks/small_machines.py                                     everything; takes long
     python benchmarks/small_machines.py --only resnet50 unet-512            these networks of ``networks.py``

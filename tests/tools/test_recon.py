@@ -88,7 +88,7 @@ def test_changed_code_is_marked(adder: Program) -> None:
 
 def test_machines(recon: Tool) -> None:
     assert [line.split()[0] for line in recon("machines").out.splitlines()] == [
-        "name", "edge1k", "edge4k", "edge4k-fixed", "edge4k-real", "peer4k"]  # fmt: skip
+        "name", "edge1k", "edge4k", "edge4k-fixed", "edge4k-real", "micro256", "nvdla-large", "peer4k"]  # fmt: skip
     shown = recon("machines", "edge4k").out
     assert "array.lanes" in shown
     assert "4,096" in shown

@@ -92,7 +92,7 @@ def test_command_writes_json(recon: Tool, tmp_path: Path) -> None:
 
 def test_a_machine_that_cannot_run_the_model_is_a_row(recon: Tool, tmp_path: Path) -> None:
     text = (MACHINES / "edge1k.toml").read_text()
-    (tmp_path / "tiny.toml").write_text(text.replace("bytes = 2_097_152", "bytes = 4096").replace("edge1k", "tiny"))
+    (tmp_path / "tiny.toml").write_text(text.replace("bytes = 2_097_152", "bytes = 512").replace("edge1k", "tiny"))
     outcome = recon("compare", RESNET8, "--machines", f"edge1k,{tmp_path / 'tiny.toml'}")
     assert outcome.code == 0
     assert "does not fit in SRAM" in outcome.out.splitlines()[-1]
@@ -108,7 +108,8 @@ def test_a_machine_that_cannot_run_the_model_is_a_row(recon: Tool, tmp_path: Pat
         ("edge4k,edge4k", "The machine edge4k is named twice."),
         (
             "edge4k,edge9",
-            "There is no machine 'edge9': known are edge1k, edge4k, edge4k-fixed, edge4k-real, peer4k, or give "
+            "There is no machine 'edge9': known are edge1k, edge4k, edge4k-fixed, edge4k-real, micro256, "
+            "nvdla-large, peer4k, or give "
             "the path of a TOML file.",
         ),
     ],
