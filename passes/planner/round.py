@@ -20,7 +20,7 @@ from passes.planner.prefetch import Cost, Layout
 from passes.planner.refusals import DoesNotFit
 from passes.planner.rooms import Load, Room
 from passes.planner.schedule import Schedule
-from passes.planner.tuning import SLACKS
+from passes.planner.tuning import FILLED, SLACKS
 from passes.planner.works import LoadImage
 from sim.machine.description import Machine
 
@@ -40,20 +40,34 @@ class Arc:
 def around(machine: Machine, schedule: Schedule, stays: Mapping[Room, int], horizon: int = 1 << 30) -> Layout:
     """A layout of a schedule whose frames follow each other; ``stays`` are the addresses of the rooms that stay.
 
-    ``cost.cycles`` are those of one frame in the rhythm. Raises DoesNotFit when a load that is due finds no room, or no
-    addresses are found.
+    ``cost.cycles`` are those of one frame in the rhythm. Bytes that fit together may leave no addresses for all, so
+    less and less of what is left is filled until there are some. Raises DoesNotFit when a load that is due finds no
+    room, or no addresses are found.
     """
+    capacity = machine.sram.bytes - sum(room.bytes for room in stays)
+    failure: DoesNotFit | None = None
+    for share in FILLED:
+        try:
+            return _filled(machine, schedule, stays, capacity, capacity * share // 100, horizon)
+        except DoesNotFit as error:
+            failure = failure or error
+    assert failure is not None
+    raise failure
+
+
+def _filled(
+    machine: Machine, schedule: Schedule, stays: Mapping[Room, int], capacity: int, filled: int, horizon: int
+) -> Layout:
+    """The layout with at most ``filled`` bytes of ``capacity`` taken at once."""
     loads = [load for load in schedule.loads if load.room.root not in stays]
     lives = {room: life for room, life in schedule.lives.items() if room not in stays}
-    capacity = machine.sram.bytes - sum(room.bytes for room in stays)
-    reading = _Reading(machine, dataclasses.replace(schedule, lives=lives), loads, capacity, horizon)
+    reading = _Reading(machine, dataclasses.replace(schedule, lives=lives), loads, filled, horizon)
     cycles, births = reading.read()
     firsts: dict[Room, int] = {}
     for load, birth in zip(loads, births, strict=True):
         firsts.setdefault(load.room.root, birth)
-    size = len(schedule.works)
     arcs = [Arc(room, firsts.get(room, first), last) for room, (first, last) in lives.items()]
-    addresses = _addresses(arcs, set(firsts), size, capacity)
+    addresses = _addresses(arcs, set(firsts), len(schedule.works), capacity)
     text = {arc.room: (max(0, arc.first), arc.last) for arc in arcs}
     positions = tuple(max(0, birth) for birth in births)
     cost = Cost(cycles, reading.pace.moved // FRAMES, reading.pace.streamed // FRAMES, reading.crowded)
