@@ -23,7 +23,7 @@ base = "edge1k"
 
 [machine.vary]
 "array.lanes" = [256, 512]
-"sram.bytes" = {{ from = "2KiB", to = "128KiB", factor = 4 }}
+"sram.bytes" = {{ from = 128, to = "64KiB", factor = 8 }}
 array = [ {{ "array.configurations" = "", "array.winograd" = "on_fill" }},
           {{ "array.configurations" = "systolic 16x16", "array.winograd" = "none" }} ]
 
