@@ -123,6 +123,7 @@ def _copy_boxes(fields: Fields) -> list[tuple[Box, Box]]:
 def load(engine: Engine, fields: Fields) -> None:
     """DRAM → SRAM."""
     for dram, sram in _copy_boxes(fields):
+        engine.sram.check_write(sram)  # the counts are known to be sane before anything is read
         engine.sram.write(sram, engine.dram.read(dram))
 
 
@@ -130,6 +131,7 @@ def load(engine: Engine, fields: Fields) -> None:
 def store(engine: Engine, fields: Fields) -> None:
     """SRAM → DRAM."""
     for dram, sram in _copy_boxes(fields):
+        engine.dram.check_write(dram)
         engine.dram.write(dram, engine.sram.read(sram))
 
 

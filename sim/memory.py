@@ -17,6 +17,10 @@ from sim.machine.errors import Fault
 
 Bytes = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.int8]
+MOST_READ = 2**26
+"""Bytes that an instruction may read where a memory has fewer: rows and pixels can be read again and again, and beyond
+this it is no program but a flood, refused before anything is gathered."""
+
 Fields = Mapping[str, Any]
 """The decoded fields of one instruction, by name."""
 
@@ -48,6 +52,8 @@ class Box:
             for stride, count in ((self.row_stride, self.rows), (self.column_stride, self.columns))
             if count > 1
         )
+        if self.rows * self.columns * self.run > self.end - self.start:
+            return True  # more bytes than there is room for: no need to look where, and no room to
         reach = self.run
         for stride, count in dims:
             if stride < reach:
@@ -61,6 +67,16 @@ class Box:
         ).ravel()
         starts.sort()
         return bool((np.diff(starts) < self.run).any())
+
+    def once(self) -> Box:
+        """The same bytes with fewer runs: rows and columns that repeat each other, or join, are one."""
+        columns, run = self.columns, self.run
+        if self.column_stride <= run:
+            columns, run = 1, (columns - 1) * self.column_stride + run
+        rows = 1 if self.row_stride == 0 else self.rows
+        if columns == 1 and self.row_stride <= run:
+            rows, run = 1, (rows - 1) * self.row_stride + run
+        return Box(self.start, rows, self.row_stride, columns, self.column_stride, run)
 
 
 def contiguous(start: int, size: int) -> Box:
@@ -98,10 +114,12 @@ class Memory:
     def read(self, box: Box) -> Bytes:
         """uint8[rows, columns, run], a view; Violation when out of range or never written."""
         self._check_range(box, "reads")
+        if (named := box.rows * box.columns * box.run) > (most := max(MOST_READ, self.size)):
+            raise Violation(f"it reads {named:,} bytes of {self.name}, and no instruction may read more than {most:,}.")
         if self.given > box.start and box.end > self.given:
             self.written[box.start : self.given] = True
-        known = _view(self.written, box)
-        if box.end > self.given and not known.all():
+        if box.end > self.given and not _view(self.written, box.once()).all():
+            known = _view(self.written, box)
             row, column, byte = np.argwhere(~known)[0].tolist()
             address = box.start + row * box.row_stride + column * box.column_stride + byte
             raise Violation(f"it reads byte {address:#x} of {self.name}, which no instruction of this run has written.")
@@ -111,13 +129,17 @@ class Memory:
 
     def write(self, box: Box, values: npt.NDArray[Any]) -> None:
         """Store int8 or uint8 values that have the box's shape; Violation when out of range or ambiguous."""
-        self._check_range(box, "writes")
-        if box.overlaps_itself():
-            raise Violation(f"it writes some bytes of {self.name} twice: its strides let its own runs overlap.")
+        self.check_write(box)
         if self.observer is not None:
             self.observer(self, box, True)
         _view(self.data, box)[...] = values.view(np.uint8).reshape(box.rows, box.columns, box.run)
         _view(self.written, box)[...] = True
+
+    def check_write(self, box: Box) -> None:
+        """Violation when a write of these bytes would be out of range or ambiguous."""
+        self._check_range(box, "writes")
+        if box.overlaps_itself():
+            raise Violation(f"it writes some bytes of {self.name} twice: its strides let its own runs overlap.")
 
     def _check_range(self, box: Box, verb: str) -> None:
         if box.end > self.size:

@@ -22,6 +22,7 @@ from sim.machine.encoding import Stream, decode
 from sim.machine.errors import Fault, ProgramError, ReconError
 from sim.machine.frame_order import check as check_frames
 from sim.machine.frame_order import unrolled
+from sim.machine.isa import BY_NAME
 from sim.machine.order import Order, order
 from sim.machine.program import HostSegment, MachineSegment, Program, Region
 from sim.memory import Fields, Memory, Violation
@@ -141,11 +142,27 @@ def run_segment(
         check_frames(stream, segment.frames)
         queues = unrolled(stream, segment.frames, 1, layers)
     outputs: Tensors = {}
-    if not timing_only:
+    if timing_only:
+        _check_copies(program, queues)
+    else:
         outputs = _execute(program, segment, queues, tensors, sanitize, progress, observer)
     fetched = program.machine.instruction_memory.fetches(program.code_bytes) and segment.frames is None
     timeline = clock.run(program.machine, queues.stream, queues=queues, fetched=fetched)
     return SegmentRun(segment, queues.stream, outputs, timeline, stream)
+
+
+def _check_copies(program: Program, queues: Order) -> None:
+    """Fault for a copy of more bytes than its end has room for: the clock counts bursts run by run."""
+    for name, room in (("load", program.machine.sram.bytes), ("store", program.dram_bytes)):
+        opcode = BY_NAME[name].opcode
+        table = queues.stream.tables.get(opcode)
+        if table is None:
+            continue
+        moved = table["bytes"].astype(np.float64) * table["count1"] * table["count2"]
+        for at in np.flatnonzero(moved > room)[:1].tolist():
+            count = int(table["bytes"][at]) * int(table["count1"][at]) * int(table["count2"][at])
+            index = int(queues.stream.indices(opcode)[at])
+            raise queues.fault(index, f"it moves {count:,} bytes to where there is room for {room:,}.")
 
 
 def _execute(

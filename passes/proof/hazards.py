@@ -31,6 +31,8 @@ _PAGE = 16
 """Bits of an address within a page."""
 _BATCH = 1 << 20
 """Candidate pairs looked at at once."""
+MOST_READ = 2**26
+"""Bytes that an instruction may read where a memory has fewer, as the simulator has it."""
 
 
 class HazardError(ReconError):
@@ -156,7 +158,7 @@ class _Proof:
     # ----------------------------------------------------------------------------------------------------- ranges
 
     def ranges(self) -> None:
-        """Every access lies in its memory."""
+        """Every access lies in its memory, writes no byte twice for want of room, and reads none without end."""
         t = self.touched
         limits = np.array([self.machine.sram.bytes, self.dram.dram_bytes, len(STATES)])
         bad = np.flatnonzero(t.end > limits[t.space])
@@ -166,6 +168,15 @@ class _Proof:
                 f"The program leaves the machine: {self.label(int(t.instruction[at]))} touches bytes up to "
                 f"{int(t.end[at]) - 1:#x} of {SPACES[t.space[at]]}, which has {int(limits[t.space[at]]):#x}."
             )
+        named = t.rows.astype(np.float64) * t.columns * t.run  # beyond 2**63 there are counts, too
+        most = np.maximum(MOST_READ, limits)[t.space]
+        for at in np.flatnonzero(named > np.where(t.write, t.end - t.start, most)).tolist()[:1]:
+            why = "writes some bytes twice: its strides let its own runs overlap"
+            if not t.write[at]:
+                count = int(t.rows[at]) * int(t.columns[at]) * int(t.run[at])
+                what = f"reads {count:,} bytes of {SPACES[t.space[at]]}"
+                why = f"{what}, and no instruction may read more than {int(most[at]):,}"
+            raise HazardError(f"The program stops the machine: {self.label(int(t.instruction[at]))} {why}.")
 
     # ------------------------------------------------------------------------------------------------------ races
 

@@ -255,3 +255,18 @@ def test_common_bytes_of_two_blocks(seed: int) -> None:
         {s + y * rs + x * cs + i for y in range(r) for x in range(c) for i in range(n)} for s, r, rs, c, cs, n in blocks
     ]
     assert touched.common(0, 1) == min(sets[0] & sets[1], default=None)
+
+
+def test_floods_are_refused_before_anything_is_spread_out() -> None:
+    """Legal fields, and counts that would keep the proof busy for days or take all memory."""
+    memory = DramMap(1 << 16, [(0, 1 << 16)], [])
+    load = ("load", {"bytes": 1, "count1": 1 << 24, "count2": 1 << 12})
+    assert message([load], memory) == (
+        "The program stops the machine: instruction 0 (load, layer l0) reads 68,719,476,736 bytes of DRAM, and no "
+        "instruction may read more than 67,108,864."
+    )
+    store = ("store", {"bytes": 1, "count1": 1 << 12, "count2": 1 << 12})
+    assert message([store], memory) == (
+        "The program stops the machine: instruction 0 (store, layer l0) writes some bytes twice: its strides let "
+        "its own runs overlap."
+    )
