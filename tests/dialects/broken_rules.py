@@ -120,6 +120,18 @@ TEXTS: dict[str, tuple[str, str]] = {
         BUFFERS + MOVE.replace("%x[0", "%x[1"),
         "input: row 1 to 8 leave !tile.sram<8x8x16xi8>",
     ),
+    "a part of a table": (
+        "%x = tile.alloc : !tile.sram<256xi8, columns 0 to 4>",
+        "only a buffer of rows, columns and channels stores a part of itself",
+    ),
+    "a part that is all": (
+        "%x = tile.alloc : !tile.sram<8x8x16xi8, columns 0 to 8>",
+        "all of 8 columns and 16 channels is no part",
+    ),
+    "a part beyond its buffer": (
+        "%x = tile.alloc : !tile.sram<8x8x16xi8, columns 4 to 9>",
+        "columns 4 to 9 are none of 8",
+    ),
     "two frames of a program": (
         'accel.program @main machine "edge4k" {\n accel.frame\n accel.frame\n}',
         "a program has one accel.frame at most: below it everything runs for every frame",
