@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from sim.machine.files import check_regular
 from sim.machine.program import Port
 from tools.files.arrays import describe, fit
 from tools.files.pictures import PICTURES, Picture, picture_layout, read_picture
+
+MOST_BYTES = 2**31
+"""Bytes of all arrays of an ``.npz`` file: a compressed one can hold a thousand times its own size."""
 
 Sample = dict[str, npt.NDArray[Any]]
 """One inference's inputs by name."""
@@ -61,10 +65,19 @@ def from_arrays(ports: Sequence[Port], file: Path, limit: int) -> Samples:
     damaged = ReconError(f"{file}: this is not a whole .npz file of numbers; numpy.savez writes one.")
     try:
         check_regular(file)
+        with zipfile.ZipFile(file) as members:
+            unpacked = sum(member.file_size for member in members.infolist())
+        if unpacked > MOST_BYTES:
+            raise ReconError(
+                f"{file}: its arrays take {unpacked:,} bytes once they are unpacked, and at most {MOST_BYTES:,} are "
+                "read; give fewer samples."
+            )
         with np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except OSError as error:
         raise ReconError(f"{file}: cannot be read: {error.strerror}.") if error.strerror else damaged from None
+    except ReconError:
+        raise
     except Exception:  # zip and numpy readers raise what they like on damaged files
         raise damaged from None
     if len(ports) == len(arrays) == 1:
