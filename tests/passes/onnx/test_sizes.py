@@ -208,3 +208,12 @@ def test_damaged_numbers_of_external_data(key: str, text: str, tmp_path: Path) -
     assert _refused(path) == (
         f"m.onnx: the constant 'w': Its {key} in the file 'w.bin' is '{text}', which is no number of bytes."
     )
+
+
+@pytest.mark.parametrize(("pad", "shown"), [(b"FOO", "FOO"), (b"SAM\xff", "SAM\\xff")])
+def test_a_padding_that_is_none(pad: bytes, shown: str) -> None:
+    conv = helper.make_node("Conv", ["x", "w"], ["y"], name="c", auto_pad="QQQQ"[: len(pad)])
+    model = _model([conv], w=np.ones((3, 3, 3, 3), np.float32)).SerializeToString()
+    assert _refused(model.replace(b"QQQQ"[: len(pad)], pad)) == (
+        f"m.onnx: c: Its auto_pad is '{shown}', which ONNX does not know: NOTSET, VALID, SAME_UPPER and SAME_LOWER are."
+    )
