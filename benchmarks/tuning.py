@@ -27,6 +27,7 @@ from passes.planner import tuning
 from sim.machine.errors import ReconError
 from tools.options import Planning
 from tools.reports.compare import Study
+from tools.runtime import run_program
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,6 +41,11 @@ LARGE = (
     *((name, "edge4k", 0) for name in ("mobilenetv1", "mobilenetv2", "inception_v1", "resnet50", "densenet121")),
     ("mobilenetv1_vww_int8", "edge4k", 0),
     ("mobilenetv2_kws_int8", "edge4k", 0),
+)
+TIGHT = (
+    ("mobilenetv1_vww_int8", "edge1k", 3 * 2**14),
+    ("squeezenet", "edge1k", 2**18),
+    ("resnet18", "edge1k", 2**18),
 )
 FRAMES = (
     ("mobilenetv2_kws_int8", "edge1k", 0),
@@ -56,15 +62,17 @@ CROWDED = (
 _studies: dict[str, Study] = {}
 
 
-def cycles(name: str, machine: str, limit: int, frames: str = "") -> int:
+def cycles(name: str, machine: str, limit: int, frames: str = "") -> float:
     """Cycles of a network's program, of one frame of many with ``frames``; 0 where there is none."""
     if name not in _studies:
         path = ROOT / "tests" / "data" / "models" / f"{name}.onnx"
         _studies[name] = Study(path) if path.exists() else Study(cached(name), assume_int8=True)
     try:
-        return _studies[name].program(machine, Planning(sram_limit=limit, frames=frames)).predicted_cycles
+        program = _studies[name].program(machine, Planning(sram_limit=limit, frames=frames))
     except ReconError:
         return 0
+    found = run_program(program, timing_only=True).statistics
+    return found.frames.cycles_per_frame if found.frames is not None else found.cycles
 
 
 @contextmanager
@@ -97,9 +105,20 @@ def main() -> None:
     parser.add_argument("values", nargs="+", metavar="NAME=VALUE")
     parser.add_argument("--crowded", action="store_true", help="networks whose activations crowd SRAM")
     parser.add_argument("--large", action="store_true", help="large networks and small ones")
+    parser.add_argument("--tight", action="store_true", help="networks that neither weights nor maps of which fit")
     parser.add_argument("--frames", action="store_true", help="networks whose frames follow each other")
     given = parser.parse_args()
-    cases = CROWDED if given.crowded else LARGE if given.large else FRAMES if given.frames else ROOMY
+    cases = (
+        CROWDED
+        if given.crowded
+        else TIGHT
+        if given.tight
+        else LARGE
+        if given.large
+        else FRAMES
+        if given.frames
+        else ROOMY
+    )
     frames = "stream" if given.frames else ""
     usual = {case: cycles(*case, frames) for case in cases}
     for text in given.values:

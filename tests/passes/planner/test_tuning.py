@@ -19,13 +19,18 @@ SIZES = (tuning.piece_bytes, tuning.least_piece_bytes, tuning.first_rows_bytes, 
 
 NO_TUNING = {
     "candidates.NEVER": "more cycles than anything takes",
+    "images.NEVER": "more often than anything is needed",
+    "images.TWICE": "what a copy is good for: to be needed again",
     "movement.CHANNEL": "an axis",
     "movement.COLUMN": "an axis",
     "movement.MOST_PIECES": "a limit of the compiler, which refuses a model beyond it",
     "movement.ROW": "an axis",
+    "options.MOST_IMAGES": "a limit of the option, which refuses more",
     "options._UNITS": "how a size is written",
+    "partition.FAR": "more bytes than anything lacks",
     "prefetch.FAR": "further than any plan",
     "round.FRAMES": "a law: the frames that stand for all",
+    "turns.CHANNELS": "a law: the streams' granule",
     "works.EVERYTHING": "more rows than anything has",
 }
 """Numbers at the top of other modules of the planner, and why another value would give no other plan."""
