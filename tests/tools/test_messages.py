@@ -321,6 +321,18 @@ class TestAssemble:
         )
 
 
+def test_what_the_machine_cannot_do_is_not_timed(recon: Tool, program: Path) -> None:
+    """A run with values would stop at it; the clock alone has no reason to."""
+    Path("code.asm").write_text(".segment main\n.layer 0\n  load bytes=16\n  store bytes=16\n")
+    assert recon("assemble", "code.asm", "--base", program, "-o", "new.rbin").code == 0
+    outcome = recon("run", "new.rbin", "--timing-only")
+    refused(
+        outcome,
+        "The program has a race: instruction 0 (load, layer sum) reads and instruction 1 (store, layer sum) writes "
+        "byte 0x0 of DRAM (they meet between 0x0 and 0xf), and no chain of waits orders the two.",
+    )
+
+
 def test_a_defect_of_ours_is_one_sentence(recon: Tool, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_arguments: object, **_options: object) -> None:
         raise ZeroDivisionError("division by zero\nand more")

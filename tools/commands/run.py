@@ -91,6 +91,10 @@ def run_command(
         from sim.simulator import check_machine
 
         check_machine(loaded, load_machine(asked))
+    if timing_only:  # a run with values stops at what the machine cannot do; the clock alone would time it
+        from passes.accel.check_hazards import check_program
+
+        check_program(loaded)
     if timing_only and (input or output is not None or labels is not None):
         raise typer.BadParameter(
             "runs without values, so it takes no --input, --labels or --output", param_hint="--timing-only"
