@@ -14,12 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.machine.errors import Fault
+from sim.machine.isa import MOST_READ
 
 Bytes = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.int8]
-MOST_READ = 2**26
-"""Bytes that an instruction may read where a memory has fewer: rows and pixels can be read again and again, and beyond
-this it is no program but a flood, refused before anything is gathered."""
 
 Fields = Mapping[str, Any]
 """The decoded fields of one instruction, by name."""

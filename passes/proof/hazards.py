@@ -22,7 +22,7 @@ from sim.machine.description import Machine
 from sim.machine.encoding import Stream
 from sim.machine.errors import ReconError
 from sim.machine.frame_order import FrameOrder
-from sim.machine.isa import BY_OPCODE, QUEUES
+from sim.machine.isa import BY_OPCODE, MOST_READ, QUEUES
 
 Ints = npt.NDArray[np.int64]
 Naming = Callable[[int], str]
@@ -31,8 +31,6 @@ _PAGE = 16
 """Bits of an address within a page."""
 _BATCH = 1 << 20
 """Candidate pairs looked at at once."""
-MOST_READ = 2**26
-"""Bytes that an instruction may read where a memory has fewer, as the simulator has it."""
 
 
 class HazardError(ReconError):
