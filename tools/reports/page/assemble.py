@@ -13,10 +13,19 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+GENERATORS = {
+    "compare.html": "recon compare",
+    "explore.html": "recon explore",
+    "intensity.html": "recon roofline",
+    "report.html": "recon report",
+}
+"""The pages, and the command that makes each; their head is ``head.html``."""
+
 
 def assemble(template: str, title: str, data: Mapping[str, Any], scripts: Sequence[str]) -> str:
     """The template with its ``{{names}}`` filled in; the scripts run in order, in one scope."""
     parts = {
+        "generator": GENERATORS[template],
         "title": title.replace("&", "&amp;").replace("<", "&lt;"),
         "policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:",
         "style": _asset("style.css"),
@@ -24,7 +33,7 @@ def assemble(template: str, title: str, data: Mapping[str, Any], scripts: Sequen
         "plotly": get_plotlyjs(),
         "scripts": "(() => {\n" + "\n".join(_asset(name) for name in scripts) + "})();",
     }
-    first, *rest = _asset(template).split("{{")
+    first, *rest = (_asset("head.html") + _asset(template)).split("{{")
     text = [first]
     for piece in rest:
         name, _, after = piece.partition("}}")
