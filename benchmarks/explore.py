@@ -28,7 +28,7 @@ from networks import cached
 from tools.explore.bundle import Point
 from tools.explore.engine import cluster
 from tools.explore.explore import Exploration, Explored
-from tools.explore.space import read_space
+from tools.explore.space_file import read_space
 from tools.explore.store import PointStore
 from tools.reports.compare import Study
 from tools.runtime import run_program

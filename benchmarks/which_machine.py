@@ -22,7 +22,8 @@ from networks import cached
 
 from tools.explore.explore import Exploration
 from tools.explore.findings import Findings, cost_of, findings, front, is_fixed
-from tools.explore.space import Goal, read_space
+from tools.explore.space import Goal
+from tools.explore.space_file import read_space
 from tools.explore.store import PointStore, StoredPoint
 from tools.reports.intensity.svg import COLOURS
 

@@ -11,7 +11,7 @@ from tests.tools.explore.support import MODELS, SPACE, alone, written
 from tools.explore.explore import Exploration
 from tools.explore.findings import findings
 from tools.explore.page import page
-from tools.explore.space import read_space
+from tools.explore.space_file import read_space
 from tools.explore.store import PointStore
 
 SECOND = f"""

@@ -42,15 +42,16 @@ def explore_command(
     from sim.machine.files import write_whole
     from tools.explore.explore import Exploration, check_installed
     from tools.explore.findings import findings
-    from tools.explore.space import read_space
+    from tools.explore.space_file import read_space
     from tools.explore.store import PointStore
-    from tools.explore.summary import summary
+    from tools.explore.summary import counted, extent, summary
     from tools.files.overwrite import EXPLORATION, ROWS, STORE, check_writable
     from tools.terminal.console import rendered
 
     talk = Talk(quiet, verbose)
     check_installed()
     asked = read_space(space)
+    asked.check_models()
     reads = [space, *(model.file for model in asked.models), *asked.bases]
     check_writable("--page", page, EXPLORATION, [*reads, output], force)
     check_writable("--csv", csv, ROWS, [*reads, output], force)
@@ -64,6 +65,8 @@ def explore_command(
             talk.detail(text)
             progress.doing(text)
 
+        step("drawing machines" if asked.sample else "looking at the machines")
+        talk.say(extent(asked) + "\n")
         exploration = Exploration(asked, PointStore(path), step)
         explored = exploration.kept()
         if explored is None:
@@ -82,6 +85,6 @@ def explore_command(
         write_whole(page, draw(found, asked, space.stem).encode())
         talk.detail(f"wrote {page}")
     talk.say(
-        f"\n{len(explored.rows):,} rows in {path}, {explored.found:,} of them from before; "
+        f"\n{counted(len(explored.rows), 'row')} in {path}, {explored.found:,} of them from before; "
         f"{explored.cpu_seconds:,.1f} CPU seconds in all."
     )

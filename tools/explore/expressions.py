@@ -7,10 +7,11 @@ Python's own grammar, of which numbers, names, arithmetic, comparisons, ``and``,
 from __future__ import annotations
 
 import ast
+import difflib
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,9 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+MOST_LETTERS = 1_000
+"""Letters that an expression may have: none that people write is longer, and no depth of it overflows a stack."""
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "log2": math.log2}
 _SIZE = re.compile(
     rf"(?<![\w.\"'])\d[\d_.]*\s*(?:{'|'.join(sorted(filter(None, UNITS), key=len, reverse=True))})(?!\w)"
@@ -52,6 +56,10 @@ class Expression:
     @classmethod
     def parse(cls, text: str, where: str) -> Expression:
         """Read an expression; ReconError says what in it is not taken."""
+        if len(text) > MOST_LETTERS:
+            raise ReconError(
+                f"{where}: the expression has {len(text):,} letters, and at most {MOST_LETTERS:,} are read."
+            )
         try:
             plain = _SIZE.sub(lambda size: str(whole(size[0])), text)
             tree = ast.parse(plain.strip(), mode="eval").body
@@ -72,12 +80,18 @@ class Expression:
         """The names it asks for, as they are written."""
         return sorted(set(_names(self.tree)))
 
+    def not_known(self, name: str, names: Iterable[str] = ()) -> ReconError:
+        """What is said of a name that nothing has, with the one that it may have been meant for."""
+        meant = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {meant[0]}?" if meant else "."
+        return ReconError(f'{self.where}: "{self.text}" names {name}, which is not known here{hint}')
+
     def value(self, names: Mapping[str, Value]) -> Value:
         """What it comes to; ReconError for an unknown name, a text in arithmetic, or a division by 0."""
         try:
             return _value(self.tree, names)
         except KeyError as error:
-            raise ReconError(f'{self.where}: "{self.text}" names {error.args[0]}, which is not known here.') from None
+            raise self.not_known(str(error.args[0])) from None
         except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
             raise ReconError(f'{self.where}: "{self.text}" has no value: {error}.') from None
 

@@ -37,8 +37,10 @@ OURS = int.from_bytes(b"recn", "big")
 
 _KINDS = {"int": "INTEGER", "int | None": "INTEGER", "float | None": "REAL", "str": "TEXT"}
 
+PLANNED = ("level", "objective", "sram_limit", "frames", "batch", "without")
+"""The planner's options that a point has; a space may list any of them."""
+
 MEASURED = tuple(field.name for field in dataclasses.fields(PointRow) if field.name != "terms")
-PLANNED = ("level", "objective", "sram_limit", "frames", "without")
 MACHINE_KEYS = tuple(key for key, _, _ in schema_rows() if key not in ("name", "description", "energy.source"))
 
 COLUMNS: Mapping[str, str] = {
@@ -51,6 +53,7 @@ COLUMNS: Mapping[str, str] = {
     "objective": "TEXT",
     "sram_limit": "INTEGER",
     "frames": "TEXT",
+    "batch": "INTEGER",
     "without": "TEXT",
     **{field.name: _KINDS[str(field.type)] for field in dataclasses.fields(PointRow) if field.name != "terms"},
     **{f"{term}_cycles": "INTEGER" for term in TERMS},
@@ -97,6 +100,7 @@ def flat(
         "objective": planning.objective,
         "sram_limit": planning.sram_limit or None,
         "frames": planning.frames,
+        "batch": planning.batch or None,
         "without": without,
         **{name: getattr(row, name) for name in MEASURED},
         **{f"{term}_cycles": row.terms.get(term) for term in TERMS},

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tools.explore.findings import Findings, ForAll
-from tools.explore.space import Goal
+from tools.explore.space import DesignSpace, Goal
 from tools.explore.store import StoredPoint
 from tools.terminal.console import table
 
@@ -24,11 +24,29 @@ def summary(found: Findings, goal: Goal) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def extent(space: DesignSpace) -> str:
+    """How much there is to do, before any of it is done; ReconError where that is nothing, or too much."""
+    each = f"{counted(len(space.models), 'model')} with {counted(len(space.plannings), 'set')} of options"
+    search = space.search
+    machines = search.trials if search is not None else len(space.machines())
+    points = counted(machines * len(space.models) * len(space.plannings), "point")
+    many = f"{counted(machines, 'machine')} of {space.size:,}"
+    return f"{points}: {each} on {many}." if search is None else f"At most {points}: {each} on {many}, searched for."
+
+
+def counted(number: int, what: str) -> str:
+    """``1 point``, ``2,000 points``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def sentences(found: Findings, goal: Goal) -> list[str]:
     """What there is to say, a sentence or two each."""
     count = sum(row.ok for row in found.rows)
     said = f"Best is the least {goal.least.text}" + (f" where {goal.where.text}" if goal.where is not None else "")
-    return [f"{count:,} of {len(found.rows):,} points have a plan. {said}.", *_generality(found)]
+    return [
+        f"{count:,} of {counted(len(found.rows), 'point')} {'has' if len(found.rows) == 1 else 'have'} a plan. {said}.",
+        *_generality(found),
+    ]
 
 
 def label(row: StoredPoint, axes: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 from tools.explore.bundle import Bundle
 from tools.explore.explore import Exploration
-from tools.explore.space import read_space
+from tools.explore.space_file import read_space
 from tools.explore.store import PointStore
 
 MODELS = ROOT / "tests" / "data" / "models"

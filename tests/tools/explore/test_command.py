@@ -12,7 +12,7 @@ from tests.tools.explore.support import alone, table, written
 from tools.explore.explore import Exploration
 from tools.explore.findings import findings
 from tools.explore.page import page
-from tools.explore.space import read_space
+from tools.explore.space_file import read_space
 from tools.explore.store import PointStore
 
 pytest.importorskip("distributed", reason="pip install -e '.[explore]'")

@@ -59,6 +59,12 @@ def test_messages(text: str, message: str) -> None:
     assert str(error.value) == message
 
 
+def test_an_expression_that_overflows_the_reader_is_not_read() -> None:
+    with pytest.raises(ReconError) as error:
+        Expression.parse("-" * 100_000 + "1", "here")
+    assert str(error.value) == "here: the expression has 100,001 letters, and at most 1,000 are read."
+
+
 @pytest.mark.parametrize(
     "text", ["(lambda: 1)()", "[1][0]", "().__class__", "f'{1}'", "x if 1 else 2", "min(1, key=2)"]
 )

@@ -81,14 +81,16 @@ def test_a_row_is_what_the_whole_road_says(prepared: dict[str, PreparedModel], n
     assert str(module) == before
 
 
-def test_frames_in_a_row_are_those_of_the_statistics(prepared: dict[str, PreparedModel]) -> None:
-    name, machine, planning = "dscnn_kws_int8", "edge1k", Planning(level=1, frames="stream")
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_frames_in_a_row_are_those_of_the_statistics(prepared: dict[str, PreparedModel], batch: int) -> None:
+    name, machine, planning = "dscnn_kws_int8", "edge1k", Planning(level=1, frames="stream", batch=batch)
     context = make_context()
     row = evaluate(prepared[name].open(context), context, machine, planning, AreaCosts())
     program = Study(MODELS / f"{name}.onnx").program(machine, planning)
     s = run_program(program, timing_only=True).statistics
-    assert (row.status, row.cycles, row.frames_per_second) == ("ok", s.cycles, s.frames_per_second)
-    assert row.energy_joules == s.energy.total_joules
+    assert s.batch == batch or not batch
+    assert (row.status, row.cycles, row.frames_per_second) == ("ok", -(-s.cycles // s.batch), s.frames_per_second)
+    assert row.energy_joules == s.energy.total_joules / s.batch
     alone = evaluate(prepared[name].open(context), context, machine, Planning(level=1), AreaCosts())
     assert (alone.frames_per_second or 0) < (row.frames_per_second or 0)
 

@@ -11,7 +11,8 @@ from sim.machine.description import load
 from tests.tools.explore.support import MODELS, written
 from tools.explore.findings import front
 from tools.explore.point import PointRow
-from tools.explore.space import DesignSpace, SpaceChoice, machine_values, read_space
+from tools.explore.space import DesignSpace, SpaceChoice, machine_values
+from tools.explore.space_file import read_space
 from tools.explore.store import StoredPoint, flat
 from tools.options import Planning
 

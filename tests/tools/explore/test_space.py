@@ -9,7 +9,9 @@ import pytest
 from sim.machine.description import load
 from sim.machine.errors import ReconError
 from tests.tools.explore.support import MODELS, written
-from tools.explore.space import DesignSpace, read_space
+from tools.explore.space import DesignSpace
+from tools.explore.space_file import read_space
+from tools.explore.summary import extent
 from tools.options import Planning
 
 MODEL = f'[[models]]\nfile = "{MODELS / "dscnn_kws_int8.onnx"}"\n'
@@ -120,7 +122,27 @@ seed = {seed}
             "fewer, or loosen a constraint.",
         ),
         ("[machine]\nconstraints = [\"area_mm2 < 1\"]", "the constraints leave no machine of 1."),
-        ("[options]\nlevel = 7", "key 'options.level' is 7; there are 0, 1 and 2."),
+        ("[options]\nlevel = 7", "key 'options.level' is 7; there are 0 to 2."),
+        ("[options]\nbatch = 100", "key 'options.batch' is 100; there are 1 to 64."),
+        (
+            "[machine.vary]\n\"sram.bytes\" = { from = 1, to = 2e9, step = 1 }",
+            "key 'machine.vary.sram.bytes' holds more than 10,000 values; make its steps larger.",
+        ),
+        (
+            "[machine.vary]\n\"sram.bytes\" = { from = 1, to = 2, factor = inf }",
+            "key 'machine.vary.sram.bytes' must go up from a number above 0, by a factor above 1, a step or steps of "
+            "at least 1.",
+        ),
+        (
+            "[goal]\nwhere = \"frames_per_seconds >= 30\"",
+            "key 'goal.where': \"frames_per_seconds >= 30\" names frames_per_seconds, which is not known here; did you "
+            "mean frames_per_second?",
+        ),
+        (
+            "[machine]\nconstraints = \"sram.bytes > 0 or lanes > 3\"",
+            "key 'machine.constraints': \"sram.bytes > 0 or lanes > 3\" names lanes, which is not known here; "
+            "did you mean array.lanes?",
+        ),
         ("[area]\nmac_um2 = 3", "key 'area.source' is missing: an estimate says where its numbers come from."),
         ("[goal]\nleast = 4", "key 'goal.least' must be an expression in quotes, not 4."),
         (
@@ -143,6 +165,62 @@ def test_a_key_that_is_none_is_told(tmp_path: Path) -> None:
         space(tmp_path, "[machine.vary]\nlanes = [1]")
 
 
-def test_a_value_that_is_none_is_told_as_set_tells_it(tmp_path: Path) -> None:
-    with pytest.raises(ReconError, match=r"^--set sram\.bytes=0: key 'sram\.bytes' must be at least 1, not 0\.$"):
-        space(tmp_path, '[machine.vary]\n"sram.bytes" = [0]')
+def test_values_that_are_none_are_told_with_their_key(tmp_path: Path) -> None:
+    for text, told in (
+        (
+            '[machine.vary]\n"sram.bytes" = [0]',
+            "key 'machine.vary.sram.bytes': --set sram.bytes=0: key 'sram.bytes' must be at least 1, not 0.",
+        ),
+        (
+            "[options]\nsram_limit = 'two'",
+            "[options]: --sram-limit two: write a size such as 2MiB, 2048KiB, 2MB or 2097152.",
+        ),
+        ("[options]\nframes = [1, 0]", "[options]: --frames 0: write how many frames follow each other, or stream."),
+        (
+            "[options]\nbatch = 4\nobjective = ['energy', 'latency']",
+            "[options]: A batch of 4 works on frames together and keeps them in SRAM, so it goes with neither the "
+            "objective latency nor without residency.",
+        ),
+    ):
+        with pytest.raises(ReconError) as error:
+            space(tmp_path, text)
+        assert str(error.value) == f"{tmp_path / 'space.toml'}: {told}"
+
+
+def test_options_are_multiplied_out(tmp_path: Path) -> None:
+    found = space(tmp_path, "[options]\nlevel = 1\nobjective = ['cycles', 'energy']\nframes = 'stream'\nbatch = [1, 4]")
+    assert found.plannings == tuple(
+        Planning(level=1, objective=objective, frames="stream", batch=batch)
+        for objective in ("cycles", "energy")
+        for batch in (1, 4)
+    )
+    assert extent(found) == "4 points: 1 model with 4 sets of options on 1 machine of 1."
+
+
+def test_a_product_that_nobody_waits_for_is_refused_and_sampled(tmp_path: Path) -> None:
+    axes = "\n".join(
+        f'"{key}" = {{ from = 1000, to = 10999, step = 1 }}' for key in ("sram.bytes", "dram.latency", "clock_hz")
+    )
+    with pytest.raises(ReconError) as error:
+        extent(space(tmp_path, f"[machine.vary]\n{axes}"))
+    assert str(error.value) == (
+        f"{tmp_path / 'space.toml'}: the product of all axes has 1,000,000,000,000 machines, and at most 100,000 are "
+        "looked at one by one; ask for some of them with machine.sample, or for a [search]."
+    )
+    sampled = space(tmp_path, f"[machine]\nsample = 5\n[machine.vary]\n{axes}")
+    assert extent(sampled) == "5 points: 1 model with 1 set of options on 5 machines of 1,000,000,000,000."
+    assert len(set(sampled.machines())) == 5
+    searched = space(tmp_path, f"[search]\ntrials = 40\n[machine.vary]\n{axes}")
+    assert extent(searched) == (
+        "At most 40 points: 1 model with 1 set of options on 40 machines of 1,000,000,000,000, searched for."
+    )
+
+
+def test_models_that_are_not_there_are_told_together(tmp_path: Path) -> None:
+    found = read_space(written(tmp_path, '[[models]]\nfile = "a.onnx"\n[[models]]\nfile = "b.onnx"\n'))
+    with pytest.raises(ReconError) as error:
+        found.check_models()
+    assert str(error.value) == (
+        f"{tmp_path / 'space.toml'}: key 'models.file' names what is no file: {tmp_path / 'a.onnx'}, "
+        f"{tmp_path / 'b.onnx'}."
+    )
