@@ -3,7 +3,7 @@
 The schema lives in the dataclasses below; ``schema_rows`` prints it for the manual, ``to_json`` gives plain data.
 Cycles of several machine segments follow one another; host segments take no cycles (they are listed in ``host``).
 Layer cycles are shares of the critical chain as the clock attributes it: they add up to ``cycles`` exactly, and so
-do the layers' bytes to the totals. Of a program whose text repeats all of this is said of one body in the steady state:
+do the layers' bytes to the totals. Of a program whose text repeats all of this is said of a period in the steady state:
 ``batch`` frames of many; ``frames`` says what a run of so many takes.
 """
 
@@ -78,7 +78,7 @@ class LayerStatistics:
     op: str = field(metadata=doc("its operation"))
     shape: str = field(metadata=doc("its shape, for people"))
     configuration: str = field(metadata=doc('setting of the array, "" where it has none'))
-    macs: int = field(metadata=doc("multiply-accumulates of real inputs"))
+    macs: int = field(metadata=doc("multiply-accumulates of real inputs; all layers' add up to the total"))
     start: int | None = field(metadata=doc("cycle in which its first instruction starts; null if it has none"))
     end: int | None = field(metadata=doc("cycle in which its last instruction completes; null if it has none"))
     cycles: int = field(metadata=doc("its share of the critical chain; all layers' shares add up to the total cycles"))
@@ -270,7 +270,8 @@ def collect(program: Program, run: Run, frames: int = 1) -> Statistics:
     """The statistics of a run of this program (timed only, or executed as well); where its text repeats, of so many
     frames."""
     tables, costs, streams, rhythm = _gathered(program, run)
-    batch = program.batch * (rhythm.period if rhythm is not None else 1)
+    bodies = rhythm.period if rhythm is not None else 1
+    batch = program.batch * bodies
     machine, cycles = program.machine, tables.cycles
     macs = batch * sum(layer.macs for layer in program.layers)
     fetches = [segment.timeline.fetches for segment in run.segments if segment.segment.frames is None]
@@ -285,17 +286,17 @@ def collect(program: Program, run: Run, frames: int = 1) -> Statistics:
         clock_hz=machine.clock_hz,
         cycles=cycles,
         predicted_cycles=program.predicted_cycles,
-        bound_cycles=program.bounds.bound,
-        compute_bound_cycles=program.bounds.compute,
-        dram_bound_cycles=program.bounds.dram,
-        bound2_cycles=program.bounds.bound2,
-        bound3_cycles=program.bounds.bound3,
+        bound_cycles=bodies * program.bounds.bound,
+        compute_bound_cycles=bodies * program.bounds.compute,
+        dram_bound_cycles=bodies * program.bounds.dram,
+        bound2_cycles=bodies * program.bounds.bound2,
+        bound3_cycles=bodies * program.bounds.bound3,
         bound3_limit=program.certificate.limit,
-        bound3_terms=dict(program.certificate.terms),
-        array_bound_cycles=program.bounds.array,
-        vector_bound_cycles=program.bounds.vector,
-        cycles_per_bound=_ratio(cycles, program.bounds.bound),
-        cycles_per_bound3=_ratio(cycles, program.bounds.bound3),
+        bound3_terms={what: bodies * part for what, part in program.certificate.terms},
+        array_bound_cycles=bodies * program.bounds.array,
+        vector_bound_cycles=bodies * program.bounds.vector,
+        cycles_per_bound=_ratio(cycles, bodies * program.bounds.bound),
+        cycles_per_bound3=_ratio(cycles, bodies * program.bounds.bound3),
         seconds=cycles / machine.clock_hz,
         frames_per_second=_ratio(batch * machine.clock_hz, cycles),
         macs=macs,
@@ -321,7 +322,7 @@ def collect(program: Program, run: Run, frames: int = 1) -> Statistics:
         frames=_frames(program, rhythm, frames, batch) if rhythm is not None else None,
         energy=energy(machine, macs, sum(int((c.sram_read + c.sram_written).sum()) for c in costs), burst_bytes),
         host=host_of(program),
-        layers=tuple(_layer(program, tables, index) for index in range(len(program.layers))),
+        layers=tuple(_layer(program, tables, index, batch) for index in range(len(program.layers))),
     )
 
 
@@ -341,8 +342,9 @@ def host_of(program: Program) -> tuple[HostStatistics, ...]:
     )
 
 
-def _layer(program: Program, tables: _Tables, index: int) -> LayerStatistics:
+def _layer(program: Program, tables: _Tables, index: int, batch: int) -> LayerStatistics:
     layer = program.layers[index]
+    macs = batch * layer.macs
     terms: dict[str, int] = dict(zip(TERMS, tables.terms[index].tolist(), strict=True))
     sums = {name: int(column[index]) for name, column in tables.sums.items()}
     present = int(tables.start[index]) >= 0
@@ -352,14 +354,14 @@ def _layer(program: Program, tables: _Tables, index: int) -> LayerStatistics:
         op=layer.op,
         shape=layer.shape,
         configuration=layer.configuration,
-        macs=layer.macs,
+        macs=macs,
         start=int(tables.start[index]) if present else None,
         end=int(tables.end[index]) if present else None,
         cycles=share,
         limited_by=max(terms, key=lambda term: terms[term]) if share else HIDDEN,
         terms=terms,
         compulsory_bytes=layer.compulsory_bytes,
-        ops_per_byte=_ratio(2 * layer.macs, sums["dram_read_bytes"] + sums["dram_write_bytes"]),
+        ops_per_byte=_ratio(2 * macs, sums["dram_read_bytes"] + sums["dram_write_bytes"]),
         **sums,
     )
 

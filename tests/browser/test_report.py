@@ -16,6 +16,7 @@ from tools.reports.intensity import page as intensity
 from tools.reports.intensity.convolutions import convolutions
 from tools.reports.page import page
 from tools.reports.profile.records import profile
+from tools.reports.reporting import profile_of
 
 RESNET8 = ROOT / "tests" / "data" / "models" / "resnet8_cifar10_int8.onnx"
 CHARTS = ("terms", "roofline", "timeline", "sram", "traffic", "losses", "energy", "graph")
@@ -118,6 +119,25 @@ def test_zooming_one_picture_over_time_zooms_the_other(browser: Browser, report:
     browser.wait("document.querySelector('#sram-chart').layout.xaxis.range[1] === 3000")
     assert browser.run("return document.querySelector('#sram-chart').layout.xaxis.range[0]") == 1000
     assert browser.run(f"return {count}") != before
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_frames_in_a_row_draw(browser: Browser, tmp_path: Path, width: int) -> None:
+    """The prologue and the first frames over time, every layer in the roofline, and what the rhythm is."""
+    made = profile_of(RESNET8, planning=Planning(frames="stream"))
+    path = tmp_path / "frames.html"
+    path.write_text(page(made), encoding="utf-8")
+    browser.open(path, width)
+    begins = "document.getElementById('timeline-chart').layout.annotations.map(a => a.text)"
+    assert browser.run(f"return {begins}")[:2] == ["frames 0–3", "frames 4–7"]
+    dots = "document.getElementById('roofline-chart').data.filter(t => t.customdata).flatMap(t => t.customdata)"
+    assert sorted(browser.run(f"return {dots}")) == [n for n, layer in enumerate(made.layers) if layer.attained]
+    cards = browser.run("return document.getElementById('cards').textContent")
+    assert "frames per second" in cards
+    assert "latency of a frame" in cards
+    assert "of 4 frames of many" in browser.run("return document.getElementById('rhythm').textContent")
+    assert browser.run("return document.documentElement.scrollWidth") <= width
     assert browser.complaints() == []
 
 

@@ -14,7 +14,7 @@ from tools.terminal.console import AssumeInt8, Debug, Force, Format, InputShape,
 from tools.terminal.planner_options import takes_planning
 
 
-@takes_planning("level", "objective", "sram_limit")
+@takes_planning("level", "objective", "sram_limit", "frames", "batch")
 def compare_command(
     model: Annotated[str, typer.Argument(metavar="MODEL.onnx|BEFORE", help="An ONNX model, or a program.")],
     after: Annotated[

@@ -22,7 +22,7 @@ from tools.terminal.console import (
 from tools.terminal.planner_options import takes_planning
 
 
-@takes_planning("level", "objective", "sram_limit")
+@takes_planning("level", "objective", "sram_limit", "frames", "batch")
 def report_command(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL.rbin|MODEL.onnx", help="A program of 'recon compile', or a model.")

@@ -18,7 +18,8 @@ from tools.driver import Report
 from tools.options import Planning
 from tools.reports.compare import Study
 from tools.reports.compare_report import grid
-from tools.reports.report import operator
+from tools.reports.per_frame import HEADER, per_frame, rows
+from tools.reports.report import megabytes, operator
 from tools.runtime import run_program
 
 LAYERS = 12
@@ -119,7 +120,8 @@ def _figures(layer: LayerStatistics | None) -> tuple[Any, ...]:
 
 
 def changes(before: Statistics, after: Statistics) -> Changes:
-    """What is different between two runs."""
+    """What is different between two runs; of frames in a row, between one frame and another."""
+    before, after = per_frame(before), per_frame(after)
     old = {layer.name: layer for layer in before.layers}
     new = {layer.name: layer for layer in after.layers}
     shapes = {operator(layer.op, layer.shape) for layer in before.layers}
@@ -181,15 +183,17 @@ def verdict(found: Changes, allowed: float) -> str | None:
 def report(found: Changes, width: int | None) -> str:
     """The tables."""
     b, a = found.before, found.after
-    rows = [
-        [s.model, s.machine, f"{s.cycles:,}", f"{s.macs:,}", f"{(s.dram_read_bytes + s.dram_write_bytes) / 1e6:.2f}",
+    runs = [
+        [s.model, s.machine, f"{s.cycles:,}", f"{s.macs:,}", megabytes(s.dram_read_bytes + s.dram_write_bytes),
          f"{1e6 * s.energy.total_joules:.4g}"]
         for s in (b, a)
     ]  # fmt: skip
     parts = [
         grid(f"Before and after: {100 * found.growth:+.2f} % cycles",
-             ("model", "machine", "cycles", "MACs", "DRAM MB", "µJ"), rows, texts=2, width=width)
+             ("model", "machine", "cycles", "MACs", "DRAM MB", "µJ"), runs, texts=2, width=width)
     ]  # fmt: skip
+    if many := rows([("before", b), ("after", a)]):
+        parts.append(grid("The numbers above and below are of one frame", HEADER, many, width=width))
     moved = sorted((each for each in found.layers if each.difference), key=lambda each: -abs(each.difference))
     shown = [
         [each.name, each.operator, _cell(each.before), _cell(each.after), f"{each.difference:+,}", _slowdown(each)]

@@ -1,7 +1,8 @@
 """One model on several machines, and without one freedom of the planner after the other.
 
 The front end runs once: ``Study`` holds the model at the ``cnn`` level, and every plan starts from a copy of it. Cycles
-are those of the finished program on the simulator's clock; no values are computed.
+are those of the finished program on the simulator's clock, of frames in a row those of one frame; no values are
+computed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sim.machine.program import Program
 from sim.statistics import Statistics
 from tools.driver import Report, lower, make_context, name_of, read_module
 from tools.options import Planning
+from tools.reports.per_frame import per_frame
 from tools.reports.report import operator
 from tools.runtime import run_program
 
@@ -118,6 +120,7 @@ class Comparison:
             "level": self.options.level,
             "objective": self.options.objective,
             "sram_limit_bytes": self.options.sram_limit or None,
+            "frames": self.options.frames,
             "depthwise_layers": self.depthwise,
             "machines": [plan.to_json() for plan in self.machines],
             "ablations": [plan.to_json() for plan in self.ablations],
@@ -176,7 +179,7 @@ def compare(
 
 
 def _cost(study: Study, machine: str, options: Planning) -> Statistics:
-    return run_program(study.program(machine, options), timing_only=True).statistics
+    return per_frame(run_program(study.program(machine, options), timing_only=True).statistics)
 
 
 def _try(study: Study, machine: str, without: str, options: Planning) -> Planned:

@@ -15,7 +15,8 @@ from sim.machine.clock import TERMS
 from sim.machine.description import load
 from sim.statistics import LayerStatistics, Statistics
 from tools.reports.compare import Comparison, Planned
-from tools.reports.report import SHORT, WIDTH, operator
+from tools.reports.per_frame import HEADER, rows
+from tools.reports.report import SHORT, WIDTH, megabytes, operator
 
 LAYERS = 10
 """Layers shown among those that differ most."""
@@ -42,6 +43,8 @@ STRAW_MAN = (
 def report(comparison: Comparison, width: int | None = WIDTH) -> str:
     """The whole report, at most so many columns wide; None cuts nothing."""
     parts = [_machines(comparison, width)]
+    if many := rows([(plan.machine, plan.cost) for plan in comparison.machines if plan.statistics is not None]):
+        parts.append(grid("All numbers are of one frame in the steady state", HEADER, many, width=width))
     if len(comparison.machines) > 1:
         parts += [_terms(comparison, width), _layers(comparison, width)]
     parts.append(_ablations(comparison, width))
@@ -54,12 +57,12 @@ def report(comparison: Comparison, width: int | None = WIDTH) -> str:
 
 
 def _machines(comparison: Comparison, width: int | None) -> str:
-    rows = [[plan.machine, *_costs(plan, comparison.first)] for plan in comparison.machines]
+    lines = [[plan.machine, *_costs(plan, comparison.first)] for plan in comparison.machines]
     options = comparison.options
     title = f"{comparison.model} at -O{options.level}"
     title += f" for {options.objective}" if options.objective != OBJECTIVES[0] else ""
     title += f" within {options.sram_limit:,} bytes of SRAM" if options.sram_limit else ""
-    return grid(title, ("machine", *_COSTS), rows, width=width)
+    return grid(title, ("machine", *_COSTS), lines, width=width)
 
 
 _COSTS = ("cycles", "ratio", "÷ bound", "÷ bound2", "used", "DRAM MB", "reconfig")
@@ -75,7 +78,7 @@ def _costs(plan: Planned, first: Statistics) -> list[str]:
         _ratio(s.cycles, s.bound_cycles, 3),
         _ratio(s.cycles, s.bound2_cycles, 3),
         f"{100 * (s.utilization or 0):.1f} %",
-        f"{(s.dram_read_bytes + s.dram_write_bytes) / 1e6:.2f}",
+        megabytes(s.dram_read_bytes + s.dram_write_bytes),
         f"{s.reconfigurations}",
     ]
 
@@ -83,13 +86,13 @@ def _costs(plan: Planned, first: Statistics) -> list[str]:
 def _terms(comparison: Comparison, width: int | None) -> str:
     """Critical cycles by what binds them: of the first machine, and of each other one the difference."""
     base = _by_term(comparison.first)
-    rows = [[comparison.machines[0].machine, *(f"{base[term]:,}" for term in TERMS)]]
+    lines = [[comparison.machines[0].machine, *(f"{base[term]:,}" for term in TERMS)]]
     for plan in comparison.machines[1:]:
         if plan.statistics is not None:
             terms = _by_term(plan.statistics)
-            rows.append([plan.machine, *(f"{terms[term] - base[term]:+,}" for term in TERMS)])
+            lines.append([plan.machine, *(f"{terms[term] - base[term]:+,}" for term in TERMS)])
     header = ("cycles bound by", *(SHORT.get(term, term) for term in TERMS))
-    return grid("Where the critical path goes, and how the others differ", header, rows, width=width)
+    return grid("Where the critical path goes, and how the others differ", header, lines, width=width)
 
 
 def _by_term(statistics: Statistics) -> dict[str, int]:
@@ -106,18 +109,18 @@ def _layers(comparison: Comparison, width: int | None) -> str:
 
     layers = [layer for layer in comparison.first.layers if any(differences(layer))]
     layers.sort(key=lambda layer: -max(map(abs, differences(layer))))
-    rows = [
+    lines = [
         [layer.name, operator(layer.op, layer.shape), f"{layer.cycles:,}", *(f"{d:+,}" for d in differences(layer))]
         for layer in layers[:LAYERS]
     ]
     header = ("layer", "operator and shape", comparison.machines[0].machine, *(plan.machine for plan in others))
-    return grid("Largest differences by layer, in cycles of the critical path", header, rows, texts=2, width=width)
+    return grid("Largest differences by layer, in cycles of the critical path", header, lines, texts=2, width=width)
 
 
 def _ablations(comparison: Comparison, width: int | None) -> str:
     full = Planned(comparison.machines[0].machine, "", comparison.first)
-    rows = [[_name(plan), *_costs(plan, comparison.first)] for plan in (full, *comparison.ablations)]
-    return grid(f"What each freedom is worth on {full.machine}", ("plan", *_COSTS), rows, width=width)
+    lines = [[_name(plan), *_costs(plan, comparison.first)] for plan in (full, *comparison.ablations)]
+    return grid(f"What each freedom is worth on {full.machine}", ("plan", *_COSTS), lines, width=width)
 
 
 def _name(plan: Planned) -> str:

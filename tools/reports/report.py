@@ -45,7 +45,7 @@ def totals(statistics: Statistics, machine: Machine, width: int | None = None) -
     rows = [
         ("model", f"{s.model} on {s.machine}"),
         ("cycles", f"{s.cycles:,}{bound}"),
-        ("time", f"{_time(s.seconds)} at {s.clock_hz / 1e6:,.0f} MHz{frames}"),
+        ("time", f"{seconds_text(s.seconds)} at {s.clock_hz / 1e6:,.0f} MHz{frames}"),
         *_frames(s),
         ("MACs", f"{s.macs:,}{used}"),
         ("DRAM", f"{s.dram_read_bytes:,} bytes read  {s.dram_write_bytes:,} written"),
@@ -85,8 +85,14 @@ def _frames(s: Statistics) -> list[tuple[str, str]]:
     each = f"cycles above are {'a frame' if s.batch == 1 else f'{s.batch} frames'} of many"
     rest = f"prologue {f.prologue_cycles:,}  epilogue {f.epilogue_cycles:,}"
     return [
-        ("frames", f"{f.frames:,} in {f.total_cycles:,} cycles ({_time(f.total_cycles / s.clock_hz)}): {each}, {rest}"),
-        ("latency", f"{f.latency_cycles:,} cycles ({_time(f.latency_seconds)}) from a frame's first load to its last"),
+        (
+            "frames",
+            f"{f.frames:,} in {f.total_cycles:,} cycles ({seconds_text(f.total_cycles / s.clock_hz)}): {each}, {rest}",
+        ),
+        (
+            "latency",
+            f"{f.latency_cycles:,} cycles ({seconds_text(f.latency_seconds)}) from a frame's first load to its last",
+        ),
         ("stays", f"{f.resident_bytes:,} bytes  {f.dram_bytes_per_frame:,.0f} cross the channel for each frame"),
     ]
 
@@ -107,11 +113,17 @@ def _bound(s: Statistics) -> str:
     return f"{s.bound_cycles:,} by {which}"
 
 
-def _time(seconds: float) -> str:
+def seconds_text(seconds: float) -> str:
+    """``1.250 ms``, ``21.7 µs``."""
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= size:
             return f"{seconds / size:.3f} {unit}"
     return f"{seconds * 1e6:.1f} µs"
+
+
+def megabytes(size: float) -> str:
+    """Millions of bytes with digits that say something: ``12.40``, ``0.0031``."""
+    return f"{size / 1e6:.2f}" if size >= 1e5 else f"{size / 1e6:.4f}"
 
 
 def outputs_table(outputs: Mapping[str, npt.NDArray[Any]]) -> str:

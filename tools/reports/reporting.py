@@ -34,7 +34,7 @@ def profile_of(
         if asked:
             raise ReconError(
                 f"{model}: this is a program, planned already; --machine, --input-shape, --assume-int8, -O, "
-                "--objective and --sram-limit are for models."
+                "--objective, --sram-limit, --frames and --batch are for models."
             )
         model = load(model)
     elif isinstance(model, Program) and asked:

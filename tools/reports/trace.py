@@ -2,8 +2,9 @@
 
 A track for the DRAM channel and one for each queue. On a queue layers are slices, in them their instructions and the
 waits before these, and an arrow leads from the instruction that a start waited for. Counters say how much of SRAM is
-taken, what the channel moves and how busy the multipliers are. Times are the machine's, rounded to nanoseconds; the
-exact cycles stand beside each slice.
+taken, what the channel moves and how busy the multipliers are. Of frames in a row the trace holds the prologue and the
+first frames, up to the end of those that have found their rhythm; a track says where these lie. Times are the
+machine's, rounded to nanoseconds; the exact cycles stand beside each slice.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from perfetto.trace_builder.proto_builder import TraceProtoBuilder
 from sim.machine.isa import BY_NAME, BY_OPCODE, QUEUES
 from sim.machine.order import Ints
 from tools.reports.profile.records import Profile
-from tools.reports.profile.steps import KINDS, STALLS
+from tools.reports.profile.steps import FETCH, KINDS, STALLS
 
 WAITS = {
     "dram": "waits for DRAM",
@@ -28,6 +29,7 @@ WAITS = {
     "fill": "waits for weights to reach the array",
     "array": "waits for the array",
     "vector": "waits for the vector unit",
+    "program": "waits for its instructions",
 }
 """The names of waiting slices, by cause."""
 
@@ -35,6 +37,9 @@ MARK = "written by recon run --trace"
 """Stands with the first track, so that a trace of ours is known as one."""
 
 HOST = "host (its time is not counted)"
+
+FRAMES = "frames in a row"
+"""The track that says which frames the numbers are of."""
 
 About = dict[str, "int | str"]
 
@@ -68,7 +73,9 @@ def trace(profile: Profile) -> bytes:
     writer = _Writer(profile.statistics.clock_hz)
     root = writer.track(f"{profile.statistics.model} on {profile.statistics.machine}")
     flows = _Flows(profile)
-    writer.slices(writer.track("DRAM channel", root), _channel(profile))
+    if profile.steps.period:
+        writer.slices(writer.track(FRAMES, root), _rhythm(profile))
+    writer.slices(writer.track("DRAM channel", root), _channel(profile, flows))
     for queue, name in enumerate(QUEUES):
         writer.slices(writer.track(name, root), _layers(profile, queue, flows))
     for counter in _counters(profile):
@@ -93,15 +100,39 @@ class _Flows:
             self.begin[int(ran.cause[target])].append(number)
             self.end[target] = number
 
+    def of(self, step: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The arrows that begin at a step and that end there."""
+        return tuple(self.begin.get(step, ())), ((self.end[step],) if step in self.end else ())
 
-def _channel(profile: Profile) -> Iterator[_Slice]:
+
+def _rhythm(profile: Profile) -> Iterator[_Slice]:
+    """What comes before the rhythm, and the frames that have found it."""
+    f, ran = profile.statistics.frames, profile.steps
+    assert f is not None
+    begin, end = int(ran.start[ran.counted].min()), int(ran.end[ran.counted].max())
+    if begin:
+        yield _Slice(0, begin, "prologue and first frames", "frames", {"bytes that stay": f.resident_bytes})
+    about: About = {
+        "frames": profile.statistics.batch,
+        "cycles for each": f"{f.cycles_per_frame:,.1f}",
+        "frames per second": f"{f.frames_per_second:,.1f}",
+        "latency in cycles": f.latency_cycles,
+        "DRAM bytes for each": f"{f.dram_bytes_per_frame:,.0f}",
+    }
+    yield _Slice(begin, end, "frames in their rhythm", "frames", about)
+
+
+def _channel(profile: Profile, flows: _Flows) -> Iterator[_Slice]:
     ran = profile.steps
     mine = np.flatnonzero(ran.channel)
     for step in mine[np.argsort(ran.taken[mine], kind="stable")].tolist():
         layer = profile.layers[int(ran.layer[step])].statistics.name
         kind = KINDS[int(ran.kind[step])]
         about: About = {"layer": layer, "bytes": int(ran.dram_bytes[step])}
-        yield _Slice(int(ran.taken[step]), int(ran.leave[step]), f"{kind}: {layer}", kind, about)
+        times = int(ran.taken[step]), int(ran.leave[step])
+        # An instruction's arrows stand with its queue; a fetch has no other place than this.
+        begins, ends = flows.of(step) if ran.opcode[step] == FETCH else ((), ())
+        yield _Slice(*times, f"{kind}: {layer}", kind, about, (), begins, ends)
 
 
 def _layers(profile: Profile, queue: int, flows: _Flows) -> Iterator[_Slice]:
@@ -133,12 +164,13 @@ def _closed(profile: Profile, layer: int, group: list[_Slice]) -> Iterator[_Slic
 def _instruction(profile: Profile, step: int, flows: _Flows) -> _Slice:
     ran = profile.steps
     about: About = {"segment": int(ran.segment[step]), "instruction": int(ran.index[step])}
+    if ran.period:
+        about["frame"] = "prologue" if ran.frame[step] < 0 else int(ran.frame[step])
     about["on the critical path"] = "yes" if ran.critical[step] else "no"
     if ran.dram_bytes[step]:
         about["DRAM bytes"] = int(ran.dram_bytes[step])
-    ends = (flows.end[step],) if step in flows.end else ()
     name = BY_OPCODE[int(ran.opcode[step])].name
-    begins = tuple(flows.begin.get(step, ()))
+    begins, ends = flows.of(step)
     return _Slice(int(ran.start[step]), int(ran.leave[step]), name, "instruction", about, (), begins, ends)
 
 
@@ -149,13 +181,17 @@ def _waits(profile: Profile, queue: int) -> dict[int, tuple[_Slice, ...]]:
     for row in np.flatnonzero(stood.queue == queue).tolist():
         of, before = int(stood.of[row]), int(stood.before[row])
         layer = profile.layers[int(ran.layer[of])].statistics.name
-        about: About = {"meanwhile": f"{BY_OPCODE[int(ran.opcode[of])].name} of {layer}"}
+        about: About = {"meanwhile": f"{_opcode(int(ran.opcode[of]))} of {layer}"}
         name = WAITS[STALLS[int(stood.cause[row])]]
         found[before] = (
             *found.get(before, ()),
             _Slice(int(stood.start[row]), int(stood.end[row]), name, "wait", about),
         )
     return found
+
+
+def _opcode(opcode: int) -> str:
+    return "fetch of instructions" if opcode == FETCH else BY_OPCODE[opcode].name
 
 
 def _counters(profile: Profile) -> Iterator[_Counter]:

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from sim.statistics import LayerStatistics, Statistics
 from tests.conftest import ROOT, Tool
 from tools.driver import compile_model
+from tools.options import Planning
 from tools.reports.changes import Changes, changes, percentage, report, verdict
 from tools.reports.compare_page import changes_page
 from tools.runtime import run_program
@@ -31,6 +33,28 @@ def changed(run: Statistics, number: int, **given: object) -> Statistics:
     new = dataclasses.replace(old, **given)
     layers = (*run.layers[:number], new, *run.layers[number + 1 :])
     return dataclasses.replace(run, layers=layers, cycles=run.cycles + new.cycles - old.cycles)
+
+
+@pytest.fixture(scope="module")
+def many() -> Statistics:
+    planning = Planning(frames="stream", batch=4)
+    return run_program(compile_model(MODEL, "edge1k", options=planning), timing_only=True).statistics
+
+
+def test_frames_in_a_row_are_compared_frame_by_frame(run: Statistics, many: Statistics) -> None:
+    f = many.frames
+    assert f is not None
+    found = changes(run, many)
+    assert (found.before, found.after.cycles) == (run, round(f.cycles_per_frame))
+    assert found.growth == pytest.approx(f.cycles_per_frame / run.cycles - 1, abs=1e-3)
+    assert found.after.macs == run.macs
+    assert [layer.macs for layer in found.after.layers] == [layer.macs for layer in run.layers]
+    assert abs(sum(layer.cycles for layer in found.after.layers) - found.after.cycles) <= len(run.layers)
+    text = report(found, 100)
+    assert "\nThe numbers above and below are of one frame\nframes in a row " in text
+    assert re.search(rf"^after +{f.cycles_per_frame:,.0f} +{f.frames_per_second:,.0f} ", text, re.MULTILINE)
+    assert f" {f.resident_bytes:,} " in text
+    assert "frames in a row" not in report(changes(run, run), 100)
 
 
 def test_a_run_is_not_slower_than_itself(run: Statistics) -> None:

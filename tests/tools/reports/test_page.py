@@ -89,7 +89,7 @@ def test_refusals(recon: Tool, tmp_path: Path) -> None:
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
         f"error: {program}: this is a program, planned already; --machine, --input-shape, --assume-int8, -O, "
-        "--objective and --sram-limit are for models.\n"
+        "--objective, --sram-limit, --frames and --batch are for models.\n"
     )
     nowhere = tmp_path / "none" / "r.html"
     assert recon("report", program, "-o", nowhere).err == (

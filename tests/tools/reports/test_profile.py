@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passes.planner.options import options_from
-from sim.machine.isa import QUEUES
+from sim.machine.description import with_settings
+from sim.machine.isa import BY_NAME, QUEUES
+from sim.machine.order import QUEUE_NUMBER
 from sim.machine.program import HostSegment, Program
 from sim.simulator import simulate
 from tests.conftest import ROOT
@@ -25,10 +27,17 @@ from tools.reports.profile.graph import places
 from tools.reports.profile.losses import LOSSES
 from tools.reports.profile.memory import CONTENTS
 from tools.reports.profile.records import Profile, profile, to_json
-from tools.reports.profile.steps import KINDS, steps
+from tools.reports.profile.shown import shown
+from tools.reports.profile.steps import FETCH, KINDS, STALLS, steps
 
 MODELS = ROOT / "tests" / "data" / "models"
 RESNET8 = MODELS / "resnet8_cifar10_int8.onnx"
+FETCHED = with_settings("edge4k", ["instruction_memory.bytes=2048", "instruction_memory.fetch=256"])
+"""A machine that holds no whole program of these models."""
+
+MANY = {"stream": Planning(frames="stream", batch=1), "together": Planning(frames="stream", batch=4)}
+"""Frames in a row, one by one and several in one text."""
+
 PROGRAMS = [(path, limit) for path in sorted(MODELS.glob("*.onnx")) for limit in ("", "32KiB")]
 
 
@@ -43,9 +52,22 @@ def programs(path: Path, limit: str) -> Program:
     return compile_model(path, options=Planning.of(options_from(sram_limit=limit or None)))
 
 
+@functools.cache
+def repeated(path: Path, how: str) -> Program:
+    return compile_model(path, options=MANY[how])
+
+
 @pytest.mark.parametrize(("path", "limit"), PROGRAMS, ids=lambda value: getattr(value, "stem", value))
 def test_cycles_bytes_and_energy_add_up(path: Path, limit: str) -> None:
     made = profile(programs(path, limit))
+    check_sums(made)
+    s = made.statistics
+    assert sum(len(layer.instructions) for layer in made.layers) == s.instructions
+    assert (sum(layer.traffic["spill"] for layer in made.layers) > 0) == (limit != "" and "resnet8" in path.stem)
+
+
+def check_sums(made: Profile) -> None:
+    """What layers have adds up to what the run has."""
     s = made.statistics
     assert sum(layer.array_cycles for layer in made.layers) == pytest.approx(s.cycles)
     assert min(min(layer.losses.values()) for layer in made.layers) >= 0
@@ -56,8 +78,64 @@ def test_cycles_bytes_and_energy_add_up(path: Path, limit: str) -> None:
     energy = {name: sum(layer.energy[name] for layer in made.layers) for name in ("array", "SRAM", "DRAM")}
     e = s.energy
     assert list(energy.values()) == pytest.approx([e.array_joules, e.sram_joules, e.dram_joules])
-    assert sum(len(layer.instructions) for layer in made.layers) == s.instructions
-    assert (sum(layer.traffic["spill"] for layer in made.layers) > 0) == (limit != "" and "resnet8" in path.stem)
+    assert sum(layer.statistics.macs for layer in made.layers) == s.macs
+    assert sum(layer.traffic["program"] for layer in made.layers) == s.program_read_bytes
+
+
+@pytest.mark.parametrize("how", MANY)
+@pytest.mark.parametrize("path", dict.fromkeys(path for path, _ in PROGRAMS), ids=lambda path: path.stem)
+def test_frames_in_a_row_are_those_of_their_rhythm(path: Path, how: str) -> None:
+    """Numbers are those of a period; shown are the prologue and the frames up to the end of those that count."""
+    program = repeated(path, how)
+    made = profile(program)
+    check_sums(made)
+    s, ran, f = made.statistics, made.steps, made.statistics.frames
+    assert f is not None
+    assert ran.rhythm == s.cycles
+    mine = ran.counted
+    assert ran.end[mine].max() == ran.cycles
+    assert ran.cycles - ran.start[mine].min() == f.latency_cycles
+    assert s.batch == ran.period * program.batch == round(s.cycles / f.cycles_per_frame)
+    assert set(ran.frame[~mine]) >= {-1, 0}
+    assert sorted(set(ran.frame[mine])) == list(range(min(ran.frame[mine]), min(ran.frame[mine]) + ran.period))
+    loads = (ran.frame < 0) & (ran.opcode == BY_NAME["load"].opcode)
+    assert ran.dram_bytes[loads].sum() == f.resident_bytes
+    assert len(made.layers[0].instructions) == sum(
+        program.layers[number].name == made.layers[0].statistics.name
+        for segment in program.segments
+        if not isinstance(segment, HostSegment)
+        for number in segment.layer_of.tolist()
+    )
+
+
+def test_what_stays_is_never_free_again() -> None:
+    made = profile(repeated(RESNET8, "stream"))
+    stay = [buffer for buffer in made.memory.buffers if buffer.stays]
+    assert sum(buffer.bytes for buffer in stay if buffer.content in ("weights", "parameters")) > 70_000
+    assert {buffer.end for buffer in stay} == {made.steps.cycles}
+    come = [buffer for buffer in made.memory.buffers if not buffer.stays]
+    for buffer in come:  # every frame has its own
+        assert sum((other.address, other.bytes) == (buffer.address, buffer.bytes) for other in come) > 1
+    once = profile(programs(RESNET8, ""))
+    assert {edge for edge in made.memory.edges if max(edge) < len(made.layers)} == {
+        edge for edge in once.memory.edges if max(edge) < len(once.layers)
+    }
+
+
+def test_instructions_that_are_fetched_have_their_place() -> None:
+    made = profile(compile_model(RESNET8, FETCHED))
+    check_sums(made)
+    ran, stood = made.steps, made.stalls
+    fetches = np.flatnonzero(ran.opcode == FETCH)
+    assert len(fetches) > 3
+    assert ran.dram_bytes[fetches].sum() == made.statistics.program_read_bytes > 0
+    assert ran.channel[fetches].all()
+    assert (ran.end[ran.cause[ran.cause >= 0]] <= ran.end.max()).all()
+    assert (ran.start[ran.cause >= 0] >= ran.start[ran.cause[ran.cause >= 0]]).all()
+    waited = stood.cause == STALLS.index("program")
+    assert waited.any()
+    assert set(stood.of[waited]) <= set(fetches)
+    assert QUEUE_NUMBER["array"] in stood.queue[waited]
 
 
 @pytest.mark.parametrize(("path", "limit"), PROGRAMS, ids=lambda value: getattr(value, "stem", value))
@@ -114,7 +192,7 @@ def test_edges_are_those_of_the_model(path: Path, limit: str) -> None:
 
 def test_the_table_of_buffers_holds_every_byte_that_is_touched() -> None:
     program = compile_model(RESNET8)
-    ran = steps(program, simulate(program, {}, timing_only=True))
+    ran = steps(program, shown(program.machine, simulate(program, {}, timing_only=True)))
     assert len(ran.buffers)
     assert (ran.buffers[:, 2] <= ran.buffers[:, 3]).all()
     assert ran.buffers[:, 3].max() < len(ran)

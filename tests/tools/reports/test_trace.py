@@ -9,19 +9,30 @@ from typing import Any
 import pytest
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace, TrackEvent
 
+from sim.machine.description import with_settings
 from sim.machine.isa import QUEUES
 from sim.machine.program import Program
 from tests.conftest import ROOT, Tool
 from tools.driver import compile_model
+from tools.options import Planning
 from tools.reports.profile.records import Profile, profile
-from tools.reports.trace import HOST, WAITS, trace
+from tools.reports.trace import FRAMES, HOST, WAITS, trace
 
 MODELS = ROOT / "tests" / "data" / "models"
 
 
-@pytest.fixture(scope="module", params=["resnet8_cifar10_int8", "mobilenetv1_vww_int8"])
+FETCHED = with_settings("edge4k", ["instruction_memory.bytes=2048", "instruction_memory.fetch=256"])
+RUNS = {
+    "once": ("mobilenetv1_vww_int8", "edge4k", Planning()),
+    "fetched": ("resnet8_cifar10_int8", FETCHED, Planning()),
+    "frames in a row": ("resnet8_cifar10_int8", "edge4k", Planning(frames="stream")),
+}
+
+
+@pytest.fixture(scope="module", params=RUNS)
 def made(request: pytest.FixtureRequest) -> Profile:
-    return profile(compile_model(MODELS / f"{request.param}.onnx"))
+    model, machine, planning = RUNS[request.param]
+    return profile(compile_model(MODELS / f"{model}.onnx", machine, options=planning))
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +59,10 @@ def annotations(event: Any) -> dict[str, int | str]:
 
 def test_tracks(made: Profile, parsed: Any) -> None:
     names = tracks(parsed)
-    root = f"{made.statistics.model} on edge4k"
+    root = f"{made.statistics.model} on {made.machine.name}"
+    frames = [FRAMES] if made.steps.period else []
     counters = ["SRAM taken", "DRAM bandwidth", "DRAM bytes moved", "MAC utilisation"]
-    assert list(names.values()) == [root, "DRAM channel", *QUEUES, *counters, HOST]
+    assert list(names.values()) == [root, *frames, "DRAM channel", *QUEUES, *counters, HOST]
     below = [p.track_descriptor for p in parsed.packet if p.HasField("track_descriptor")][1:]
     assert {track.parent_uuid for track in below} == {1}
     assert {event.track_uuid for _, event in events(parsed)} <= set(names)
@@ -77,8 +89,11 @@ def test_slices_are_the_instructions_and_the_waits(made: Profile, parsed: Any) -
     by_category = {kind: [e for e in begins if e.categories[0] == kind] for kind in ("instruction", "wait", "layer")}
     steps, stalls = made.steps, made.stalls
     busy = sum(annotations(event)["cycles"] for event in by_category["instruction"])
-    assert busy == (steps.leave - steps.start).sum()
-    assert len(by_category["instruction"]) == len(steps)
+    queued = steps.queue >= 0
+    assert busy == (steps.leave - steps.start)[queued].sum()
+    assert len(by_category["instruction"]) == queued.sum()
+    fetched = [event for event in begins if event.categories[0] == "program"]
+    assert len(fetched) == (~queued).sum()
     assert len(by_category["wait"]) == len(stalls.start)
     assert sum(annotations(event)["cycles"] for event in by_category["wait"]) == (stalls.end - stalls.start).sum()
     assert {event.name for event in by_category["wait"]} <= set(WAITS.values())
@@ -115,11 +130,29 @@ def test_counters(made: Profile, parsed: Any) -> None:
     s = made.statistics
     moved = [value for _, value in values["DRAM bytes moved"]]
     assert moved == sorted(moved)
-    assert moved[-1] == s.dram_read_bytes + s.dram_write_bytes
+    assert moved[-1] == made.steps.dram_bytes.sum()
+    if not made.steps.period:
+        assert moved[-1] == s.dram_read_bytes + s.dram_write_bytes
     assert max(value for _, value in values["SRAM taken"]) == made.memory.occupancy.peak_bytes
     assert max(value for _, value in values["DRAM bandwidth"]) <= made.machine.dram.bytes_per_second / 1e9
     assert 0 < max(value for _, value in values["MAC utilisation"]) <= 225
-    assert all(counter[-1][1] == 0 for name, counter in values.items() if name != "DRAM bytes moved")
+    kept = {"DRAM bytes moved"} | ({"SRAM taken"} if s.frames else set())
+    assert all(counter[-1][1] == 0 for name, counter in values.items() if name not in kept)
+
+
+def test_frames_in_a_row_say_which_they_are(made: Profile, parsed: Any) -> None:
+    f, names = made.statistics.frames, tracks(parsed)
+    begins = [e for _, e in events(parsed) if e.type == TrackEvent.Type.TYPE_SLICE_BEGIN]
+    row = [event for event in begins if names[event.track_uuid] == FRAMES]
+    instructions = [annotations(event) for event in begins if event.categories[0] == "instruction"]
+    if f is None:
+        assert row == []
+        assert not any("frame" in about for about in instructions)
+        return
+    assert [event.name for event in row] == ["prologue and first frames", "frames in their rhythm"]
+    assert annotations(row[1])["cycles"] == f.latency_cycles
+    assert annotations(row[1])["frames per second"] == f"{f.frames_per_second:,.1f}"
+    assert {about["frame"] for about in instructions} >= {"prologue", 0, 1}
 
 
 def test_a_program_of_one_vector_instruction(adder: Program) -> None:

@@ -1,6 +1,7 @@
 // What every picture of a report uses: its layers, how its kinds look, and the one state of the page: the chosen layer.
 
 const S = data.statistics, layers = data.layers, steps = data.steps;
+const END = steps.cycles; // of what is shown over time: of frames in a row the first few, while numbers are of some
 
 const TERMS = {
   compute: ["the array multiplies", "#00547d", ""],
@@ -19,7 +20,7 @@ const LOSSES = {
 const KINDS = {
   weights: ["weights and parameters", "#00547d", ""], input: ["network input", "#63bdf0", "/"],
   output: ["network output", "#c2cf5a", "."], spill: ["spilled activations", "#b5490b", "x"],
-  configuration: ["configuration images", "#f0c43a", ""],
+  configuration: ["configuration images", "#f0c43a", ""], program: ["instructions fetched", "#5a2a6b", "-"],
 };
 const CONTENTS = {
   weights: ["weights", "#00547d", ""], parameters: ["bias, scales, tables", "#5a2a6b", ""],
@@ -29,7 +30,7 @@ const CONTENTS = {
 const STALLS = {
   dram: ["waits for DRAM", "#f0c43a", "/"], reconfiguration: ["waits for a configuration", "#b5490b", "\\"],
   fill: ["waits for weights to reach the array", "#f2a6c8", "x"], array: ["waits for the array", "#00547d", "."],
-  vector: ["waits for the vector unit", "#1d6e50", "-"],
+  vector: ["waits for the vector unit", "#1d6e50", "-"], program: ["waits for its instructions", "#5a2a6b", "x"],
 };
 const ENERGY = { array: ["multiply-accumulates", "#00547d", ""], SRAM: ["SRAM", "#63bdf0", "/"], DRAM: ["DRAM", "#f0c43a", ""] };
 

@@ -63,17 +63,18 @@ function stacks(id, table, of, unit, text, all) {
 
 function roofline() {
   const chart = byId("roofline-chart"), roof = data.roofline, peak = roof.winograd || roof.compute;
-  const points = layers.map((l, i) => i).filter((i) => layers[i].attained && layers[i].ops_per_byte);
+  const points = layers.map((l, i) => i).filter((i) => layers[i].attained), apart = points.filter((i) => !layers[i].ops_per_byte);
   if (!points.length) { chart.textContent = "No layer of this program multiplies."; return; }
-  const xs = points.map((i) => layers[i].ops_per_byte);
-  const low = Math.min(...xs, roof.ridge) / 2, high = Math.max(...xs, (peak / roof.bandwidth)) * 2;
+  const xs = points.filter((i) => layers[i].ops_per_byte).map((i) => layers[i].ops_per_byte);
+  const low = Math.min(...xs, roof.ridge) / 2, far = Math.max(...xs, peak / roof.bandwidth) * 2, high = apart.length ? far * 2.5 : far;
+  const place = (i) => layers[i].ops_per_byte ?? far * 1.4; // a layer that moves no bytes stands at the right end
   const line = (y, name, dash) => ({
     type: "scatter", mode: "lines", x: [y / roof.bandwidth, high], y: [y, y], name, hoverinfo: "name",
     line: { color: "#333", width: 2, dash },
   });
   const traces = [{
     type: "scatter", mode: "lines", hoverinfo: "skip", showlegend: false, line: { color: "#9aa2ab", width: 1 },
-    x: points.flatMap((i) => [layers[i].ops_per_byte, layers[i].ops_per_byte, null]),
+    x: points.flatMap((i) => [place(i), place(i), null]),
     y: points.flatMap((i) => [layers[i].attained, layers[i].attainable, null]),
   }, {
     type: "scatter", mode: "lines", x: [low, peak / roof.bandwidth], y: [low * roof.bandwidth, peak], hoverinfo: "name",
@@ -85,8 +86,8 @@ function roofline() {
     const mine = points.filter((i) => layers[i].limited_by === term);
     if (mine.length) traces.push({
       type: "scatter", mode: "markers", name: `limited by: ${name}`, customdata: mine,
-      x: mine.map((i) => layers[i].ops_per_byte), y: mine.map((i) => layers[i].attained),
-      text: mine.map((i) => `${title(layers[i])}<br>${whole(layers[i].ops_per_byte)} operations per byte`
+      x: mine.map(place), y: mine.map((i) => layers[i].attained),
+      text: mine.map((i) => `${title(layers[i])}<br>${layers[i].ops_per_byte ? whole(layers[i].ops_per_byte) + " operations per byte" : "no byte of DRAM traffic"}`
         + `<br>attains ${(layers[i].attained / 1e12).toFixed(3)} Tops/s, its roof is at ${(layers[i].attainable / 1e12).toFixed(3)}`
         + `<br>${percent(layers[i].cycles, S.cycles)} of the time`),
       hovertemplate: "%{text}<extra></extra>",
@@ -103,13 +104,15 @@ function roofline() {
     xaxis: Object.assign({ type: "log", title: { text: "operations per byte of DRAM traffic" }, dtick: ticks(low, high),
       range: [Math.log10(low), Math.log10(high)] }, GRID),
     yaxis: Object.assign({ type: "log", title: { text: "operations per second" }, dtick: ticks(Math.min(...speeds), peak), exponentformat: "SI" }, GRID),
-    annotations: [{ x: Math.log10(roof.ridge), y: Math.log10(roof.compute), text: `ridge: ${whole(roof.ridge)} ops/B`,
+    shapes: apart.length ? [{ type: "rect", x0: far, x1: high, y0: 0, y1: 1, yref: "paper", fillcolor: "#eceef1", line: { width: 0 }, layer: "below" }] : [],
+    annotations: [...(apart.length ? [{ x: Math.log10(Math.sqrt(far * high)), y: 0, yref: "paper", yanchor: "bottom", text: "no DRAM<br>traffic", showarrow: false }] : []),
+      { x: Math.log10(roof.ridge), y: Math.log10(roof.compute), text: `ridge: ${whole(roof.ridge)} ops/B`,
       ax: -70, ay: -14, arrowhead: 2, bgcolor: "#ffffffd0" }],
   }), CONFIG);
   clickable(chart);
   watchers.push((layer) => {
     const at = points.includes(layer) ? [layer] : [];
-    Plotly.restyle(chart, { x: [at.map((i) => layers[i].ops_per_byte)], y: [at.map((i) => layers[i].attained)] }, [ring]);
+    Plotly.restyle(chart, { x: [at.map(place)], y: [at.map((i) => layers[i].attained)] }, [ring]);
   });
 }
 

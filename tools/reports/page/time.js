@@ -7,7 +7,7 @@ function lanesOf() {
   const lanes = LANES.map(() => []);
   for (let i = 0; i < steps.taken.length; i += 1) {
     if (steps.leave[i] <= steps.taken[i]) continue;
-    lanes[steps.queue[i] + 1].push(i);
+    if (steps.queue[i] >= 0) lanes[steps.queue[i] + 1].push(i); // a fetch of instructions is in no queue
     if (steps.channel[i]) lanes[0].push(i);
   }
   lanes[0].sort((a, b) => steps.taken[a] - steps.taken[b]);
@@ -48,6 +48,17 @@ function visible(lane, from, to, width) {
   return pieces;
 }
 
+// Frames in a row: which one an instruction belongs to, and where each begins.
+const together = steps.period ? S.batch / steps.period : 0; // frames that one repetition of the text works on
+const framesOf = (body) => (together === 1 ? `frame ${body}` : `frames ${body * together}–${(body + 1) * together - 1}`);
+const frameOf = (i) => (!steps.period ? "" : steps.frame[i] < 0 ? ", in the prologue" : `, ${framesOf(steps.frame[i])}`);
+function frameBegins() {
+  const begins = new Map();
+  if (steps.period) for (let i = 0; i < steps.frame.length; i += 1)
+    if (steps.frame[i] >= 0) begins.set(steps.frame[i], Math.min(steps.taken[i], begins.get(steps.frame[i]) ?? Infinity));
+  return [...begins].sort(([a], [b]) => a - b);
+}
+
 const linked = [];
 let moving = false;
 function follow(chart, draw) {
@@ -56,12 +67,12 @@ function follow(chart, draw) {
     if (moving) return;
     const from = change["xaxis.range[0]"], to = change["xaxis.range[1]"];
     if (from === undefined && !change["xaxis.autorange"]) return;
-    moveTo(from === undefined ? [0, S.cycles] : [Math.max(0, from), Math.min(S.cycles, to)]);
+    moveTo(from === undefined ? [0, END] : [Math.max(0, from), Math.min(END, to)]);
   });
 }
-let shownTime = [0, S.cycles];
+let shownTime = [0, END];
 function moveTo(range) {
-  if (!(range[1] > range[0])) range = [0, S.cycles];
+  if (!(range[1] > range[0])) range = [0, END];
   shownTime = range;
   moving = true;
   for (const { draw } of linked) draw();
@@ -71,6 +82,7 @@ const timeAxis = () => Object.assign({ title: { text: "cycles" }, range: shownTi
 
 function timeline() {
   const chart = byId("timeline-chart"), lanes = lanesOf(), waits = stallsOf();
+  const frames = frameBegins();
   const colour = (layer) => COLOURS[layer % COLOURS.length];
   function traces() {
     const width = chart.clientWidth || 800, [from, to] = shownTime, made = [];
@@ -83,7 +95,7 @@ function timeline() {
       const layer = layers[p.key], opcode = steps.opcodes[steps.opcode[p.first]];
       const what = p.many > 1 ? `${p.many} instructions, most of the time for this layer`
         : opcode + (steps.kind[p.first] >= 0 ? ` of ${Object.values(KINDS)[steps.kind[p.first]][0]}, ${bytes(steps.dram_bytes[p.first])}` : "")
-          + (steps.critical[p.first] ? ", on the critical path" : "");
+          + (steps.critical[p.first] ? ", on the critical path" : "") + frameOf(p.first);
       return Object.assign(p, { lane: number, layer: p.key,
         text: `${title(layer)}<br>${LANES[number]}: ${what}<br>${whole(p.from)} – ${whole(p.to)}: ${whole(p.to - p.from)} cycles, ${time(p.to - p.from)}` });
     }));
@@ -110,7 +122,8 @@ function timeline() {
     barmode: "overlay", xaxis: timeAxis(), dragmode: narrow() ? false : "zoom",
     yaxis: Object.assign({ tickvals: LANES.map((_, i) => i), ticktext: LANES, range: [LANES.length - 0.5, -0.5], fixedrange: true }, GRID, { showgrid: false }),
     margin: { l: narrow() ? 62 : 100, r: 10, t: 8, b: 44 },
-    shapes: steps.begins.slice(1).map((at) => ({ type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper", line: { dash: "dash", width: 1 } })),
+    shapes: [...steps.begins.slice(1), ...frames.map(([, at]) => at)].map((at) => ({ type: "line", x0: at, x1: at, y0: 0, y1: 1, yref: "paper", line: { dash: "dash", width: 1 } })),
+    annotations: frames.map(([frame, at]) => ({ x: at, y: -0.5, text: framesOf(frame), showarrow: false, xanchor: "left", yanchor: "bottom", font: { size: 11 } })),
   });
   const draw = () => Plotly.react(chart, traces(), look(), CONFIG);
   Plotly.newPlot(chart, traces(), look(), CONFIG);
@@ -168,7 +181,7 @@ function sram() {
     let shown = data.buffers.filter((b) => b.end > from && b.start < to);
     if (shown.length > BUFFERS) shown = shown.sort((a, b) => b.bytes * (b.end - b.start) - a.bytes * (a.end - a.start)).slice(0, BUFFERS);
     const made = [{
-      type: "scatter", mode: "lines", name: "bytes taken", x: [...use.times, S.cycles], y: [...use.taken, use.taken.at(-1)].map(scaledBytes),
+      type: "scatter", mode: "lines", name: "bytes taken", x: [...use.times, END], y: [...use.taken, use.taken.at(-1)].map(scaledBytes),
       line: { shape: "hv", color: "#222", width: 1.5 }, fill: "tozeroy", fillcolor: "#cfd6dd", yaxis: "y2", showlegend: false,
       hovertemplate: "%{y:.2f} " + unit + " taken at cycle %{x:,d}<extra></extra>",
     }];
@@ -199,7 +212,7 @@ function sram() {
       { type: "rect", x0: use.peak_from, x1: use.peak_to, y0: 0, y1: 1, yref: "paper", line: { color: "#111", width: 1, dash: "dot" } },
       ...places.gaps.map((g) => ({ type: "rect", x0: 0, x1: 1, xref: "paper", y0: g.from, y1: g.to, fillcolor: "#eceef1", line: { width: 0 }, layer: "below" }))],
     annotations: [...places.gaps.map((g) => ({ x: 0.5, xref: "paper", y: (g.from + g.to) / 2, showarrow: false, text: `${bytes(g.bytes)} never used` })), { x: (use.peak_from + use.peak_to) / 2, y: scaledBytes(use.peak_bytes), yref: "y2", ay: use.peak_bytes > top * 0.6 ? 26 : -22,
-      ax: use.peak_from > S.cycles / 2 ? -70 : 70, arrowhead: 2, bgcolor: "#ffffffd0",
+      ax: use.peak_from > END / 2 ? -70 : 70, arrowhead: 2, bgcolor: "#ffffffd0",
       text: `fullest: ${bytes(use.peak_bytes)} of ${bytes(capacity)}` }],
   });
   const draw = () => Plotly.react(chart, traces(), look(), CONFIG);

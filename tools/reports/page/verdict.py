@@ -31,12 +31,12 @@ def verdict(profile: Profile) -> list[str]:
     s = profile.statistics
     if not s.cycles:
         return ["The machine has nothing to do: every operator of this model runs on the host."]
-    sentences: list[str] = []
+    sentences: list[str] = _frames(profile)
     if s.cycles_per_bound3 is not None:
         which = "the array's work" if s.array_bound_cycles >= s.dram_bound_cycles else "the DRAM traffic"
         sentences.append(
             f"No program that runs these layers in this order can take fewer than {s.bound3_cycles:,} cycles, mostly "
-            f"because of {which}; this one takes {s.cycles:,}, {s.cycles_per_bound3:.2f} times as many."
+            f"because of {which}; {_these(s.batch)} {s.cycles:,}, {s.cycles_per_bound3:.2f} times as many."
         )
     sentences.append(_binding(profile))
     sentences.append(_heaviest(profile))
@@ -55,6 +55,26 @@ def verdict(profile: Profile) -> list[str]:
         + (f"{spilled:,} bytes of activations go through DRAM." if spilled else "no activation has to wait in DRAM.")
     )
     return sentences
+
+
+def _frames(profile: Profile) -> list[str]:
+    """What frames in a row take: all that follows is said of some of them in the steady state."""
+    s, f = profile.statistics, profile.statistics.frames
+    if f is None:
+        return []
+    many = "a frame takes" if s.batch == 1 else f"{s.batch} frames together take {s.cycles:,} cycles,"
+    each = "each" if s.batch > 1 else "cycles"
+    return [
+        f"Frames in a row: once they have their rhythm {many} {f.cycles_per_frame:,.0f} {each}, that is "
+        f"{f.frames_per_second:,.0f} a second. Each is under way for {f.latency_cycles:,} cycles, and a run takes "
+        f"{f.prologue_cycles:,} more at its start and {f.epilogue_cycles:,} at its end.",
+        f"{f.resident_bytes:,} bytes stay in SRAM from frame to frame, and {f.dram_bytes_per_frame:,.0f} cross the "
+        "DRAM channel for each.",
+    ]
+
+
+def _these(batch: int) -> str:
+    return "this one takes" if batch == 1 else f"{batch} frames take"
 
 
 def _binding(profile: Profile) -> str:

@@ -2,10 +2,13 @@
 
 Every cycle of a run belongs to one layer here: the cycles in which the array works or is set up for it, and those in
 which it waits for what the layer's next instruction needs. After the last convolution of a segment the array waits for
-whatever finishes the segment, and the time is that layer's. So all layers' cycles add up to the run's.
+whatever finishes the segment, and the time is that layer's. So all layers' cycles add up to the run's; of frames in a
+row the cycles of one period are told apart so, from one frame's first instruction on the array to that of the next.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +16,6 @@ import numpy.typing as npt
 from sim.machine.description import Machine
 from sim.machine.isa import BY_NAME
 from sim.machine.order import QUEUE_NUMBER
-from sim.machine.program import Program
 from tools.reports.profile.steps import STALLS, Stalls, Steps
 
 Floats = npt.NDArray[np.float64]
@@ -32,6 +34,7 @@ LOSSES = {
 
 _OF_STALL = {
     "dram": "DRAM",
+    "program": "DRAM",
     "reconfiguration": "reconfiguration",
     "fill": "fill",
     "array": "dependencies",
@@ -42,14 +45,18 @@ WINOGRAD = 4 / 9
 """Multiplications of F(2x2, 3x3) over those of the direct algorithm: 16 of 36 per block of four outputs."""
 
 
-def losses(program: Program, steps: Steps, stalls: Stalls) -> Floats:
-    """float64[layers, losses]: cycles of the array by layer and cause; they add up to ``steps.cycles``."""
+def losses(machine: Machine, macs: Sequence[int], steps: Steps, stalls: Stalls) -> Floats:
+    """float64[layers, losses]: cycles of the array by layer and cause; they add up to the cycles that count.
+
+    ``macs`` are each layer's multiply-accumulates of real inputs, of all repetitions that count.
+    """
     names = list(LOSSES)
-    table = np.zeros((len(program.layers), len(names)))
-    _work(program.machine, np.array([layer.macs for layer in program.layers], np.int64), steps, table)
-    swaps = steps.opcode == BY_NAME["configure"].opcode
+    table = np.zeros((len(macs), len(names)))
+    _work(machine, np.array(macs, np.int64), steps, table)
+    swaps = steps.counted & (steps.opcode == BY_NAME["configure"].opcode)
     np.add.at(table[:, names.index("reconfiguration")], steps.layer[swaps], steps.busy[swaps])
-    mine = np.flatnonzero(stalls.queue == QUEUE_NUMBER["array"])
+    counted = (stalls.before < 0) | steps.counted[stalls.before]
+    mine = np.flatnonzero((stalls.queue == QUEUE_NUMBER["array"]) & counted)
     waits = np.where(stalls.before[mine] >= 0, stalls.before[mine], stalls.of[mine])
     column = np.array([names.index(_OF_STALL[name]) for name in STALLS])[stalls.cause[mine]]
     np.add.at(table, (steps.layer[waits], column), (stalls.end - stalls.start)[mine])
@@ -58,7 +65,7 @@ def losses(program: Program, steps: Steps, stalls: Stalls) -> Floats:
 
 def _work(machine: Machine, macs: npt.NDArray[np.int64], steps: Steps, table: Floats) -> None:
     """The cycles of ``conv`` instructions: useful, and the three ways to do less than the lanes could."""
-    conv = np.flatnonzero(steps.opcode == BY_NAME["conv"].opcode)
+    conv = np.flatnonzero(steps.counted & (steps.opcode == BY_NAME["conv"].opcode))
     layer, busy, compute = steps.layer[conv], steps.busy[conv], steps.compute[conv]
     executed = np.zeros(len(macs))
     np.add.at(executed, layer, steps.macs[conv])

@@ -6,6 +6,7 @@ machine does, also where a plan was written by hand.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from passes.proof.touched import DRAM, SRAM, touched
 from sim.machine.isa import BY_NAME
 from sim.machine.order import Ints
 from sim.machine.program import HostSegment, Program
-from sim.simulator import Run
+from tools.reports.profile.shown import Shown
 from tools.reports.profile.steps import INPUT, OUTPUT, SPILL, WEIGHTS, Steps
 
 CONTENTS = ("weights", "parameters", "input", "spill", "activation", "configuration")
@@ -39,6 +40,8 @@ class HeldBytes:
     content: str
     readers: tuple[int, ...]
     """Layers that read it, in order of the table."""
+    stays: bool
+    """Whether it stays from frame to frame, so that nothing follows it."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,15 @@ class MemoryProfile:
     edges: tuple[tuple[int, int], ...]
 
 
-def memory(program: Program, run: Run, steps: Steps) -> MemoryProfile:
+def memory(program: Program, segments: Sequence[Shown], steps: Steps) -> MemoryProfile:
     """What a run keeps in SRAM and which layers it connects."""
-    blocks = _Blocks.of(program, run)
-    found = [_Contents(row, blocks, steps) for row in steps.buffers.tolist()]
+    blocks = _Blocks.of(program, segments)
+    found = [
+        _Contents(row, stays, blocks, steps)
+        for row, stays in zip(steps.buffers.tolist(), steps.stays.tolist(), strict=True)
+    ]
     buffers = tuple(contents.buffer() for contents in found)
-    edges = {edge for contents in found for edge in contents.edges()} | _edges_in_dram(program, run, blocks, steps)
+    edges = {edge for contents in found for edge in contents.edges()} | _edges_in_dram(program, segments, blocks, steps)
     return MemoryProfile(buffers, _occupancy(buffers, steps.cycles), tuple(sorted(edges)))
 
 
@@ -86,10 +92,10 @@ class _Blocks:
     run: Ints
 
     @classmethod
-    def of(cls, program: Program, run: Run) -> _Blocks:
+    def of(cls, program: Program, segments: Sequence[Shown]) -> _Blocks:
         columns: list[list[Ints]] = [[np.zeros(0, np.int64)] * 7]
         done = 0
-        for segment in run.segments:
+        for segment in segments:
             part = touched(segment.stream, program.machine.configuration.image_bytes)
             write = part.write.astype(np.int64)
             columns.append(
@@ -104,7 +110,7 @@ class _Blocks:
 class _Contents:
     """What instructions do with one buffer."""
 
-    def __init__(self, row: list[int], blocks: _Blocks, steps: Steps):
+    def __init__(self, row: list[int], stays: bool, blocks: _Blocks, steps: Steps):
         self.address, self.size, first, last = row
         between = slice(*np.searchsorted(blocks.step, [first, last + 1]).tolist())
         inside = blocks.space[between] == SRAM
@@ -117,6 +123,9 @@ class _Contents:
         self.layer = steps.layer[self.step]
         self.start = int(steps.start[self.step].min(initial=int(steps.start[first])))
         self.end = int(steps.end[self.step].max(initial=int(steps.end[last])))
+        self.stays = stays
+        if stays:
+            self.end = max(self.end, steps.cycles)
         self.first = first
 
     def buffer(self) -> HeldBytes:
@@ -124,7 +133,8 @@ class _Contents:
         writer = int(writers[0]) if len(writers) else self.first
         readers = np.unique(self.layer[~self.write])
         layer = int(self.steps.layer[writer])
-        return HeldBytes(self.address, self.size, self.start, self.end, layer, self._content(writer), _ints(readers))
+        content = self._content(writer)
+        return HeldBytes(self.address, self.size, self.start, self.end, layer, content, _ints(readers), self.stays)
 
     def _content(self, writer: int) -> str:
         kind = int(self.steps.kind[writer])
@@ -197,7 +207,7 @@ def _occupancy(buffers: tuple[HeldBytes, ...], cycles: int) -> Occupancy:
     return Occupancy(_ints(times), _ints(taken), int(taken[fullest]), int(times[fullest]), until)
 
 
-def _edges_in_dram(program: Program, run: Run, blocks: _Blocks, steps: Steps) -> set[tuple[int, int]]:
+def _edges_in_dram(program: Program, segments: Sequence[Shown], blocks: _Blocks, steps: Steps) -> set[tuple[int, int]]:
     """Layers that meet in DRAM, and host segments with the layers they feed and are fed by."""
     in_dram = np.flatnonzero((blocks.space == DRAM) & np.isin(steps.kind[blocks.step], (INPUT, OUTPUT, SPILL)))
     stores, loads = in_dram[blocks.write[in_dram]], in_dram[~blocks.write[in_dram]]
@@ -215,7 +225,7 @@ def _edges_in_dram(program: Program, run: Run, blocks: _Blocks, steps: Steps) ->
             makers.setdefault(name, set()).add(number)
         for name in host.inputs:
             takers.setdefault(name, set()).add(number)
-    for number, part in enumerate(run.segments):
+    for number, part in enumerate(segments):
         for regions, of, chosen in ((part.segment.inputs, takers, loads), (part.segment.outputs, makers, stores)):
             mine = chosen[segment[chosen] == number]
             for region in regions:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,8 @@ from sim.statistics import LayerStatistics, Statistics, collect
 from tools.reports.profile.graph import places
 from tools.reports.profile.losses import LOSSES, losses
 from tools.reports.profile.memory import MemoryProfile, memory
-from tools.reports.profile.steps import KINDS, Stalls, Steps, stalls, steps
+from tools.reports.profile.shown import Shown, shown
+from tools.reports.profile.steps import FETCH, KINDS, Stalls, Steps, stalls, steps
 from tools.reports.report import operator
 
 
@@ -39,9 +40,9 @@ class LayerProfile:
     losses: dict[str, float]
     """Cycles of the array by what they go to (``LOSSES``); all layers' cycles add up to the run's."""
     traffic: dict[str, int]
-    """Bytes of DRAM by what they carry (``KINDS``)."""
+    """Bytes of DRAM by what they carry (``KINDS``); they add up to those of the statistics."""
     program_bytes: int
-    """Bytes of its instructions, loaded once with the model."""
+    """Bytes of its instructions in the program."""
     energy: dict[str, float]
     """Joules by where: array, SRAM, DRAM."""
     attained: float | None
@@ -100,21 +101,25 @@ class Profile:
 
 
 def profile(program: Program, run: Run | None = None, plan: str = "") -> Profile:
-    """Take a program's run apart; without a run, the clock is run alone. ``plan`` is the program's ``tile`` text."""
+    """Take a program's run apart; without a run, the clock is run alone. ``plan`` is the program's ``tile`` text.
+
+    Of a program whose text repeats, numbers are those of a period of its rhythm, as in the statistics.
+    """
     run = run or simulate(program, {}, timing_only=True)
     statistics = collect(program, run)
-    ran = steps(program, run)
+    segments = shown(program.machine, run)
+    ran = steps(program, segments)
     stood = stalls(ran)
     return Profile(
         statistics=statistics,
         machine=program.machine,
         notes=program.notes,
         roofline=roofline(program.machine),
-        layers=_layers(program, run, statistics, ran, stood, _plan_of_layers(plan)),
+        layers=_layers(program, segments, statistics, ran, stood, _plan_of_layers(plan)),
         hosts=_hosts(program, ran),
         steps=ran,
         stalls=stood,
-        memory=memory(program, run, ran),
+        memory=memory(program, segments, ran),
     )
 
 
@@ -138,28 +143,35 @@ def roofline(machine: Machine) -> Roofline:
 
 
 def _layers(
-    program: Program, run: Run, statistics: Statistics, ran: Steps, stood: Stalls, plan: Mapping[str, list[str]]
+    program: Program,
+    segments: Sequence[Shown],
+    statistics: Statistics,
+    ran: Steps,
+    stood: Stalls,
+    plan: Mapping[str, list[str]],
 ) -> tuple[LayerProfile, ...]:
     count = len(program.layers)
-    lost = losses(program, ran, stood)
+    lost = losses(program.machine, [row.macs for row in statistics.layers], ran, stood)
     traffic = np.zeros((count, len(KINDS)), np.int64)
-    moves = ran.kind >= 0
+    moves = ran.counted & (ran.kind >= 0)
     np.add.at(traffic, (ran.layer[moves], ran.kind[moves]), ran.dram_bytes[moves])
     sizes = np.zeros(256, np.int64)
     for opcode in BY_OPCODE:
         sizes[opcode] = layout(opcode).itemsize
     sram, burst, code = (np.zeros(count, np.int64) for _ in range(3))
-    np.add.at(sram, ran.layer, ran.sram_bytes)
-    np.add.at(burst, ran.layer, ran.bursts * program.machine.dram.burst)
-    np.add.at(code, ran.layer, sizes[ran.opcode])
+    counted = ran.counted
+    np.add.at(sram, ran.layer[counted], ran.sram_bytes[counted])
+    np.add.at(burst, ran.layer[counted], ran.bursts[counted] * program.machine.dram.burst)
+    for segment in segments:
+        np.add.at(code, segment.segment.layer_of.astype(np.int64), sizes[segment.text_stream.opcodes])
     unit, roof = program.machine.energy, roofline(program.machine)
-    texts = _instructions(run, count)
+    texts = _instructions(segments, count)
     made: list[LayerProfile] = []
     for index, (layer, row) in enumerate(zip(program.layers, statistics.layers, strict=True)):
         seconds = float(lost[index].sum()) / program.machine.clock_hz
-        has = layer.macs > 0 and seconds > 0
+        has = row.macs > 0 and seconds > 0
         peak = roof.winograd if layer.configuration.startswith("winograd") and roof.winograd else roof.compute
-        energy = (layer.macs * unit.mac_fj, sram[index] * unit.sram_fj_per_byte, burst[index] * unit.dram_fj_per_byte)
+        energy = (row.macs * unit.mac_fj, sram[index] * unit.sram_fj_per_byte, burst[index] * unit.dram_fj_per_byte)
         made.append(
             LayerProfile(
                 statistics=row,
@@ -169,7 +181,7 @@ def _layers(
                 traffic=dict(zip(KINDS, traffic[index].tolist(), strict=True)),
                 program_bytes=int(code[index]),
                 energy=dict(zip(("array", "SRAM", "DRAM"), (float(part) * 1e-15 for part in energy), strict=True)),
-                attained=2 * layer.macs / seconds if has else None,
+                attained=2 * row.macs / seconds if has else None,
                 attainable=min(peak, (row.ops_per_byte or np.inf) * roof.bandwidth) if has else None,
                 plan=tuple(plan.get(layer.name, ())),
                 instructions=tuple(texts[index]),
@@ -178,10 +190,10 @@ def _layers(
     return tuple(made)
 
 
-def _instructions(run: Run, layers: int) -> list[list[str]]:
+def _instructions(segments: Sequence[Shown], layers: int) -> list[list[str]]:
     texts: list[list[str]] = [[] for _ in range(layers)]
-    for segment in run.segments:
-        for layer, text in zip(segment.segment.layer_of.tolist(), disassemble(segment.stream), strict=True):
+    for segment in segments:
+        for layer, text in zip(segment.segment.layer_of.tolist(), disassemble(segment.text_stream), strict=True):
             texts[layer].append(text)
     return texts
 
@@ -212,14 +224,17 @@ def to_json(profile: Profile) -> dict[str, Any]:
         "layers": [_layer_json(layer) for layer in profile.layers],
         "hosts": [dataclasses.asdict(host) for host in profile.hosts],
         "steps": {
-            "opcodes": {opcode: row.name for opcode, row in BY_OPCODE.items()},
+            "opcodes": {FETCH: "fetch", **{opcode: row.name for opcode, row in BY_OPCODE.items()}},
             **{
                 name: getattr(ran, name).tolist()
-                for name in ("opcode", "queue", "layer", "taken", "leave", "end", "term", "kind", "dram_bytes")
+                for name in ("opcode", "queue", "layer", "frame", "taken", "leave", "end", "term", "kind", "dram_bytes")
             },
             "critical": ran.critical.astype(int).tolist(),
             "channel": ran.channel.astype(int).tolist(),
             "begins": ran.begins,
+            "cycles": ran.cycles,
+            "period": ran.period,
+            "rhythm": ran.rhythm,
         },
         "stalls": {field.name: getattr(stood, field.name).tolist() for field in dataclasses.fields(stood)},
         "buffers": [dataclasses.asdict(buffer) for buffer in kept.buffers],
