@@ -19,6 +19,7 @@ from dialects import accel, cnn
 from dialects.onnx import NodeOp
 from dialects.onnx_work import macs
 from dialects.recon import CallOp
+from dialects.text import place_in_text
 from sim.machine.errors import ReconError
 from sim.machine.program import HostNode, HostSegment, Port, Region
 
@@ -124,8 +125,9 @@ class _Main:
             elif isinstance(op, cnn.HostOp):
                 found.append(self.host(op, len(found)))
             elif not isinstance(op, func.ReturnOp):
+                place = f"{where}: " if (where := place_in_text(op)) else ""
                 raise ReconError(
-                    f"@main holds {op.name}; a program holds calls and host regions only, so lower it first."
+                    f"{place}@main holds {op.name}; a program holds calls and host regions only, so lower it first."
                 )
         copies = {
             name: self.names[value]

@@ -41,7 +41,8 @@ from xdsl.irdl import (
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
-from dialects.text import parse_number, print_float
+from dialects.text import parse_number, place_in_text, print_float
+from sim.machine.errors import ReconError
 
 ELEMENT = {
     "i8": ("b", 1),
@@ -307,13 +308,6 @@ class CallOp(IRDLOperation):
         super().__init__(operands=[inputs], result_types=[outputs], properties={"segment": SymbolRefAttr(segment)})
 
 
-def attributes_of(op: Operation) -> Iterable[Attribute]:
-    """All attributes of the ops in this op, properties included."""
-    for inner in op.walk():
-        yield from inner.properties.values()
-        yield from inner.attributes.values()
-
-
 def _blobs_in(attribute: Attribute) -> Iterator[Blob]:
     """The blobs in an attribute, however deep."""
     if isinstance(attribute, BlobAttr):
@@ -331,25 +325,32 @@ def _blobs_in(attribute: Attribute) -> Iterator[Blob]:
 
 def blobs(op: Operation) -> set[Blob]:
     """Every blob the IR refers to; equal bytes under another shape or element type are another blob."""
-    return {blob for attribute in attributes_of(op) for blob in _blobs_in(attribute)}
+    return {blob for inner in op.walk() for blob in _blobs_of(inner)}
+
+
+def _blobs_of(op: Operation) -> Iterator[Blob]:
+    """The blobs in the op's own attributes, properties included."""
+    for attribute in (*op.properties.values(), *op.attributes.values()):
+        yield from _blobs_in(attribute)
 
 
 def resolve(op: Operation, contents: Mapping[str, Buffer]) -> list[str]:
     """Give every unresolved blob its bytes from ``contents`` (by digest); returns the digests not found.
 
-    ValueError for a blob whose type takes another number of bytes.
+    ReconError for a blob whose type takes another number of bytes.
     """
     missing: list[str] = []
-    for attribute in attributes_of(op):
-        for blob in _blobs_in(attribute):
+    for inner in op.walk():
+        for blob in _blobs_of(inner):
             if blob.data is None and blob.digest not in contents:
                 missing.append(blob.digest)
             elif blob.data is None:
                 given = memoryview(contents[blob.digest]).nbytes
                 if given != blob.nbytes:
-                    raise ValueError(
-                        f"the constant sha256:{blob.digest[:12]}… has {given:,} bytes, and the text says "
-                        f"{'x'.join(map(str, (*blob.shape, blob.element)))}, which are {blob.nbytes:,}"
+                    place = f"{where}: the" if (where := place_in_text(inner)) else "The"
+                    raise ReconError(
+                        f"{place} constant sha256:{blob.digest[:12]}… has {given:,} bytes, and the text says "
+                        f"{'x'.join(map(str, (*blob.shape, blob.element)))}, which are {blob.nbytes:,}."
                     )
                 blob.data = contents[blob.digest]
     return missing

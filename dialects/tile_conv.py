@@ -34,7 +34,16 @@ from dialects.tile_attributes import (
     SumAttr,
     parse_int,
 )
-from dialects.tile_op import TileOp, check_apart, check_channels, layer_symbol, parse_keyword, parse_layer, parse_parts
+from dialects.tile_op import (
+    TileOp,
+    check_apart,
+    check_channels,
+    check_side_data,
+    layer_symbol,
+    parse_keyword,
+    parse_layer,
+    parse_parts,
+)
 from dialects.tile_slices import SliceText, buffer_type, check_slice, parse_buffer
 from sim.machine.description import Configuration
 
@@ -310,5 +319,6 @@ class ConvOp(TileOp):
             )
         if (self.params is None) != (self.requantize is None) or (self.residual is None) != (self.sum is None):
             raise VerifyException("params come with requantize, a residual with its sum")
+        check_side_data(self.params, self.table)
         if not self.last and (self.residual is not None or self.table is not None):
             raise VerifyException("only a last pass (with requantize) adds a residual or looks up a table")

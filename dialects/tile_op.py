@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from xdsl.dialects.builtin import FlatSymbolRefAttrConstr, SymbolRefAttr
+from xdsl.ir import SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     opt_prop_def,
@@ -21,6 +22,8 @@ from dialects.tile_attributes import (
     AffineIndex,
     Slice,
 )
+from dialects.tile_slices import buffer_type
+from sim.machine.isa import PARAMETER_BYTES, TABLE_BYTES
 
 
 class TileOp(IRDLOperation):
@@ -73,6 +76,16 @@ def check_channels(what: str, box: Slice, depth: int) -> None:
         raise VerifyException(
             f"{what} {offset.constant} to {offset.constant + count - 1} are asked for, and the buffer has {depth}"
         )
+
+
+def check_side_data(params: SSAValue | None, table: SSAValue | None) -> None:
+    """VerifyException for parameters or a table in a buffer of another shape than their readers take."""
+    if params is not None and (len(dims := buffer_type(params).dims) != 2 or dims[1] != PARAMETER_BYTES):
+        raise VerifyException(
+            f"params are a buffer of Kx{PARAMETER_BYTES} bytes, a row for every channel, not {params.type}"
+        )
+    if table is not None and buffer_type(table).dims != (TABLE_BYTES,):
+        raise VerifyException(f"a table is a buffer of {TABLE_BYTES} bytes, not {table.type}")
 
 
 def check_apart(what: str, out: Slice, offset: AffineIndex, channels: int) -> None:

@@ -29,7 +29,15 @@ from dialects.tile_attributes import (
     VectorLaw,
     VectorLawAttr,
 )
-from dialects.tile_op import TileOp, check_apart, check_channels, layer_symbol, parse_layer, parse_parts
+from dialects.tile_op import (
+    TileOp,
+    check_apart,
+    check_channels,
+    check_side_data,
+    layer_symbol,
+    parse_layer,
+    parse_parts,
+)
 from dialects.tile_slices import SliceText, buffer_type, check_slice, parse_buffer
 from sim.machine.isa import VECTOR_OPS
 from sim.machine.operations import operation
@@ -171,6 +179,7 @@ class VectorOp(TileOp):
                 raise VerifyException(f"'{row.name}' {'needs its' if wanted else 'takes no'} {what}")
         if (self.params is None) != (self.params_offset is None):
             raise VerifyException("params come with the channel they start at")
+        check_side_data(self.params, self.table)
         self._verify_operands()
 
     def _verify_operands(self) -> None:

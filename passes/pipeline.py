@@ -22,13 +22,15 @@ class Entry:
     """A pass and the level that it makes or improves.
 
     ``default`` passes run on the whole road; one with ``when`` runs there if the command line gives that option
-    (``when="assume_int8"`` for ``--assume-int8``).
+    (``when="assume_int8"`` for ``--assume-int8``). A ``check`` of its level also meets what comes in at that level,
+    text that a person wrote, on its way down.
     """
 
     level: str
     module: str
     default: bool = True
     when: str = ""
+    check: bool = False
 
     @property
     def name(self) -> str:
@@ -62,7 +64,7 @@ PIPELINE: tuple[Entry, ...] = (
     Entry("cnn", "passes.cnn.fuse_residual"),
     Entry("cnn", "passes.cnn.fold_pads"),
     Entry("cnn", "passes.cnn.split_batch"),
-    Entry("cnn", "passes.cnn.legalize"),
+    Entry("cnn", "passes.cnn.legalize", check=True),
     Entry("tile", "passes.cnn_to_tile.order_layers"),
     Entry("tile", "passes.cnn_to_tile.select_configuration"),
     Entry("tile", "passes.cnn_to_tile.convert_cnn_to_tile"),
@@ -85,7 +87,7 @@ def passes_between(start: str, end: str, options: dict[str, Any] | None = None) 
     made: list[ModulePass] = []
     for entry in PIPELINE:
         asked = bool((options or {}).get(entry.when)) if entry.when else entry.default
-        if asked and entry.level in wanted:
+        if asked and (entry.level in wanted or (entry.check and wanted and entry.level == start)):
             kind = entry.load()
             fields = {field.name for field in dataclasses.fields(kind)}
             made.append(kind(**{name: value for name, value in (options or {}).items() if name in fields}))

@@ -19,7 +19,7 @@ from sim.convolution import INT32, Sums, Weights, Window, convolve, narrow
 from sim.machine import configuration_image, laws
 from sim.machine.description import ALGORITHMS, Configuration, Machine
 from sim.machine.errors import Fault
-from sim.machine.isa import BY_NAME
+from sim.machine.isa import BY_NAME, PARAMETER_BYTES
 from sim.memory import Box, Codes, Fields, Memory, Violation, contiguous, read_operand, slots, write_operand
 
 
@@ -335,7 +335,7 @@ def _chain(sram: Memory, fields: Fields, sums: Sums, magnitude: int) -> Codes:
     Exact sums [oy, ox, channels] → int8 of the same shape, or the bytes [oy, ox, 4 · channels] of float32.
     """
     oy, ox, channels = sums.shape
-    raw = sram.read(contiguous(fields["params"], laws.PARAMETER_BYTES * channels)).tobytes()
+    raw = sram.read(contiguous(fields["params"], PARAMETER_BYTES * channels)).tobytes()
     params = np.frombuffer(raw, np.dtype([("bias", "<i4"), ("scale", "<f4")]))
     scale = params["scale"].copy()
     if not np.isfinite(scale).all():

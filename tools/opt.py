@@ -239,9 +239,9 @@ class ReconOpt(xDSLOptMain):
             raise ReconError(f"{name}: the name ends in neither .mlir nor .onnx; say which it is with -f.") from None
 
     def prepare_output(self) -> IO[str]:
-        if self.args.output_file is None:
+        if self.args.output_file is None and self.validator is None:
             return sys.stdout
-        self.output = _Output()
+        self.output = _Output()  # kept until all of it is right
         return self.output
 
     def apply_passes(self, prog: ModuleOp) -> None:
@@ -291,7 +291,9 @@ class ReconOpt(xDSLOptMain):
         super().run()
         if self.validator is not None:
             print(f"valid: {self.validator.summary()}", file=sys.stderr)
-        if self.output is not None:
+        if self.output is not None and self.args.output_file is None:
+            sys.stdout.write(self.output.content)
+        elif self.output is not None:
             from sim.machine.files import write_whole
             from tools.files import constants
 
@@ -383,6 +385,8 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.exit(as_error(diagnostics.describe(error)))
     except KeyboardInterrupt:
         sys.exit(130)
+    except MemoryError:
+        sys.exit("error: there is not enough memory for this.")
     except Exception as error:
         if "--debug" in arguments:
             traceback.print_exc()

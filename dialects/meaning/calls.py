@@ -13,6 +13,7 @@ from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.ir import Attribute, SSAValue
 
 from dialects import cnn
+from dialects.meaning.steps import placed
 from dialects.onnx_export import input_names, opsets_of, output_names
 from dialects.recon import CallOp
 
@@ -52,7 +53,7 @@ def evaluate_main(
         elif isinstance(op, cnn.HostOp):
             values.update(zip(op.results, run_host(op, operands, opsets), strict=True))
         else:
-            raise ValueError(f"@main holds {op.name}, which is neither a call nor a host region")
+            raise placed(op, ValueError("@main holds calls and host regions only, below the cnn level"))
     return {}
 
 

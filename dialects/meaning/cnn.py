@@ -23,6 +23,7 @@ from dialects.meaning import kernels
 from dialects.meaning.steps import Operands, placed, vector
 from dialects.onnx_export import export_block, input_names, main_function, opsets_of, output_names
 from dialects.recon import BlobAttr
+from dialects.text import place_in_text
 from sim.machine.errors import ReconError
 
 Array = npt.NDArray[Any]
@@ -63,6 +64,9 @@ def evaluate_all(module: ModuleOp, inputs: Mapping[str, npt.ArrayLike]) -> Compu
                 run.values[op.results[0]] = apply(op, operands)
             except ValueError as error:
                 raise placed(op, error) from None
+            except OverflowError as error:  # no fault of the text: for this input there is no answer
+                place = place_in_text(op)
+                raise OverflowError(f"{place}: {error}" if place else str(error)) from None
         if isinstance(op, cnn.CnnOp) and op.layer is not None and len(op.results) == 1:
             run.layers[op.layer.data] = run.values[op.results[0]]
     return run

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sim.machine.isa import VECTOR_OPS
-from sim.machine.laws import PARAMETER_BYTES, channel_bytes
+from sim.machine.isa import PARAMETER_BYTES, VECTOR_OPS
+from sim.machine.laws import channel_bytes
 from sim.machine.operations import operation
 
 Number = int | float

@@ -18,14 +18,15 @@ from dialects import cnn
 from dialects.host import unsupported
 from dialects.onnx_export import export_block, main_function, opsets_of, strings_of
 from passes.cnn.limits import RULES, sentence
-from passes.common.problems import Problems
+from passes.common.problems import Problems, place_in_text
 
 
 def place_of(op: cnn.CnnOp) -> str:
-    """What a message calls an operation: the ONNX node it stands for, else its layer."""
-    if op.nodes is not None and op.nodes.data:
-        return op.nodes.data[0].data
-    return op.layer.data if op.layer is not None else op.name
+    """What a message calls an operation: its place in the text, and the ONNX node it stands for (a host region for
+    several), else its layer."""
+    nodes = strings_of(op.nodes)
+    named = ", ".join(nodes if isinstance(op, cnn.HostOp) else nodes[:1])
+    return ", ".join(filter(None, [place_in_text(op), named or (op.layer.data if op.layer is not None else op.name)]))
 
 
 def _cannot_run(module: ModuleOp, op: cnn.HostOp) -> str:
@@ -49,6 +50,7 @@ class LegalizePass(ModulePass):
                     if said := sentence(rule, inner):
                         problems.add(place_of(inner), said)
             elif isinstance(inner, cnn.HostOp) and (reason := _cannot_run(op, inner)):
-                where = ", ".join(strings_of(inner.nodes)) or place_of(inner)
-                problems.add(where, f"ONNX Runtime, which runs the host's operators, cannot run it: {reason}.")
+                problems.add(
+                    place_of(inner), f"ONNX Runtime, which runs the host's operators, cannot run it: {reason}."
+                )
         problems.raise_if_any()

@@ -6,6 +6,7 @@ prints. Limits come from the fields of the instruction table.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -20,7 +21,7 @@ from sim.machine.isa import BY_NAME
 
 Rule = Callable[[cnn.CnnOp], str | None]
 
-_CONV, _VECTOR = BY_NAME["conv"], BY_NAME["vector"]
+_CONV, _LOAD, _VECTOR = BY_NAME["conv"], BY_NAME["load"], BY_NAME["vector"]
 _INT32 = 2**31 - 1
 
 
@@ -40,6 +41,13 @@ def image_size(op: cnn.CnnOp) -> str | None:
     most = _CONV.field("oy").high
     _, h, w, _ = op.result_dims
     return f"Its result has {h}x{w} pixels, more than {most} in a row or column." if max(h, w) > most else None
+
+
+def tensor_size(op: cnn.CnnOp) -> str | None:
+    """Addresses in DRAM have 32 bits, and a program its tensors in one such space; cut the image into parts."""
+    most = _LOAD.field("dram").high + 1
+    sizes = [math.prod(v.type.dims) for v in (*op.operands, *op.results) if isinstance(v.type, cnn.TensorType)]
+    return f"A tensor of it is {max(sizes):,} bytes, more than {most:,}." if max(sizes, default=0) > most else None
 
 
 def kernel_size(op: cnn.CnnOp) -> str | None:
@@ -111,7 +119,8 @@ def movement(op: cnn.CnnOp) -> str | None:
 
 
 HOST_CAN: tuple[Rule, ...] = (
-    images, image_size, kernel_size, pool_dilation, channels, accumulators, resize_factors, lrn_size, movement,
+    images, image_size, tensor_size, kernel_size, pool_dilation, channels, accumulators, resize_factors, lrn_size,
+    movement,
 )  # fmt: skip
 """Limits of single operations: the host can do what breaks one (``assign-host``)."""
 

@@ -13,7 +13,8 @@ from passes.planner.network import Layer
 from sim.machine import floors
 from sim.machine.description import Machine
 from sim.machine.floors import ConvSizes, WindowAxis
-from sim.machine.laws import PARAMETER_BYTES, ceil_div
+from sim.machine.isa import PARAMETER_BYTES
+from sim.machine.laws import ceil_div
 
 MOVES = ("copy", "resize", "shuffle")
 """Operations that move codes: a plan may find a way without them, so they have no least time."""

@@ -21,10 +21,12 @@ from xdsl.passes import ModulePass
 from xdsl.traits import IsolatedFromAbove
 
 from dialects import accel, cnn, tile
-from dialects.recon import CallOp
+from dialects.recon import CallOp, LayerOp
 from dialects.tile_attributes import ConfigurationAttr
 from passes.common.levels import LEVELS
 from passes.common.problems import Problems, place_in_text
+from sim.machine import description as machines
+from sim.machine.errors import MachineFileError
 
 _STAYS = ("cnn.host", "cnn.yield")
 """Host regions and their terminators may stay to the end."""
@@ -36,6 +38,13 @@ _EXTRA: Mapping[tuple[str, str], type[Attribute]] = {
 }
 """Attributes of our operations besides their properties: a pin or a choice of ``select-configuration``, and the ONNX
 nodes that folding has put into one. Others have a dot in their name, as MLIR wants it of what is foreign."""
+
+
+_SPEAKS_OF: Mapping[str, tuple[tuple[type[Operation], ...], str]] = {
+    "layer": ((LayerOp,), "a recon.layer"),
+    "segment": ((tile.ScheduleOp, accel.ProgramOp), "a tile.schedule or an accel.program"),
+}
+"""What the symbols in these attributes have to name."""
 
 
 @dataclass(frozen=True)
@@ -83,19 +92,27 @@ class _Checker:
         self.problems = problems
         self.above = LEVELS[: LEVELS.index(level)] if level else ()
         self.level = level
-        self.symbols: set[str] = set()
+        self.symbols: dict[str, Operation] = {}
         self.layers: dict[str, Operation] = {}
         self.segments: dict[str, Across] = {}
         for op in module.body.block.ops:
             if isinstance(op, tile.ScheduleOp | accel.ProgramOp):
                 self.segments[op.sym_name.data] = _bytes_across(op)
+                self.machine(op)
             name = op.properties.get("sym_name")
             if isinstance(name, StringAttr):
                 if name.data in self.symbols:
                     problems.add(f"@{name.data}", "this symbol is defined twice.")
-                self.symbols.add(name.data)
+                self.symbols[name.data] = op
             if isinstance(op, FuncOp) and op.sym_name.data == "main":
                 self.ports(op)
+
+    def machine(self, op: tile.ScheduleOp | accel.ProgramOp) -> None:
+        """Check that there is the machine that a plan or a program is for."""
+        try:
+            machines.load(op.machine.data)
+        except MachineFileError as error:
+            self.problems.add(_where(op), str(error))
 
     def ports(self, main: FuncOp) -> None:
         """Check the names that ``inputs`` and ``outputs`` of ``@main`` give its arguments and results."""
@@ -155,8 +172,16 @@ class _Checker:
         if dialect in self.above and not on_host and op.name not in _STAYS:
             self.problems.add(_where(op), f"{op.name} is left at level {self.level}; its lowering has not run.")
         for name, attribute in op.properties.items():
-            if isinstance(attribute, SymbolRefAttr) and attribute.root_reference.data not in self.symbols:
-                self.problems.add(_where(op), f"its {name} @{attribute.root_reference.data} is not defined.")
+            if isinstance(attribute, SymbolRefAttr):
+                self.symbol(op, name, attribute.root_reference.data)
+
+    def symbol(self, op: Operation, name: str, symbol: str) -> None:
+        """Check that the symbol that an attribute of an op names is there, and is what the attribute speaks of."""
+        found, (kinds, wanted) = self.symbols.get(symbol), _SPEAKS_OF.get(name, ((Operation,), ""))
+        if found is None:
+            self.problems.add(_where(op), f"its {name} @{symbol} is not defined.")
+        elif not isinstance(found, kinds):
+            self.problems.add(_where(op), f"its {name} @{symbol} is {wanted}, and here it names {found.name}.")
 
     def call(self, op: CallOp, across: Across) -> None:
         """Check that a call gives and takes what its segment takes and gives; one with frames may take a batch of what

@@ -21,7 +21,8 @@ from dialects import cnn
 from dialects.cnn_attributes import FLOAT_BYTES
 from passes.planner.network import Layer
 from sim.machine.description import Configuration
-from sim.machine.laws import PARAMETER_BYTES, ceil_div
+from sim.machine.isa import PARAMETER_BYTES
+from sim.machine.laws import ceil_div
 
 Span = tuple[int, int]
 """Positions [first, end) along one axis."""

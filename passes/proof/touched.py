@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.machine.encoding import Stream
-from sim.machine.isa import BY_NAME, VECTOR_OPS
-from sim.machine.laws import PARAMETER_BYTES, channel_bytes
+from sim.machine.isa import BY_NAME, PARAMETER_BYTES, VECTOR_OPS
+from sim.machine.laws import channel_bytes
 from sim.machine.operations import Operation, operation
 
 Ints = npt.NDArray[np.int64]

@@ -11,6 +11,7 @@ from passes.tile_to_accel.emission import Draft, Emission, Fields
 from passes.tile_to_accel.parts import ConvParts
 from passes.tile_to_accel.plan_state import HalfContents
 from sim.machine.description import ALGORITHMS
+from sim.machine.isa import PARAMETER_BYTES, TABLE_BYTES
 from sim.machine.laws import FLOAT
 
 
@@ -105,7 +106,7 @@ def _finish(
         return
     draft.fields.update(last=FLOAT if parts.is_float else 1, zero_point=stage.zero, lo=stage.lo, hi=stage.hi)
     (first,) = parts.params_offset.at(indices)
-    draft.flat("params", parts.params, 8 * first, 8 * parts.outputs, "its parameters")
+    draft.flat("params", parts.params, PARAMETER_BYTES * first, PARAMETER_BYTES * parts.outputs, "its parameters")
     if parts.residual is not None and parts.sum is not None and parts.residual_offset is not None:
         (offset,) = parts.residual_offset.at(indices)
         law = parts.sum
@@ -120,7 +121,7 @@ def _finish(
         draft.tensor("res", parts.residual, (*box[:2], offset), (*extent[:2], parts.outputs), "its residuals")
     if parts.table is not None:
         draft.fields["has_table"] = 1
-        draft.flat("table", parts.table, 0, 256, "its table")
+        draft.flat("table", parts.table, 0, TABLE_BYTES, "its table")
     draft.tensor("out", parts.output, box, extent, "its outputs")
 
 

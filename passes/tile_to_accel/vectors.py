@@ -12,7 +12,7 @@ from passes.tile_to_accel.convolutions import pads
 from passes.tile_to_accel.emission import Draft, Emission, Fields
 from passes.tile_to_accel.moves import places, walked
 from passes.tile_to_accel.plan_state import PlanBuffer
-from sim.machine.isa import VECTOR_OPS
+from sim.machine.isa import PARAMETER_BYTES, TABLE_BYTES, VECTOR_OPS
 from sim.machine.operations import operation
 
 Pair = tuple[int, int]
@@ -42,9 +42,9 @@ def vector(e: Emission, op: tile.VectorOp, indices: Sequence[int]) -> None:
         _second(draft, op, op.rhs, (y, x, op.rhs_offset.data.at(indices)[0]), (oy, ox, channels))
     if op.params is not None and op.params_offset is not None:
         (first,) = op.params_offset.data.at(indices)
-        draft.flat("params", op.params, 8 * first, 8 * channels, "its parameters")
+        draft.flat("params", op.params, PARAMETER_BYTES * first, PARAMETER_BYTES * channels, "its parameters")
     if op.table is not None:
-        draft.flat("table", op.table, 0, 256, "its table")
+        draft.flat("table", op.table, 0, TABLE_BYTES, "its table")
     draft.tensor("out", op.output, (y, x, channel), (oy, ox, channels), "its outputs")
     draft.emit(op.layer)
 

@@ -23,6 +23,12 @@ MOST_READ = 2**26
 """Bytes that an instruction may read where a memory has fewer: rows and pixels can be read again and again, and beyond
 this it is no program but a flood, refused before anything is gathered."""
 
+PARAMETER_BYTES = 8
+"""Bytes of one output channel's parameters: int32 bias, float32 scale."""
+
+TABLE_BYTES = 256
+"""Bytes of a table: an int8 for every code."""
+
 INTEGERS = {"u8": (0, 2**8 - 1), "u16": (0, 2**16 - 1), "u32": (0, 2**32 - 1), "i8": (-128, 127)}
 """Integer field types and the values they can hold; ``f32`` is the one other type, any finite float32."""
 

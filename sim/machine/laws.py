@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.machine.description import Machine
+from sim.machine.isa import PARAMETER_BYTES
 from sim.machine.operations import operation
 
 Numbers = Any
@@ -21,10 +22,6 @@ Numbers = Any
 
 GRANULE = 16
 """Bytes in which channel runs are counted on the streams."""
-
-PARAMETER_BYTES = 8
-"""Bytes of one output channel's parameters: int32 bias, float32 scale."""
-
 
 FLOAT = 2
 """``last`` of a ``conv`` whose result is float32, neither rounded nor clamped."""

@@ -108,6 +108,22 @@ TEXTS: dict[str, tuple[str, str]] = {
         BUFFERS + "tile.vector cube %y = %x[0]",
         "the vector unit has no 'cube'; it has ",
     ),
+    "parameters that are no rows": (
+        BUFFERS + CONV + LAST.replace("%p", "%x"),
+        "params are a buffer of Kx8 bytes, a row for every channel, not !tile.sram<8x8x16xi8>",
+    ),
+    "parameters that are a table": (
+        BUFFERS + "tile.vector affine %y = %x[0] params %t[0]",
+        "params are a buffer of Kx8 bytes, a row for every channel, not !tile.sram<256xi8>",
+    ),
+    "a table of rows": (
+        BUFFERS + CONV + LAST + " table %p",
+        "a table is a buffer of 256 bytes, not !tile.sram<16x8xi8>",
+    ),
+    "a table that is an image": (
+        BUFFERS + "tile.vector table %y = %x[0] table %x",
+        "a table is a buffer of 256 bytes, not !tile.sram<8x8x16xi8>",
+    ),
     "a move of nothing": (
         BUFFERS + MOVE.replace("[8, 8, 16]", "[8, 0, 16]"), "a move has three sizes, each at least 1",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_options_out_of_range(recon_opt: Tool, options: str, message: str) -> No
          "x.mlir:2:2: error: The module: func.return: @main returns its input %x as it is; a program makes its "
          "outputs itself.\n"),
         (f' %y = "test.op"(%x) : ({T}) -> {T}\n %z = cnn.add %x, %y layer "a"\n func.return %z : {T}',
-         "error: @main holds test.op; a program holds calls and host regions only, so lower it first.\n"),
+         "x.mlir:2:2: error: @main holds test.op; a program holds calls and host regions only, so lower it first.\n"),
     ],
     ids=["a returned input", "a foreign operation"],
 )  # fmt: skip
@@ -54,4 +55,50 @@ def test_instructions_without_addresses(recon: Tool, recon_opt: Tool) -> None:
     assert ended.err.startswith("x.mlir:")
     assert ended.err.endswith(
         " has no address yet; recon-opt x.mlir -p allocate-sram,assign-waits gives all of them one.\n"
+    )
+
+
+LARGE = "!cnn.tensor<1x99999x99999x3, scale 0.5, zero 0>"
+
+
+def test_an_image_of_any_size(recon: Tool, recon_opt: Tool) -> None:
+    """It is refused at once, by line and number, before anything of its size is made."""
+    small = LARGE.replace("99999", "99998")
+    Path("x.mlir").write_text(
+        f'func.func @main(%x: {LARGE}) -> {small} {{\n  %y = cnn.max_pool2d %x window <2x2> layer "p"\n'
+        f"  func.return %y : {small}\n}}\n"
+    )
+    compiled = recon("compile", "x.mlir", "-o", "x.rbin")
+    assert (compiled.code, compiled.out, compiled.err) == (
+        1,
+        "",
+        "error: the model has 2 problems:\n"
+        "x.mlir:2:3: error: p: Its result has 99998x99998 pixels, more than 65535 in a row or column. Instructions "
+        "count rows and columns in 16 bits; cut the image into parts.\n"
+        "x.mlir:2:3: error: p: A tensor of it is 29,999,400,003 bytes, more than 4,294,967,296. Addresses in DRAM have "
+        "32 bits, and a program its tensors in one such space; cut the image into parts.\n",
+    )
+    for ended in (
+        recon("compile", "x.mlir", "-o", "x.rbin", "--validate"),
+        recon_opt("x.mlir", "-p", "fold-pads", "--validate-each"),
+    ):
+        assert (ended.code, ended.out) == (1, "")
+        assert re.fullmatch(
+            r"x\.mlir:1:1: error: %x of 1x99999x99999x3 takes 479,990,400,048 bytes to compute with in numpy, and this "
+            r"computer has [\d,]+; validate the module with a smaller image\.\n",
+            ended.err,
+        ), ended.err
+
+
+def test_text_of_the_cnn_level_meets_the_limits(recon: Tool) -> None:
+    """A person's text has not been through the passes that lead to its level; their check it meets all the same."""
+    Path("x.mlir").write_text(
+        f'func.func @main(%x: {T}) -> {T} {{\n %y = cnn.max_pool2d %x window <3x3 pad 2 2 2 2 dilation 2 2> layer "p"\n'
+        f" func.return %y : {T}\n}}\n"
+    )
+    ended = recon("compile", "x.mlir", "-o", "x.rbin")
+    assert (ended.code, ended.err) == (
+        1,
+        "x.mlir:2:2: error: the model: p: It pools with dilation 2x2. The vector unit's windows are dense; replace the "
+        "dilated pool by a plain one.\n",
     )

@@ -50,7 +50,7 @@ MEASURES = (
 )
 """Measures of a row that are better the smaller they are; a search may have them as objectives."""
 
-SKIPPED = ("check-hazards",)
+SKIPPED = ("legalize", "check-hazards")
 
 _PER_MACHINE = (cost_table, mapping_of, block_cycles, laid_out, convolution)
 """What the planner remembers of one machine; no other machine asks for it again, and it would only grow."""

@@ -75,10 +75,7 @@ def read(module: ModuleOp, folder: Path) -> None:
     for digest in wanted & content.keys():
         if hashlib.sha256(content[digest].data).hexdigest() != digest:
             raise ReconError(f"{path}: the constant sha256:{digest[:12]}… is damaged.")
-    try:
-        missing = resolve(module, {digest: tensor.data for digest, tensor in content.items()})
-    except ValueError as error:
-        raise ReconError(f"{path}: {error}.") from None
+    missing = resolve(module, {digest: tensor.data for digest, tensor in content.items()})
     if missing:
         raise ReconError(
             f"{path}: {len(set(missing))} of the module's constants are not in it, sha256:{missing[0][:12]}… for one; "

@@ -30,6 +30,7 @@ from tools.proof.prover import Proof, prove
 from tools.validation.observe import Observation, SeenLayer, observe, runs
 from tools.validation.onnx_reference import OnnxReference
 from tools.validation.probes import Inputs, entrances, probes
+from tools.validation.room import check_room
 
 if TYPE_CHECKING:
     from tools.validation.against import Original
@@ -54,6 +55,8 @@ OVERFLOW = "does not fit int32"
 """In the words of every level's meaning: the machine would stop, so there is no answer."""
 
 Report = Callable[[str], None]
+
+_PLACE = re.compile(r".+?:\d+:\d+: ")
 
 
 class ValidationError(ReconError):
@@ -109,6 +112,7 @@ class Validator:
     level: str = ""
     _inputs: list[tuple[str, Inputs]] = field(default_factory=list[tuple[str, Inputs]])
     _state: _State | None = None
+    _fault: str = ""
     _cnn: ModuleOp | None = None
     proven: Proof | None = None
 
@@ -129,17 +133,17 @@ class Validator:
         found = entrances(module)
         if not found:
             raise ReconError("There is nothing to validate: the module has no @main, schedule or program with inputs.")
+        check_room(module)
         if level_of(module) == "tile":
             verify_plans(module)  # in better words than the interpreter's, and before it runs a loop without end
         self._inputs = probes(found, self.count, self.seed)
         self._state = self._run(module, str(module), "running the module as it is")
         for (label, _), fault in zip(self._inputs, self._state.faults, strict=True):
             if fault and OVERFLOW not in fault:
-                found = re.match(r".+?:\d+:\d+: ", fault)
-                place = found[0] if found else ""
+                place = found[0] if (found := _PLACE.match(fault)) else ""
                 said = fault.removeprefix(place).rstrip(".")
                 raise ReconError(f"{place}The module cannot be run as it is, on {label}: {said}.")
-        self.level = self._state.level
+        self.level, self._fault = self._state.level, next(filter(None, self._state.faults), "")
         if self.original is not None:
             self._compare_with(self.original, module)
         self._keep(module)
@@ -210,9 +214,12 @@ class Validator:
     def summary(self) -> str:
         """One line for people: what was compared with what. ReconError if passes were run and nothing was compared."""
         if self.checked and not self.layers + self.outputs:
+            fault = self._fault
+            place = found[0] if (found := _PLACE.match(fault)) else ""
+            reason = f": {fault.removeprefix(place).rstrip('.')}" if fault else ""
             raise ReconError(
-                f"Nothing was compared: on none of {self.inputs} inputs does the module have an answer. "
-                f"{next(filter(None, self._state.faults if self._state else []), '')}".rstrip()
+                f"{place}Nothing was compared, which is no success: on none of {self.inputs} inputs does the module "
+                f"have an answer{reason}."
             )
         parts = [
             f"{_count(len(self.checked), 'pass')} checked on {_count(self.inputs, 'input')}, "

@@ -128,3 +128,36 @@ def test_a_call_gives_what_its_segment_takes(recon_opt: Tool, before: str, after
         text = text.replace("return %y : tensor<4x8xi8>", "return %y : tensor<5x8xi8>")
     Path("x.mlir").write_text(text)
     assert recon_opt("x.mlir").err == f"x.mlir:7:3: error: The module: recon.call %y: {message}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        (PLAN.replace('"edge4k"', '"edge5k"'), "1:1", "tile.schedule"),
+        ('accel.program @p machine "edge5k" {\n}\n', "1:1", "accel.program"),
+    ],
+)
+def test_a_machine_that_is_not_there(recon: Tool, recon_opt: Tool, text: str, line: str, said: str) -> None:
+    Path("x.mlir").write_text(text)
+    message = (
+        f"x.mlir:{line}: error: The module: {said}: There is no machine 'edge5k': known are edge1k, edge4k, "
+        "edge4k-fixed, edge4k-real, micro256, nvdla-large, peer4k, or give the path of a TOML file."
+    )
+    refused(recon_opt("x.mlir"), message)
+    refused(recon("compile", "x.mlir", "-o", "x.rbin"), message)
+
+
+def test_symbols_of_another_kind(recon_opt: Tool) -> None:
+    body = PLAN.partition("  tile.load")[0] + "  tile.load %x from %in layer @plan\n}\n"
+    Path("x.mlir").write_text(
+        f'recon.layer @c "pad" "" macs 0 compute 0 weights 0 activations 0\n{body}'
+        f"func.func @main(%a: {KIND}) -> {KIND} {{\n  %b = recon.call @c(%a) : ({KIND}) -> {KIND}\n"
+        f"  func.return %b : {KIND}\n}}\n"
+    )
+    refused(
+        recon_opt("x.mlir"),
+        "The module has 2 problems:\n"
+        "x.mlir:4:3: error: tile.load: its layer @plan is a recon.layer, and here it names tile.schedule.\n"
+        "x.mlir:7:3: error: recon.call %b: its segment @c is a tile.schedule or an accel.program, and here it names "
+        "recon.layer.",
+    )

@@ -187,3 +187,29 @@ def test_no_pass_is_accused_without_cause(name: str) -> None:
     lower(module, "cnn", context, validator=validator)
     assert "convert-onnx-to-cnn" in validator.checked
     assert validator.layers > 0
+
+
+NO_ANSWER = """\
+!one = !cnn.tensor<1x4x4x1, scale 0.5, zero 0>
+!two = !cnn.tensor<1x4x4x2, scale 0.5, zero 0>
+func.func @main(%x: !one) -> !two {
+  %p = cnn.conv2d %x weights <2x1x1x1xi8, [1, -1]> bias <2xi32, 2147483647> scales <2xf32, 0.5> window <1x1>
+      quant <scale 0.5, zero 0> clamp <-128, 127> layer "c"
+  %q = cnn.table %p table <256xi8, seed 1> layer "t"
+  func.return %q : !two
+}
+"""
+"""One of the two sums leaves int32 whatever the input is."""
+
+
+def test_nothing_compared_is_no_success(recon_opt: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.mlir").write_text(NO_ANSWER)
+    alone = recon_opt("x.mlir", "-p", "fuse-activations", "--validate-each")
+    assert (alone.code, alone.out, alone.err) == (
+        1, "", "x.mlir:4:3: error: Nothing was compared, which is no success: on none of 4 inputs does the module have "
+        "an answer: c: a sum of products with its bias does not fit int32.\n",
+    )  # fmt: skip
+    against = recon_opt("x.mlir", "-p", "fuse-activations", "--against", "x.mlir", "-o", "y.mlir")
+    assert (against.code, against.out, Path("y.mlir").exists()) == (1, "", False)
+    assert against.err == ("error: Nothing was compared with x.mlir: on no input does the text have an answer.\n")
