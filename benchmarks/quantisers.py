@@ -5,12 +5,14 @@
 
 A row is one file: whether it is taken, the share of its multiply-accumulates on the machine, its answer beside ONNX
 Runtime's without optimisation, how far ONNX Runtime's two ways are apart themselves, and the cycles over those of the
-form that ``quantize_static`` writes of the same network.
+form that ``quantize_static`` writes of the same network. Quantisers that the compiler puts in take their ranges from
+examples, of the noise that the networks were calibrated on; what they take without stands beside it.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.machine.errors import ReconError
+from sim.machine.program import Port, Program
+from sim.statistics import Statistics
 from tools.driver import compile_model
+from tools.options import Planning
 from tools.quantise.losses import BEST, Difference, session
 from tools.runtime import run_program
 
@@ -30,13 +35,17 @@ PAGE = ROOT / "docs" / "quantisers.md"
 FORM = "ort_s8"
 """What ``quantize_static`` writes by default: the form that others are measured by."""
 
+EXAMPLES = 16
+"""Samples of noise on which ranges of quantisers put in are measured; none of them is the one that is run."""
+
 Tensors = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass
 class Row:
     """One file; ``problem`` where it is refused. ``ort`` is the program against ONNX Runtime, ``apart`` ONNX Runtime
-    with optimisation against itself without, both in decibels, None where it cannot read the file."""
+    with optimisation against itself without, both in decibels, None where it cannot read the file; ``bare`` and
+    ``bare_cycles`` are ``ort`` and ``cycles`` of the program that was compiled without examples."""
 
     name: str
     problem: str = ""
@@ -44,6 +53,8 @@ class Row:
     cycles: int = 0
     ort: float | None = None
     apart: float | None = None
+    bare: float | None = None
+    bare_cycles: int = 0
     host: str = ""
 
     @property
@@ -56,25 +67,36 @@ def measure(path: Path) -> Row:
     """The row of a file."""
     row = Row(path.stem)
     try:
-        program = compile_model(path)
+        bare = compile_model(path)
+        (port,) = bare.inputs
+        with tempfile.TemporaryDirectory() as folder:
+            np.savez(samples := f"{folder}/samples.npz", _noise(port, 1, (EXAMPLES,)))
+            program = compile_model(path, options=Planning(samples=samples))
     except ReconError as error:
         row.problem = " ".join(str(error).split())
         return row
-    (port,) = program.inputs
-    random = np.random.default_rng(0)
-    floats = port.dtype.startswith("float")
-    values = random.standard_normal(port.shape) if floats else random.integers(-128, 128, port.shape)
-    inputs = {port.name: values.astype(port.dtype)}
-    result = run_program(program, inputs)
-    s = result.statistics
-    row.cycles, row.share = s.cycles, s.macs / (s.macs + s.host_macs)
+    inputs = {port.name: _noise(port, 0)}
+    plain, optimised = (_answers(path, inputs, each) for each in (False, True))
+    row.bare_cycles, row.bare = _run(bare, inputs, plain)[:2]
+    row.cycles, row.ort, s = _run(program, inputs, plain)
+    row.share = s.macs / (s.macs + s.host_macs)
     row.host = ", ".join(sorted({node[1] for segment in s.host for node in segment.nodes if node[0]}))
-    plain = _answers(path, inputs, False)
-    if plain is not None:
-        row.ort = _decibels(plain, result.outputs)
-        optimised = _answers(path, inputs, True)
-        row.apart = _decibels(plain, optimised) if optimised is not None else None
+    if plain is not None and optimised is not None:
+        row.apart = _decibels(plain, optimised)
     return row
+
+
+def _run(program: Program, inputs: Tensors, wanted: Tensors | None) -> tuple[int, float | None, Statistics]:
+    result = run_program(program, inputs)
+    return result.statistics.cycles, None if wanted is None else _decibels(wanted, result.outputs), result.statistics
+
+
+def _noise(port: Port, seed: int, lead: tuple[int, ...] = ()) -> npt.NDArray[Any]:
+    """Normal floats, or any codes."""
+    random = np.random.default_rng(seed)
+    shape = (*lead, *port.shape)
+    floats = port.dtype.startswith("float")
+    return (random.standard_normal(shape) if floats else random.integers(-128, 128, shape)).astype(port.dtype)
 
 
 def _answers(path: Path, inputs: Tensors, optimised: bool) -> Tensors | None:
@@ -99,16 +121,20 @@ def _decibels(exact: Tensors, other: Tensors) -> float:
 def table(rows: Sequence[Row]) -> str:
     """The table as Markdown."""
     forms = {row.network: row.cycles for row in rows if row.name == f"{row.network}_{FORM}"}
-    lines = ["| file | MACs on the machine | host | against ONNX Runtime | its two ways apart | cycles | ÷ its form |",
-             "| --- | ---: | --- | ---: | ---: | ---: | ---: |"]  # fmt: skip
+    lines = ["| file | MACs on the machine | host | against ONNX Runtime | its two ways apart | cycles | ÷ its form | "
+             "without examples | ÷ its form |",
+             "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]  # fmt: skip
     for row in rows:
         if row.problem:
-            lines.append(f"| `{row.name}` | refused: {row.problem} | | | | | |")
+            lines.append(f"| `{row.name}` | refused: {row.problem} | | | | | | | |")
             continue
-        form = f"{row.cycles / forms[row.network]:.2f}" if forms.get(row.network) else "–"
+        form = forms.get(row.network)
+        over = [f"{cycles / form:.2f}" if form else "–" for cycles in (row.cycles, row.bare_cycles)]
+        same = (row.bare, row.bare_cycles) == (row.ort, row.cycles)
+        without = "| |" if same else f"{_shown(row.bare)} | {over[1]} |"
         lines.append(
             f"| `{row.name}` | {row.share:.4f} | {row.host or '–'} | {_shown(row.ort)} | {_shown(row.apart)} | "
-            f"{row.cycles:,} | {form} |"
+            f"{row.cycles:,} | {over[0]} | {without}"
         )
     return "\n".join(lines)
 
@@ -126,11 +152,14 @@ Written by `make quantisers`: two small networks, `res` (residual) and `mb3` (li
 
 * **against ONNX Runtime**: signal to noise of the program's output, ONNX Runtime without optimisation being the signal;
 * **its two ways apart**: the same of ONNX Runtime with optimisation (integer kernels) against itself without (float);
-* **÷ its form**: cycles over those of the form that `quantize_static` writes of the same network by default.
+* **÷ its form**: cycles over those of the form that `quantize_static` writes of the same network by default;
+* **without examples**: the same two where the compiler was given none (`--data`, `--images`).
 
-Where a file has no quantiser behind a function of a convolution, one is put in ([arithmetic.md](arithmetic.md)), and
-rounds where the file does not; the decibels of such rows are what that costs. Rows whose scales are powers of two lose
-some to ties, which are common there and fall either way.
+Where a file leaves a value in float that the machine hands on, a quantiser is put in ([arithmetic.md](arithmetic.md)),
+and rounds where the file does not; the decibels of such rows are what that costs. Its range comes from 16 examples of
+the noise that the networks were calibrated on, without them from the file; where the file says nothing of a range, the
+host computes. Codes of 7 bits (`qat_pt_leg`) and scales that are powers of two lose most to single steps: one step of
+one of its ten outputs is 37 dB, and a bias in float is rounded to 32 bits in units of input scale times weight scale.
 
 """
 

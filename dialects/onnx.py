@@ -9,6 +9,7 @@ have the meaning of the opset in the module's ``onnx.opsets``; the importer rais
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
@@ -20,6 +21,7 @@ from xdsl.dialects.builtin import (
     Float32Type,
     Float64Type,
     FloatAttr,
+    FloatData,
     IntegerAttr,
     IntegerType,
     Signedness,
@@ -34,17 +36,21 @@ from xdsl.irdl import (
     irdl_attr_definition,
     irdl_op_definition,
     opt_prop_def,
+    param_def,
     prop_def,
     result_def,
     traits_def,
     var_operand_def,
     var_result_def,
 )
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 from xdsl.utils.hints import isa
 
 from dialects.recon import BlobAttr
+from dialects.text import float32, parse_number, print_float
 
 ELEMENT_TYPE: dict[str, Attribute] = {
     "f32": Float32Type(),
@@ -137,11 +143,44 @@ def from_attribute(attribute: Attribute) -> Value:
     raise ValueError(f"{attribute} is no attribute of an ONNX node")
 
 
+@irdl_attr_definition
+class RangeAttr(ParametrizedAttribute):
+    """Least and greatest of a float tensor's values: ``#onnx.range<-1.5, 2.5>``."""
+
+    name = "onnx.range"
+    low: FloatData = param_def()
+    high: FloatData = param_def()
+
+    @classmethod
+    def of(cls, low: float, high: float) -> RangeAttr:
+        return cls(FloatData(float32(low)), FloatData(float32(high)))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        return self.low.data, self.high.data
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        with parser.in_angle_brackets():
+            low = parse_number(parser)
+            parser.parse_punctuation(",")
+            return FloatData(float32(low)), FloatData(float32(parse_number(parser)))
+
+    def print_parameters(self, printer: Printer) -> None:
+        printer.print_string(f"<{', '.join(print_float(end) for end in self.ends)}>")
+
+    def verify(self) -> None:
+        low, high = self.ends
+        if not (isfinite(low) and isfinite(high) and low <= high):
+            raise VerifyException(f"{print_float(low)} to {print_float(high)} is no range of numbers")
+
+
 @irdl_op_definition
 class NodeOp(IRDLOperation):
     """One ONNX node: ``onnx.node "Conv"(%x, %w, %none) name "conv1" attributes {strides = array<i64: 2, 2>}``.
 
-    ``host "…"`` is a verdict: the node runs on the host, for this reason.
+    ``host "…"`` is a verdict: the node runs on the host, for this reason. ``seen <-1.5, 2.5>`` says between which
+    numbers its result was on calibration data.
     """
 
     name = "onnx.node"
@@ -150,12 +189,13 @@ class NodeOp(IRDLOperation):
     node_name = opt_prop_def(StringAttr)
     node_attributes = opt_prop_def(DictionaryAttr)
     host = opt_prop_def(StringAttr)
+    seen = opt_prop_def(RangeAttr)
     inputs = var_operand_def()
     outputs = var_result_def()
     traits = traits_def(Pure())
     assembly_format = (
         "$op_type `(` $inputs `)` (`domain` $domain^)? (`name` $node_name^)? (`host` $host^)? "
-        "(`attributes` $node_attributes^)? attr-dict `:` functional-type(operands, results)"
+        "(`seen` $seen^)? (`attributes` $node_attributes^)? attr-dict `:` functional-type(operands, results)"
     )
 
     def __init__(
@@ -280,4 +320,4 @@ def names(values: Iterable[str]) -> ArrayAttr[StringAttr]:
     return ArrayAttr([StringAttr(value) for value in values])
 
 
-ONNX = Dialect("onnx", [NodeOp, ConstantOp, NoneOp], [NoneType])
+ONNX = Dialect("onnx", [NodeOp, ConstantOp, NoneOp], [NoneType, RangeAttr])

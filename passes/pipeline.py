@@ -58,6 +58,7 @@ PIPELINE: tuple[Entry, ...] = (
     Entry("cnn", "passes.onnx.canonicalize_onnx"),
     Entry("cnn", "passes.onnx.fold_batch_norm"),
     Entry("cnn", "passes.quantise.assume_int8", when="assume_int8"),
+    Entry("cnn", "passes.quantise.measure_ranges", when="samples"),
     Entry("cnn", "passes.partition.assign_host"),
     Entry("cnn", "passes.onnx_to_cnn.convert_onnx_to_cnn"),
     Entry("cnn", "passes.cnn.fuse_activations"),

@@ -33,16 +33,18 @@ def input_shapes(options: Iterable[str]) -> dict[str, tuple[int, ...]]:
 @dataclass(frozen=True)
 class Planning(Options):
     """All that can be asked of the passes for a plan: the planner's own options, that nothing of the model may run on
-    the host, and that no quantiser be put in (``exact``)."""
+    the host, that no quantiser be put in (``exact``), or where calibration data are from which those put in take their
+    ranges (``samples``: an ``.npz`` file, an array per input, samples first)."""
 
     no_host: bool = False
     exact: bool = False
+    samples: str = ""
 
     @classmethod
-    def of(cls, options: Options | None, no_host: bool = False, exact: bool = False) -> Planning:
+    def of(cls, options: Options | None, no_host: bool = False, exact: bool = False, samples: str = "") -> Planning:
         """The planner's options with ours."""
         given = {field.name: getattr(options, field.name) for field in fields(Options)} if options is not None else {}
-        return cls(**given, no_host=no_host, exact=exact)
+        return cls(**given, no_host=no_host, exact=exact, samples=samples)
 
 
 def for_passes(options: Options) -> dict[str, Any]:

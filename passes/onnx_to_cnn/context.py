@@ -6,7 +6,7 @@ host holds become results of a host region there, in that order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,16 +62,18 @@ class HostPort:
 class Conversion:
     """State of one conversion; operations are appended to ``block``.
 
-    ``current`` is the node being read, ``hosted`` why each host operator is not on the machine, ``failures`` those of
-    them that the graph did not say in advance, ``origin`` the node to blame where an operation has no place, ``trails``
-    the nodes that an operation stands for, ``unrounded`` the float32 products that the machine gives, by the values of
-    the graph that they are.
+    ``rounding`` gives codes to a value that no QuantizeLinear rounds, where something says how far its values go, and
+    ``put_in`` says what it took; ``current`` is the node being read, ``hosted`` why each host operator is not on the
+    machine, ``failures`` those of them that the graph did not say in advance, ``origin`` the node to blame where an
+    operation has no place, ``trails`` the nodes that an operation stands for, ``unrounded`` the float32 products that
+    the machine gives, by the values of the graph that they are.
     """
 
     block: Block
     opsets: Mapping[str, int]
     exact: bool = False
-    put_in: list[str] = field(default_factory=list[str])
+    rounding: Callable[[Conversion, Real], Codes | None] = lambda _conversion, _value: None
+    put_in: list[tuple[Codes, str]] = field(default_factory=list[tuple[Codes, str]])
     names: Names = field(default_factory=Names)
     env: dict[SSAValue, Meaning] = field(default_factory=dict[SSAValue, Meaning])
     ports: list[HostPort] = field(default_factory=list[HostPort])
@@ -142,11 +144,13 @@ class Conversion:
         return tuple(int(n) for n in array.reshape(-1))
 
     def codes(self, meaning: Meaning, node: NodeOp) -> Codes:
-        """The int8 codes of an operand. Unsupported where no QuantizeLinear made any."""
+        """The int8 codes of an operand. Unsupported where no QuantizeLinear made any and none can be put in."""
         if isinstance(meaning, Codes):
             return meaning
         if isinstance(meaning, Dequantised):
             return meaning.codes
+        if isinstance(meaning, Real) and (made := self.rounding(self, meaning)) is not None:
+            return made
         if isinstance(meaning, Real) and meaning.trail:
             before = meaning.trail[-1]
             raise Unsupported(

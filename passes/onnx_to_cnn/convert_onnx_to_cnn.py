@@ -18,12 +18,20 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from dialects.onnx_export import main_function, opsets_of
 from passes.common.notes import PUT_IN, add_note
 from passes.onnx_to_cnn.read import discard, read, refuse_float
 from passes.onnx_to_cnn.regions import Regions
+from passes.onnx_to_cnn.values import Codes
+
+
+def _lives(codes: Codes) -> bool:
+    """Whether an operation that something needs makes the codes."""
+    value = codes.storage.value
+    return value is not None and isinstance(value.owner, Operation) and value.owner.parent is not None
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,5 @@ class ConvertOnnxToCnnPass(ModulePass):
         Regions(conversion, old).write()
         function.body.detach_block(old)
         discard(old)
-        if conversion.put_in:
-            places = "; ".join(dict.fromkeys(conversion.put_in))
+        if places := "; ".join(dict.fromkeys(said for codes, said in conversion.put_in if _lives(codes))):
             add_note(op, f"{PUT_IN}{places}.")

@@ -20,7 +20,7 @@ from passes.onnx_to_cnn.functions import one_more
 from passes.onnx_to_cnn.moves import moved
 from passes.onnx_to_cnn.pairs import LAWS, paired
 from passes.onnx_to_cnn.products import Composition, channel_vector, composed, is_bias, with_bias
-from passes.onnx_to_cnn.settle import codes_of, settle
+from passes.onnx_to_cnn.settle import settle
 from passes.onnx_to_cnn.slopes import sloped
 from passes.onnx_to_cnn.tables import FULL
 from passes.onnx_to_cnn.values import (
@@ -71,6 +71,14 @@ def as_scalar(value: Meaning) -> Scalar | None:
     return None
 
 
+def _rounded(r: Conversion, node: NodeOp, value: Meaning) -> Scalar:
+    """The codes of a value, as a function of themselves; Unsupported says what is in the way of any."""
+    codes = r.codes(value, node)
+    made = as_scalar(Dequantised(codes.shape, (), codes))
+    assert made is not None
+    return made
+
+
 def _bounded(low: float, high: float) -> scalar.Function:
     return lambda u: min(max(u, low), high)
 
@@ -88,8 +96,7 @@ def _function(r: Conversion, node: NodeOp, value: Meaning, function: scalar.Func
     if inner is None and (made := one_more(node, value, function)) is not None:
         return made
     if inner is None:
-        r.codes(value, node)  # says what is in the way
-        raise Unsupported(f"{node.kind} is not supported on this operand.")
+        inner = _rounded(r, node, value)
     return Scalar(inner.shape, (*inner.trail, node), inner.codes, scalar.rounded(function, inner.values), None,
                   node.op_type.data)  # fmt: skip
 
@@ -134,7 +141,7 @@ def read_prelu(r: Conversion, node: NodeOp) -> Meaning:
     slope = r.known(node, 1)
     assert slope is not None
     if np.unique(slope).size != 1:
-        return sloped(node, codes_of(r, r.operand(node, 0), node), slope)
+        return sloped(node, r.codes(r.operand(node, 0), node), slope)
     alpha = float(np.float32(slope.reshape(-1)[0]))
     return _function(r, node, r.operand(node, 0), lambda u: u if u >= 0 else alpha * u)
 
@@ -200,8 +207,8 @@ def _two_tensors(r: Conversion, node: NodeOp, a: Meaning, b: Meaning) -> Meaning
         return _chosen(r, node, a, b)
     for sums, other in ((a, b), (b, a)):
         if kind == "Add" and isinstance(sums, Sums) and isinstance(other, Real) and sums.shape == other.shape:
-            return Wide(sums.shape, (*sums.trail, node), sums, codes_of(r, other, node))
-    lhs, rhs = codes_of(r, a, node), codes_of(r, b, node)
+            return Wide(sums.shape, (*sums.trail, node), sums, r.codes(other, node))
+    lhs, rhs = r.codes(a, node), r.codes(b, node)
     if kind not in LAWS:
         raise Unsupported(f"{kind} of two computed tensors is not supported; {', '.join((*LAWS, *CHOICES))} are.")
     shape = tuple(np.broadcast_shapes(lhs.shape, rhs.shape))
@@ -242,10 +249,7 @@ def _with_constant(r: Conversion, node: NodeOp, value: Meaning, constant: Known 
             raise Unsupported("Behind a factor per channel only another factor or offset per channel can stand; "
                               "put a QuantizeLinear and a DequantizeLinear before it.")  # fmt: skip
         return with_trail(composed(value, compose), node)
-    inner = as_scalar(value)
-    if inner is None:
-        r.codes(value, node)
-        raise Unsupported(f"{kind} with a constant is not supported on this operand.")
+    inner = as_scalar(value) or _rounded(r, node, value)
     if stored and isinstance(value, Dequantised) and isinstance(constant, KnownCodes):
         return Stored(value.shape, (*value.trail, node), kind, value.codes, constant, swapped)
     if array.size == 1:
@@ -333,9 +337,8 @@ def read_batch_norm(r: Conversion, node: NodeOp) -> Meaning:
     value = r.operand(node, 0)
     if isinstance(value, Sums | Affine):
         return with_trail(composed(value, compose), node)
-    inner = as_scalar(value)
-    if inner is None or inner.linear is None:
-        r.codes(value, node)
+    inner = as_scalar(value) or _rounded(r, node, value)
+    if inner.linear is None:
         raise Unsupported("BatchNormalization stands behind a function that it cannot be folded into; put a "
                           "QuantizeLinear and a DequantizeLinear before it.")  # fmt: skip
     k = factor.shape[0]

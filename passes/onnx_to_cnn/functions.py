@@ -2,8 +2,9 @@
 
 Files with quantisers at the inputs of layers only run a convolution's float result through SiLU, hard-swish or a gate
 before the next QuantizeLinear. The machine looks functions up by 8-bit codes, so a quantiser is put in before the
-function. Its range is in the file: where the argument leaves it, the QuantizeLinear behind the function gives the same
-code as at its end, or the function itself no longer changes. Everything put in is noted, with what it can cost.
+function. Its range is what calibration data had there; without such it is in the file: where the argument leaves it,
+the QuantizeLinear behind the function gives the same code as at its end, or the function itself no longer changes.
+Everything put in is noted, with what it can cost.
 
     Conv → x·sigmoid(x) → QuantizeLinear      as if      Conv → Q → DQ → x·sigmoid(x) → QuantizeLinear
 """
@@ -35,6 +36,8 @@ from passes.onnx_to_cnn.values import (
 
 F32 = npt.NDArray[np.float32]
 Apply = Callable[[F32], F32]
+Span = tuple[float, float]
+"""Least and greatest of numbers."""
 
 _FARTHEST = 40
 """Arguments up to 2 to this power are tried."""
@@ -103,51 +106,62 @@ class PutIn:
     high: float
 
 
-def before(function: Function, quant: Quant, bounds: tuple[int, int]) -> PutIn:
-    """The quantiser before a function whose result is quantised, and the function as a table behind it."""
+def before(function: Function, quant: Quant, bounds: tuple[int, int], seen: Span | None = None) -> PutIn:
+    """The quantiser before a function whose result is quantised, and the function as a table behind it.
+
+    ``seen`` is where calibration data had the argument.
+    """
 
     def codes(v: F32) -> kernels.Int8:
         return kernels.quantise(function.apply(v), quant.scale, quant.zero, *bounds)
 
-    low, high = _ends(codes)
-    scale, zero = _parameters(low, high)
-    arguments = (np.arange(-128, 128) - zero).astype(np.float32) * np.float32(scale)
+    low, high = _ends(codes) if seen is None else _within(codes, seen)
+    made = quantiser_for(low, high)
+    arguments = (np.arange(-128, 128) - made.zero).astype(np.float32) * np.float32(made.scale)
     table = codes(arguments)
     fine = np.linspace(low, high, _FINE).astype(np.float32)
-    seen = kernels.table_lookup(kernels.quantise(fine, scale, zero), table)
-    worst = int(np.abs(seen.astype(np.int16) - codes(fine)).max())
+    seen_codes = kernels.table_lookup(kernels.quantise(fine, made.scale, made.zero), table)
+    worst = int(np.abs(seen_codes.astype(np.int16) - codes(fine)).max())
     if worst > _MOST:
         raise Unsupported(f"A quantiser put in before it could be off by {worst} steps of its result; put a "
                           "QuantizeLinear and a DequantizeLinear before it.")  # fmt: skip
-    return PutIn(Quant(scale, zero), table, worst, low, high)
+    return PutIn(made, table, worst, low, high)
 
 
-def result_of(function: Function) -> Quant:
-    """The quantisation for a function's own result, where its values end; Unsupported where they do not."""
+def _within(codes: Callable[[F32], kernels.Int8], seen: Span) -> Span:
+    """The range that was seen, less what no longer matters."""
+    try:
+        low, high = _ends(codes)
+    except Unsupported:
+        return seen
+    return min(max(low, seen[0]), 0.0), max(min(high, seen[1]), 0.0)
+
+
+def span_of_function(function: Function) -> Span:
+    """Where a function's own values end; Unsupported where they do not."""
     reach = np.float32(2.0) ** np.arange(-10, _FARTHEST).astype(np.float32)
     values = function.apply(np.concatenate([-reach[::-1], np.linspace(-64, 64, _FINE).astype(np.float32), reach]))
     if not np.isfinite(values).all() or values[0] != values[1] or values[-1] != values[-2]:
         node = function.trail[-1]
         raise Unsupported(f"There is no QuantizeLinear between it and {node.label} ({node.op_type.data}), and the file "
-                          "does not say how far that node's result goes; quantise it too.")  # fmt: skip
-    scale, zero = _parameters(float(values.min()), float(values.max()))
-    return Quant(scale, zero)
+                          "does not say how far that node's result goes; quantise it too, or give examples to the "
+                          "compiler (--images, --data).")  # fmt: skip
+    return float(values.min()), float(values.max())
 
 
-def values_of(table: F32) -> Quant:
-    """The quantisation for the 256 values of a function of one int8 tensor."""
+def span_of_table(table: F32) -> Span:
+    """Between which numbers the 256 values of a function of one int8 tensor lie."""
     if not np.isfinite(table).all():
         raise Unsupported("Its operand is infinite for some codes; put a QuantizeLinear and a DequantizeLinear before "
                           "it.")  # fmt: skip
-    scale, zero = _parameters(float(table.min()), float(table.max()))
-    return Quant(scale, zero)
+    return float(table.min()), float(table.max())
 
 
-def _parameters(low: float, high: float) -> tuple[float, int]:
-    """Scale and zero point of 256 codes over a range, widened to contain 0."""
+def quantiser_for(low: float, high: float) -> Quant:
+    """The 256 codes over a range, widened to contain 0."""
     low, high = min(low, 0.0), max(high, 0.0)
     scale = float(np.float32((high - low) / 255)) or 1.0
-    return scale, int(np.clip(np.rint(-128 - low / scale), -128, 127))
+    return Quant(scale, int(np.clip(np.rint(-128 - low / scale), -128, 127)))
 
 
 def _ends(codes: Callable[[F32], kernels.Int8]) -> tuple[float, float]:

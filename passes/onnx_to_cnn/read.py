@@ -18,6 +18,7 @@ from passes.common.problems import ModelError
 from passes.common.statements import unread
 from passes.onnx_to_cnn.context import Conversion, held_by_host
 from passes.onnx_to_cnn.operators import host_codes, reader_of
+from passes.onnx_to_cnn.put_in import rounded
 from passes.onnx_to_cnn.unrounded import deliver
 from passes.onnx_to_cnn.values import MOVEMENTS, Codes, Dequantised, Host, Meaning, Real, Unsupported
 
@@ -50,7 +51,7 @@ def read(old: Block, opsets: Mapping[str, int], exact: bool = False) -> Conversi
     new = Block(arg_types=[argument.type for argument in old.args])
     for argument, before in zip(new.args, old.args, strict=True):
         argument.name_hint = before.name_hint
-    conversion = Conversion(new, opsets, exact)
+    conversion = Conversion(new, opsets, exact, rounded)
     for value in old.args:
         conversion.env[value] = held_by_host(value)
     for op in old.ops:

@@ -15,7 +15,6 @@ from xdsl.ir import Attribute, SSAValue
 from dialects import cnn
 from dialects.blobs import to_blob
 from dialects.meaning import kernels
-from dialects.onnx import NodeOp
 from passes.onnx_to_cnn import blends, functions, pairs, products, slopes, transposed
 from passes.onnx_to_cnn.context import Conversion, last_compute
 from passes.onnx_to_cnn.functions import Function
@@ -27,7 +26,6 @@ from passes.onnx_to_cnn.values import (
     Clip,
     Codes,
     Dequantised,
-    Meaning,
     Moved,
     Normalised,
     Padded,
@@ -100,20 +98,6 @@ def _copied(r: Conversion, codes: Codes, quant: Quant, bounds: Bounds, trail: Tr
     return looked_up(r, codes, table, quant, "requantise" if bounds == FULL else "clamp", trail[-2:])
 
 
-def codes_of(r: Conversion, value: Meaning, node: NodeOp) -> Codes:
-    """An operand as codes, which a quantiser put in makes where the file has none but says how far its values go."""
-    if isinstance(value, Clip) and isinstance(value.child, Dequantised) and (value.low, value.high) == (0.0, np.inf):
-        return settle(r, value, value.child.codes.quant, FULL, value.trail)  # loses nothing: 0 is a code
-    if isinstance(value, Scalar | Function) and not r.exact:
-        quant = functions.values_of(value.values) if isinstance(value, Scalar) else functions.result_of(value)
-        key = (value, quant.scale, quant.zero)
-        if key not in r.settled:
-            r.settled[key] = settle(r, value, quant, FULL, value.trail)
-            r.put_in.append(f"behind {value.trail[-1].label}, step {quant.scale:.3g}")
-        return r.settled[key]
-    return r.codes(value, node)
-
-
 def _function(r: Conversion, real: Function, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     """A function of a value that no QuantizeLinear has rounded: behind a quantiser put in, a table."""
     if r.exact:
@@ -122,10 +106,11 @@ def _function(r: Conversion, real: Function, quant: Quant, bounds: Bounds, trail
         except Unsupported as problem:
             problem.node = real.trail[-1]
             raise
-    made = functions.before(real, quant, bounds)
+    seen = real.child.trail[-1].seen if real.child.trail else None
+    made = functions.before(real, quant, bounds, seen.ends if seen is not None else None)
     codes = settle(r, real.child, made.quant, FULL, real.child.trail)
-    r.put_in.append(f"behind {real.child.trail[-1].label}, {made.low:.3g} to {made.high:.3g}, step "
-                    f"{made.quant.scale:.3g}, off by at most {made.worst} of {trail[-1].label}'s steps")  # fmt: skip
+    r.put_in.append((codes, f"behind {real.child.trail[-1].label}, {made.low:.3g} to {made.high:.3g}, step "
+                    f"{made.quant.scale:.3g}, off by at most {made.worst} of {trail[-1].label}'s steps"))  # fmt: skip
     return looked_up(r, codes, made.table, quant, trail[-2].op_type.data if len(trail) > 1 else "function", trail)
 
 

@@ -31,7 +31,7 @@ from dialects.blobs import to_array, to_blob
 from dialects.onnx import ConstantOp, NodeOp, Value, constant_of, names, shape_of, tensor
 from dialects.onnx_export import main_function, strings_of
 from passes.onnx.linear import erase_unused
-from passes.quantise.calibrate import Range, ranges_of
+from passes.quantise.calibrate import Range, random_inputs, ranges_of
 from passes.quantise.places import MOVES, Places
 
 NOTE = (
@@ -114,7 +114,7 @@ class AssumeInt8Pass(ModulePass):
             return
         places = Places(function.body.block)
         quantised = places.quantised()
-        ranges = ranges_of(op, quantised, self.seed)
+        ranges = ranges_of(op, quantised, [random_inputs(op, self.seed)], "--assume-int8")
         _Rewrite(places, quantised, ranges).run()
         notes = strings_of(op.attributes.get("recon.notes"))
         op.attributes["recon.notes"] = names([*notes, NOTE.format(seed=self.seed)])

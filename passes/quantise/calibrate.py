@@ -1,4 +1,4 @@
-"""One float run of a graph by ONNX Runtime, reporting only the least and greatest value at each place.
+"""Float runs of a graph by ONNX Runtime, reporting only the least and greatest value at each place.
 
 The runtime reduces where the values are, so no activation outlives its use; large weights are fed as inputs, sharing
 their memory, so neither a copy nor protobuf's 2 GB limit stands in the way.
@@ -6,7 +6,7 @@ their memory, so neither a copy nor protobuf's 2 GB limit stands in the way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -38,8 +38,13 @@ def random_inputs(module: ModuleOp, seed: int) -> dict[str, npt.NDArray[np.gener
     return made
 
 
-def ranges_of(module: ModuleOp, values: Sequence[SSAValue], seed: int) -> Mapping[SSAValue, Range]:
-    """Least and greatest of each value in one run on seeded inputs; ModelError if the runtime cannot run the model."""
+def ranges_of(
+    module: ModuleOp, values: Sequence[SSAValue], samples: Iterable[Mapping[str, npt.NDArray[np.generic]]], need: str
+) -> Mapping[SSAValue, Range]:
+    """Least and greatest of each value over runs on these inputs by name; not a number where a run gave such.
+
+    ModelError if the runtime cannot run the model, which ``need`` (an option) asks for.
+    """
     exported = export_module(module, weights_as_inputs=True)
     graph = exported.proto.graph
     del graph.output[:]
@@ -48,18 +53,19 @@ def ranges_of(module: ModuleOp, values: Sequence[SSAValue], seed: int) -> Mappin
             name = f"range_{at}_{kind}"
             graph.node.append(helper.make_node(kind, [exported.names[value]], [name], keepdims=0))
             graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, []))
-    feeds: dict[str, npt.NDArray[np.generic]] = random_inputs(module, seed)
-    for name, blob in exported.weights.items():
-        feeds[name] = to_array(blob)
+    weights = {name: to_array(blob) for name, blob in exported.weights.items()}
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    found: list[npt.NDArray[np.float64]] = []
     try:
         session = ort.InferenceSession(exported.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        results = session.run(None, feeds)
+        for sample in samples if values else ():
+            results = session.run(None, {**sample, **weights})
+            found.append(np.asarray([float(np.asarray(result)) for result in results]))
     except Exception as error:  # the runtime raises classes of its own that share no base
         text = str(error).strip().splitlines()[0]
-        raise ModelError(f"ONNX Runtime cannot run the float model, which --assume-int8 needs: {text}") from None
-    numbers = [float(np.asarray(result)) for result in results]
-    return {value: (numbers[2 * at], numbers[2 * at + 1]) for at, value in enumerate(values)}
+        raise ModelError(f"ONNX Runtime cannot run the float model, which {need} needs: {text}") from None
+    ends = np.asarray(found).reshape(len(found), len(values), 2)
+    return {value: (float(ends[:, at, 0].min()), float(ends[:, at, 1].max())) for at, value in enumerate(values)}

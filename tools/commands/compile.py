@@ -35,6 +35,13 @@ def compile_command(
     assume_int8: AssumeInt8 = False,
     planning: Options | None = None,
     exact: Exact = False,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Pictures that say how far values go where the compiler puts quantisers in."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="The same from arrays by input, samples first.")
+    ] = None,
     no_host: Annotated[
         bool, typer.Option("--no-host", help="Refuse what would run on the host, with the whole list.")
     ] = False,
@@ -75,6 +82,7 @@ def compile_command(
     recon compile model.onnx -o model.rbin --validate
     recon compile plan.mlir -o plan.rbin --validate --against model.onnx
     recon compile model.onnx -o model.rbin --no-host
+    recon compile inputs_only.onnx -o model.rbin --images photos --scale 0.00392157
 
     A model must be int8: QDQ or QOperator form, as onnxruntime.quantization and TensorFlow Lite converters write it.
     What the machine lacks runs on the host, in ONNX Runtime; what that is, and why, is printed.
@@ -84,16 +92,17 @@ def compile_command(
     from tools.files.overwrite import PROGRAM, check_writable
     from tools.files.pictures import Picture
     from tools.options import input_shapes
+    from tools.quantise.calibration import measured_on
     from tools.reports.host_report import segments_text
     from tools.reports.report import rhythm_text
 
     talk = Talk(quiet, verbose)
-    check_writable("-o", output, PROGRAM, [model, machine], force)
+    check_writable("-o", output, PROGRAM, [model, machine, data], force)
     machine = talk.machine(machine, settings)
     shapes = input_shapes(input_shape or [])
-    options = Planning.of(planning, no_host=no_host, exact=exact)
-    image = Picture.parse(scale, mean).to_json()
-    with talk.progress("compiling") as progress:
+    picture = Picture.parse(scale, mean)
+    with talk.progress("compiling") as progress, measured_on(model, shapes, images, data, picture) as samples:
+        options = Planning.of(planning, no_host=no_host, exact=exact, samples=samples)
 
         def report(step: str) -> None:
             talk.detail(step)
@@ -108,7 +117,7 @@ def compile_command(
                 from tools.validation.against import Original
 
                 validator.original = Original.read(against, shapes, assume_int8)
-        program = compile_model(model, machine, shapes, assume_int8, image, report, validator, options)
+        program = compile_model(model, machine, shapes, assume_int8, picture.to_json(), report, validator, options)
         verdict = validator.summary() if validator is not None else ""
         program.save(output)
     for note in program.notes:

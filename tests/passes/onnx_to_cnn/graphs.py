@@ -95,15 +95,21 @@ def compile_to_cnn(
     stop: str = "",
     no_host: bool = False,
     exact: bool = False,
+    samples: str = "",
 ) -> ModuleOp:
     """The module behind all passes down to ``stop`` (the last of the level by default), verified after each.
 
-    With ``no_host`` ModelError lists what the host would run; with ``exact`` no quantiser is put in.
+    With ``no_host`` ModelError lists what the host would run; with ``exact`` no quantiser is put in;
+    ``samples`` is a file to measure ranges on.
     """
     module = import_model(model.SerializeToString() if isinstance(model, onnx.ModelProto) else model, None, "case.onnx")
     for entry in FRONT:
-        if entry.default and (assume or not entry.when):
-            options = {"assign-host": {"no_host": no_host, "exact": exact}, "convert-onnx-to-cnn": {"exact": exact}}
+        if entry.default and (assume or not entry.when or (samples and entry.when == "samples")):
+            options = {
+                "assign-host": {"no_host": no_host, "exact": exact},
+                "convert-onnx-to-cnn": {"exact": exact},
+                "measure-ranges": {"samples": samples},
+            }
             entry.load()(**options.get(entry.name, {})).apply(Context(), module)
             module.verify()
             if after is not None:

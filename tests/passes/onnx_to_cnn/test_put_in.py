@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from dialects.meaning.cnn import evaluate
 from dialects.onnx_export import strings_of
+from passes.common.problems import ModelError
 from passes.onnx.import_onnx import import_model
 from passes.onnx_to_cnn.convert_onnx_to_cnn import ConvertOnnxToCnnPass
 from passes.pipeline import PIPELINE
@@ -120,6 +122,95 @@ def test_the_note_says_what_was_put_in() -> None:
         "Quantisers were put in where the model has none (--exact puts none in): behind conv_2, -4.6 to 4.6, step "
         "0.036, off by at most 1 of quantizelinear_4's steps."
     ]
+
+
+def _pooled(g: Graph, y: str) -> None:
+    """A value that a pool reads in float, and its mean."""
+    mean = g.requantised(g.node("GlobalAveragePool", y), 0.01, 0)
+    g.output(g.node("Conv", mean, g.weights(4, 8, 1, 1)), scale=0.05, zero=0)
+
+
+def _convolutions(module: ModuleOp) -> int:
+    return sum(op.name == "cnn.conv2d" for op in module.walk())
+
+
+def _hosted(module: ModuleOp) -> set[str]:
+    kinds = {str(op.properties["op_type"]) for op in module.walk() if op.name == "onnx.node"}
+    return {kind.strip('"') for kind in kinds} - {"QuantizeLinear", "DequantizeLinear", "Reshape", "Transpose"}
+
+
+def test_a_quantiser_for_another_user_serves_both() -> None:
+    """The float value and its rounded twin are one tensor, and the convolution is computed once."""
+    g = Graph(7)
+    y = g.node("Relu", _conv(g, g.input(1, 8, 6, 5, scale=0.02, zero=0)))
+    _pooled(g, y)
+    g.output(y, scale=0.03, zero=-128)
+    module = compile_to_cnn(g.model(21))
+    assert _hosted(module) == set()
+    assert _convolutions(module) == 2
+    (note,) = strings_of(module.attributes["recon.notes"])
+    assert note.endswith("): behind relu_3, as quantizelinear_10 does.")
+
+
+@pytest.mark.parametrize("kind", ["Sigmoid", "Clip", "Mul"])
+def test_what_a_value_is_says_how_far_it_goes(kind: str) -> None:
+    g = Graph(7)
+    x = g.input(1, 8, 6, 5, scale=0.02, zero=0)
+    values = {
+        "Sigmoid": lambda: g.node("Sigmoid", x),
+        "Clip": lambda: g.node("Clip", _conv(g, x), _number(g, 0), _number(g, 6)),
+        "Mul": lambda: g.node("Mul", x, g.input(1, 8, 6, 5, scale=0.02, zero=0)),
+    }
+    _pooled(g, values[kind]())
+    model = g.model(21)
+    module = compile_to_cnn(model)
+    assert _hosted(module) == set()
+    (found,), (wanted, _) = evaluate(module, g.feeds).values(), run_reference(model, g.feeds)
+    (exact,) = wanted.values()
+    assert np.abs(found.astype(np.int64) - exact).max() <= 3
+
+
+def _samples(tmp_path: Path, *arrays: Array) -> str:
+    np.savez(tmp_path / "samples.npz", *arrays)
+    return str(tmp_path / "samples.npz")
+
+
+def test_a_convolution_is_measured(tmp_path: Path) -> None:
+    """Without examples nothing says how far a sum goes, and the host takes the mean; with them the machine does."""
+    g = Graph(7)
+    _pooled(g, g.node("Relu", _conv(g, g.input(1, 8, 6, 5, scale=0.02, zero=0))))
+    model = g.model(21)
+    assert _hosted(compile_to_cnn(model)) == {"GlobalAveragePool", "Relu"}
+    (codes,) = g.feeds.values()
+    samples = _samples(tmp_path, codes[None])
+    module = compile_to_cnn(model, samples=samples)
+    assert _hosted(module) == set()
+    (found,), (wanted, _) = evaluate(module, g.feeds).values(), run_reference(model, g.feeds)
+    (exact,) = wanted.values()
+    assert np.abs(found.astype(np.int64) - exact).max() <= 3
+    assert _hosted(compile_to_cnn(model, samples=samples, exact=True)) == {"GlobalAveragePool", "Relu"}
+
+
+def test_a_measured_argument_has_finer_steps(tmp_path: Path) -> None:
+    model, feeds = _model("silu")
+    (codes,) = feeds.values()
+    quiet = compile_to_cnn(model, samples=_samples(tmp_path, codes[None] // 4))
+    (note,), (wide,) = (strings_of(m.attributes["recon.notes"]) for m in (quiet, compile_to_cnn(model)))
+    steps = [float(text.partition("step ")[2].partition(",")[0]) for text in (note, wide)]
+    assert steps[0] < 0.9 * steps[1]
+
+
+def test_samples_that_do_not_fit(tmp_path: Path) -> None:
+    model, feeds = _model("silu")
+    (codes,) = feeds.values()
+    for name, text in (
+        (_samples(tmp_path, codes), "the samples of the input 'x0' have to be an array N×1×8×6×5, with as many for "
+         "every input."),
+        (str(tmp_path / "none.npz"), "this is not a whole .npz file of samples; numpy.savez writes one."),
+    ):  # fmt: skip
+        with pytest.raises(ModelError) as caught:
+            compile_to_cnn(model, samples=name)
+        assert str(caught.value) == f"{name}: {text}"
 
 
 def test_nothing_is_put_in_before_a_function_that_jumps() -> None:
