@@ -25,7 +25,7 @@ from tools.explore.findings import Findings, cost_of, findings, front, is_fixed
 from tools.explore.space import Goal
 from tools.explore.space_file import read_space
 from tools.explore.store import PointStore, StoredPoint
-from tools.reports.intensity.svg import COLOURS
+from tools.reports.palette import MARKS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +92,7 @@ def fronts(found: Findings) -> Figure:
     for place, name in enumerate(found.models):
         axes = figure.add_subplot(2, 3, place + 1)
         mine = [row for row in found.rows if row.values["model"] == name and row.ok]
-        for (kind, wanted), style, mark, colour in zip(KINDS, ("-", "--"), ("o", "s"), COLOURS, strict=False):
+        for (kind, wanted), style, mark, colour in zip(KINDS, ("-", "--"), ("o", "s"), MARKS, strict=False):
             best = front([row for row in mine if wanted(row)], ("seconds", "area_mm2"))
             axes.plot(
                 [row.values["frames_per_second"] for row in best],
@@ -135,7 +135,7 @@ def spans(found: Findings) -> Figure:
             [by_model[name].get(key, 1.0) for name in found.models],
             width,
             label=key,
-            color=COLOURS[number % len(COLOURS)],
+            color=MARKS[number % len(MARKS)],
             hatch=("", "//", "xx", "..")[number % 4],
             edgecolor="white",
         )

@@ -1,6 +1,6 @@
 """The founding chart as SVG, by Matplotlib: a band per model, a dot per convolution, from the first layer to the last.
 
-Colours differ in lightness as well. The same models give the same bytes.
+The same models give the same bytes.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from sim.machine.description import Machine
 from sim.machine.errors import ReconError
 from tools.reports.intensity.convolutions import Model
+from tools.reports.palette import COLOURS, MARKS
 from tools.reports.profile.records import Roofline, roofline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MARKERS = ("o", "s", "D", "^", "P", "v")
-COLOURS = ("#00547d", "#d98200", "#1d6e50", "#b5490b", "#5a2a6b", "#3f8fc4")
-"""Of the models, in order, again and again; their marks differ too."""
+SHAPES = ("o", "s", "D", "^", "P", "v")
+"""Of the models, in order, again and again; their colours differ too."""
 
 
 def svg(models: Sequence[Model], machine: Machine) -> str:
@@ -50,8 +50,8 @@ def _bands(axes: Axes, models: Sequence[Model]) -> None:
             [convolution.intensity for convolution in model.convolutions],
             [band - 0.36 + 0.72 * (place + 0.5) / count for place in range(count)],
             s=[14 + 110 * convolution.macs / largest for convolution in model.convolutions],
-            c=COLOURS[band % len(COLOURS)],
-            marker=MARKERS[band % len(MARKERS)],
+            c=MARKS[band % len(MARKS)],
+            marker=SHAPES[band % len(SHAPES)],
             alpha=0.75,
             linewidths=0.5,
             edgecolors="white",
@@ -78,7 +78,7 @@ def _ridge(axes: Axes, roof: Roofline, machine: str, models: int) -> None:
     low, high = axes.get_xlim()
     low, high = min(low, roof.ridge / 2), 1.5 * max(high, roof.ridge * 3)
     axes.set_xlim(low, high)
-    axes.axvspan(low, roof.ridge, color="#f0c43a", alpha=0.13, linewidth=0)
+    axes.axvspan(low, roof.ridge, color=COLOURS["yellow"], alpha=0.13, linewidth=0)
     axes.axvline(roof.ridge, color="#222222", linewidth=1.6)
     axes.text(roof.ridge / 1.06, -0.72, f"DRAM is the limit of {machine}", ha="right", va="top", fontsize=10)
     right = f"ridge {roof.ridge:,.0f}: the array is"

@@ -13,6 +13,8 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+from tools.reports.palette import COLOURS
+
 GENERATORS = {
     "compare.html": "recon compare",
     "explore.html": "recon explore",
@@ -31,7 +33,7 @@ def assemble(template: str, title: str, data: Mapping[str, Any], scripts: Sequen
         "style": _asset("style.css"),
         "data": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
         "plotly": get_plotlyjs(),
-        "scripts": "(() => {\n" + "\n".join(_asset(name) for name in scripts) + "})();",
+        "scripts": "\n".join((f"(() => {{\nconst COLOUR = {json.dumps(COLOURS)};", *map(_asset, scripts), "})();")),
     }
     first, *rest = (_asset("head.html") + _asset(template)).split("{{")
     text = [first]

@@ -3,36 +3,26 @@
 const S = data.statistics, layers = data.layers, steps = data.steps;
 const END = steps.cycles; // of what is shown over time: of frames in a row the first few, while numbers are of some
 
-const TERMS = {
-  compute: ["the array multiplies", "#00547d", ""],
-  input: ["inputs on their way into the array", "#63bdf0", "/"],
-  output: ["outputs on their way out of it", "#c3e4f7", "\\"],
-  weights: ["weights on their way into the array", "#f2a6c8", "x"],
-  vector: ["the vector unit", "#1d6e50", ""],
-  dram: ["the DRAM channel", "#f0c43a", ""],
-  reconfiguration: ["reconfiguration", "#b5490b", "-"],
-  hidden: ["hidden behind other layers", "#9aa2ab", ""],
-};
 const LOSSES = {
-  useful: ["#00547d", ""], "spatial fit": ["#63bdf0", "/"], streams: ["#c3e4f7", "\\"], "start-up": ["#c2cf5a", "."],
-  fill: ["#f2a6c8", "x"], DRAM: ["#f0c43a", ""], reconfiguration: ["#b5490b", "-"], dependencies: ["#5a2a6b", "|"],
+  useful: [COLOUR.navy, ""], "spatial fit": [COLOUR.sky, "/"], streams: [COLOUR.purple, "\\"], "start-up": [COLOUR.green, "."],
+  fill: [COLOUR.orange, "x"], DRAM: [COLOUR.yellow, ""], reconfiguration: [COLOUR.brick, "-"], dependencies: [COLOUR.pink, "|"],
 };
 const KINDS = {
-  weights: ["weights and parameters", "#00547d", ""], input: ["network input", "#63bdf0", "/"],
-  output: ["network output", "#c2cf5a", "."], spill: ["spilled activations", "#b5490b", "x"],
-  configuration: ["configuration images", "#f0c43a", ""], program: ["instructions fetched", "#5a2a6b", "-"],
+  weights: ["weights and parameters", COLOUR.navy, ""], input: ["network input", COLOUR.sky, "/"],
+  output: ["network output", COLOUR.green, "."], spill: ["spilled activations", COLOUR.orange, "x"],
+  configuration: ["configuration images", COLOUR.brick, "-"], program: ["instructions fetched", COLOUR.purple, "\\"],
 };
 const CONTENTS = {
-  weights: ["weights", "#00547d", ""], parameters: ["bias, scales, tables", "#5a2a6b", ""],
-  input: ["network input", "#63bdf0", "/"], activation: ["activations", "#f0c43a", ""],
-  spill: ["activations back from DRAM", "#b5490b", "x"], configuration: ["configuration image", "#1d6e50", "-"],
+  weights: ["weights", COLOUR.navy, ""], parameters: ["bias, scales, tables", COLOUR.purple, "\\"],
+  input: ["network input", COLOUR.sky, "/"], activation: ["activations", COLOUR.yellow, ""],
+  spill: ["activations back from DRAM", COLOUR.orange, "x"], configuration: ["configuration image", COLOUR.brick, "-"],
 };
 const STALLS = {
-  dram: ["waits for DRAM", "#f0c43a", "/"], reconfiguration: ["waits for a configuration", "#b5490b", "\\"],
-  fill: ["waits for weights to reach the array", "#f2a6c8", "x"], array: ["waits for the array", "#00547d", "."],
-  vector: ["waits for the vector unit", "#1d6e50", "-"], program: ["waits for its instructions", "#5a2a6b", "x"],
+  dram: ["waits for DRAM", COLOUR.yellow, "/"], reconfiguration: ["waits for a configuration", COLOUR.brick, "\\"],
+  fill: ["waits for weights to reach the array", COLOUR.orange, "x"], array: ["waits for the array", COLOUR.navy, "."],
+  vector: ["waits for the vector unit", COLOUR.green, "-"], program: ["waits for its instructions", COLOUR.purple, "|"],
 };
-const ENERGY = { array: ["multiply-accumulates", "#00547d", ""], SRAM: ["SRAM", "#63bdf0", "/"], DRAM: ["DRAM", "#f0c43a", ""] };
+const ENERGY = { array: ["multiply-accumulates", COLOUR.navy, ""], SRAM: ["SRAM", COLOUR.sky, "/"], DRAM: ["DRAM", COLOUR.yellow, ""] };
 
 const time = (cycles) => seconds(cycles / S.clock_hz);
 const title = (layer) => `<b>${plain(short(layer.name, 50))}</b><br>${plain(layer.operator)}`;

@@ -34,14 +34,14 @@ function byLayer(id, series, unit, hover) {
     type: "scatter", mode: "lines", stackgroup: "all", line: { shape: "hvh", width: 0, color: s.colour }, fillcolor: s.colour,
   } : {
     type: "bar", textposition: "none",
-    marker: { color: s.colour, line: { width: 0 }, pattern: hatch(s.hatch, s.colour) },
+    marker: { color: s.colour, line: { color: "#555", width: 0.4 }, pattern: hatch(s.hatch, s.colour) },
   }));
   const ticks = layers.length <= (narrow() ? 12 : 60);
   Plotly.newPlot(chart, traces, layout({
     showlegend: false, barmode: "stack", hovermode: many ? "x" : "closest",
     xaxis: Object.assign({
-      title: { text: "layers in the order they run" }, tickangle: -60, range: [-0.7, layers.length - 0.3],
-      tickmode: ticks ? "array" : "auto", tickvals: numbers, ticktext: layers.map((l) => plain(short(l.name, 14))),
+      title: { text: ticks ? "" : "layers in the order they run" }, tickangle: -60, range: [-0.7, layers.length - 0.3],
+      tickmode: ticks ? "array" : "auto", tickvals: numbers, ticktext: layers.map((l) => plain(middle(l.name, 13))),
     }, GRID, { showgrid: false }),
     yaxis: Object.assign({ title: { text: unit }, rangemode: "tozero" }, GRID),
     margin: { l: narrow() ? 48 : 64, r: 10, t: 8, b: ticks ? 100 : 44 },
@@ -60,6 +60,8 @@ function stacks(id, table, of, unit, text, all) {
   strip(id + "-whole", series.map((s) => Object.assign({ about: data.losses[s.key], value: sum(s.values) }, s)), text);
   byLayer(id + "-chart", series, unit, (v, i) => `${text(v)} (${percent(v, all(i))} of the layer's)`);
 }
+
+const SYMBOLS = ["circle", "square", "diamond", "cross", "triangle-up", "star", "x", "triangle-down"]; // of TERMS
 
 function roofline() {
   const chart = byId("roofline-chart"), roof = data.roofline, peak = roof.winograd || roof.compute;
@@ -81,7 +83,6 @@ function roofline() {
     name: `DRAM: ${(roof.bandwidth / 1e9).toFixed(1)} GB/s`, line: { color: "#333", width: 2, dash: "dot" },
   }, line(roof.compute, `array: ${(roof.compute / 1e12).toFixed(2)} Tops/s`, "solid")];
   if (roof.winograd) traces.push(line(roof.winograd, "array with Winograd", "dash"));
-  const symbols = ["circle", "square", "diamond", "cross", "triangle-up", "star", "x", "triangle-down"];
   Object.entries(TERMS).forEach(([term, [name, colour]], number) => {
     const mine = points.filter((i) => layers[i].limited_by === term);
     if (mine.length) traces.push({
@@ -91,7 +92,7 @@ function roofline() {
         + `<br>attains ${(layers[i].attained / 1e12).toFixed(3)} Tops/s, its roof is at ${(layers[i].attainable / 1e12).toFixed(3)}`
         + `<br>${percent(layers[i].cycles, S.cycles)} of the time`),
       hovertemplate: "%{text}<extra></extra>",
-      marker: { color: colour, symbol: symbols[number], line: { color: "#222", width: 1 },
+      marker: { color: colour, symbol: SYMBOLS[number], line: { color: "#222", width: 1 },
         size: mine.map((i) => 8 + 26 * Math.sqrt(layers[i].array_cycles / S.cycles)) },
     });
   });
@@ -138,9 +139,9 @@ function graph() {
   const texts = nodes.map((i) => ({ x: labels, y: row[i], text: plain(short(label(i), narrow() ? 34 : 80)) }));
   const traces = [
     { type: "scatter", mode: "lines", x, y, hoverinfo: "skip", showlegend: false, line: { color: "#68727d", width: 1.5 } },
-    ...Object.entries(TERMS).map(([term, [name, colour]]) =>
-      group(nodes.filter((i) => i < layers.length && layers[i].limited_by === term), name, colour, "circle")),
-    group(nodes.filter((i) => i >= layers.length), "host", "#fff", "square"),
+    ...Object.entries(TERMS).map(([term, [name, colour]], number) =>
+      group(nodes.filter((i) => i < layers.length && layers[i].limited_by === term), name, colour, SYMBOLS[number])),
+    group(nodes.filter((i) => i >= layers.length), "host", "#fff", "hexagon"),
     { type: "scatter", mode: "text", x: texts.map((t) => t.x), y: texts.map((t) => t.y), text: texts.map((t) => t.text),
       customdata: nodes.map((i) => (i < layers.length ? i : null)), textposition: "middle right", hoverinfo: "none",
       showlegend: false, textfont: { size: 12 }, cliponaxis: false },

@@ -4,9 +4,18 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 
-// Eight colours that people with any colour vision tell apart (after Okabe and Ito), in an order in which neighbours
-// differ in lightness as well, so that they differ in grey; where they stand side by side, hatching differs too.
-const COLOURS = ["#00547d", "#f0c43a", "#b5490b", "#63bdf0", "#1d6e50", "#f2a6c8", "#5a2a6b", "#c2cf5a"];
+// COLOUR holds the colours by name; tools/reports/palette.py says why these. Hatching stands beside them.
+const COLOURS = Object.values(COLOUR);
+const TERMS = {
+  compute: ["the array multiplies", COLOUR.navy, ""],
+  input: ["inputs on their way into the array", COLOUR.sky, "/"],
+  output: ["outputs on their way out of it", COLOUR.purple, "\\"],
+  weights: ["weights on their way into the array", COLOUR.orange, "x"],
+  vector: ["the vector unit", COLOUR.green, "."],
+  dram: ["the DRAM channel", COLOUR.yellow, ""],
+  reconfiguration: ["reconfiguration", COLOUR.brick, "-"],
+  hidden: ["hidden behind other layers", COLOUR.pink, "|"],
+};
 
 const whole = (n) => Math.round(n).toLocaleString("en-US");
 const percent = (part, all) => (all ? (100 * part / all).toFixed(part / all < 0.0995 ? 1 : 0) + " %" : "–");
@@ -29,6 +38,8 @@ function joules(j) {
 // Names come from models: Plotly reads a little HTML in texts, so they are written as text.
 const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const short = (text, room) => (text.length <= room ? text : text.slice(0, room - 1) + "…");
+// Beginnings say what, ends say which.
+const middle = (text, room) => (text.length <= room ? text : text.slice(0, room - 1 - (room >> 1)) + "…" + text.slice(-(room >> 1)));
 const sum = (values) => values.reduce((a, b) => a + b, 0);
 const narrow = () => window.innerWidth < 700;
 

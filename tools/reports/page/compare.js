@@ -1,17 +1,12 @@
 // Runs side by side: what binds each, the layers that differ most, what freedoms are worth.
 
-const TERMS = {
-  compute: ["the array multiplies", "#00547d", ""], input: ["inputs on their way into the array", "#63bdf0", "/"],
-  output: ["outputs on their way out of it", "#c3e4f7", "\\"], weights: ["weights on their way into the array", "#f2a6c8", "x"],
-  vector: ["the vector unit", "#1d6e50", ""], dram: ["the DRAM channel", "#f0c43a", ""], reconfiguration: ["reconfiguration", "#b5490b", "-"],
-};
 const HATCHES = ["", "/", "x", "\\", "-", "."];
 const there = data.runs.filter((run) => run.cycles !== null);
 
 function runs() {
   const names = there.map((run) => plain(short(run.name, narrow() ? 16 : 34)));
   byId("runs-chart").style.height = `${130 + 44 * there.length}px`;
-  Plotly.newPlot(byId("runs-chart"), Object.entries(TERMS).map(([term, [name, colour, shape]]) => ({
+  Plotly.newPlot(byId("runs-chart"), Object.entries(TERMS).filter(([term]) => term !== "hidden").map(([term, [name, colour, shape]]) => ({
     type: "bar", orientation: "h", name, y: names, x: there.map((run) => run.terms[term]), marker: { color: colour, pattern: hatch(shape, colour) },
     text: there.map((run) => percent(run.terms[term], run.cycles)), textposition: "none", hovertemplate: "%{y}<br>" + name + ": %{x:,} cycles, %{text}<extra></extra>",
   })), layout({

@@ -96,7 +96,7 @@ function sensitivity() {
   Plotly.newPlot(byId("span-chart"), [{
     type: "heatmap", x: keys.map(plain), y: data.models.map((m) => plain(short(m, 20))), z: data.models.map((m) => keys.map((k) => { const s = span(m, k); return s === null ? null : Math.log2(s); })),
     text: data.models.map((m) => keys.map((k) => { const s = span(m, k); return s === null ? "" : s.toFixed(2) + " ×"; })), texttemplate: "%{text}",
-    hovertemplate: "%{y}, %{x}: %{text}<extra></extra>", showscale: false, colorscale: [[0, "#f4f8fb"], [1, "#3f8fc4"]], zmin: 0, xgap: 2, ygap: 2,
+    hovertemplate: "%{y}, %{x}: %{text}<extra></extra>", showscale: false, colorscale: [[0, "#f4f8fb"], [1, COLOUR.sky]], zmin: 0, xgap: 2, ygap: 2,
   }], layout({ xaxis: { side: "top", tickangle: narrow() ? -60 : -20, automargin: true }, yaxis: { autorange: "reversed", automargin: true } }), CONFIG);
   for (const key of keys) byId("parameter").append(new Option(key, key));
   const draw = () => {

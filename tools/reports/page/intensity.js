@@ -16,7 +16,7 @@ function chart() {
   }));
   const line = (x, dash) => ({ type: "line", x0: x, x1: x, y0: 0, y1: 1, yref: "paper", line: { color: "#222", width: 2, dash } });
   const says = (x, text, y) => ({ x: Math.log10(x), y, yref: "paper", text, showarrow: false, xanchor: "left", yanchor: "bottom", bgcolor: "#ffffffc0" });
-  const shapes = [{ type: "rect", x0: 1e-6, x1: data.ridge, y0: 0, y1: 1, yref: "paper", fillcolor: "#f0c43a", opacity: 0.13, line: { width: 0 }, layer: "below" }, line(data.ridge, "solid")];
+  const shapes = [{ type: "rect", x0: 1e-6, x1: data.ridge, y0: 0, y1: 1, yref: "paper", fillcolor: COLOUR.yellow, opacity: 0.13, line: { width: 0 }, layer: "below" }, line(data.ridge, "solid")];
   const annotations = [says(data.ridge, `ridge of ${plain(data.machine)}: ${whole(data.ridge)}`, 1)];
   if (data.winograd !== null) {
     shapes.push(line(data.winograd, "dash"));

@@ -114,7 +114,7 @@ function timeline() {
     }));
     for (const [cause, [name, shade, hatch]] of Object.entries(STALLS)) {
       made.push(bars(pieces.filter((p) => p.key === cause), { name, width: 0.3, opacity: 0.75, marker: {
-        color: shade, line: { color: shade, width: 0.6 }, pattern: { shape: hatch, fgcolor: shade, bgcolor: "#fff", size: 5, solidity: 0.5 } } }));
+        color: shade, line: { color: "#777", width: 0.5 }, pattern: { shape: hatch, fgcolor: "#fff", bgcolor: shade, size: 5, solidity: 0.4 } } }));
     }
     return made.reverse(); // the waits first, so that work is drawn on top of them
   }
@@ -208,7 +208,7 @@ function sram() {
     yaxis: Object.assign({ title: { text: narrow() ? "" : "address" }, automargin: true, domain: [0, 0.68], range: [0, places.height],
       tickvals: places.ticks.map((t) => t.at), ticktext: places.ticks.map((t) => `${whole(t.address / 1024)} KiB`) }, GRID),
     yaxis2: Object.assign({ title: { text: `${unit} taken` }, domain: [0.74, 1], range: [0, scaledBytes(top)] }, GRID),
-    shapes: [{ type: "line", x0: 0, x1: 1, xref: "paper", y0: scaledBytes(capacity), y1: scaledBytes(capacity), yref: "y2", line: { color: "#b5490b", width: 2, dash: "dash" } },
+    shapes: [{ type: "line", x0: 0, x1: 1, xref: "paper", y0: scaledBytes(capacity), y1: scaledBytes(capacity), yref: "y2", line: { color: COLOUR.brick, width: 2, dash: "dash" } },
       { type: "rect", x0: use.peak_from, x1: use.peak_to, y0: 0, y1: 1, yref: "paper", line: { color: "#111", width: 1, dash: "dot" } },
       ...places.gaps.map((g) => ({ type: "rect", x0: 0, x1: 1, xref: "paper", y0: g.from, y1: g.to, fillcolor: "#eceef1", line: { width: 0 }, layer: "below" }))],
     annotations: [...places.gaps.map((g) => ({ x: 0.5, xref: "paper", y: (g.from + g.to) / 2, showarrow: false, text: `${bytes(g.bytes)} never used` })), { x: (use.peak_from + use.peak_to) / 2, y: scaledBytes(use.peak_bytes), yref: "y2", ay: use.peak_bytes > top * 0.6 ? 26 : -22,
