@@ -17,7 +17,7 @@ def prove_command(
     ],
     input_shape: InputShape = None,
     assume_int8: AssumeInt8 = False,
-    rounds: Annotated[int, typer.Option(metavar="N", help="Independent rounds of the proof.", min=1)] = 2,
+    rounds: Annotated[int, typer.Option(metavar="N", help="Independent rounds of the proof.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the random labels.", min=0)] = 0,
     quiet: Quiet = False,
     verbose: Verbose = False,

@@ -6,7 +6,10 @@ parameters. A program that computes something else than its model then gives ano
 probability below 2⁻²⁰ a round, whatever the inputs (Schwartz 1980, Zippel 1979: a polynomial that is not zero vanishes
 at few points).
 
+Sums of products are worked out only where a book of the model's convolutions has no place for a pass.
+
 ``field`` labels and what is done with them, ``laws`` the float32 parameters of the arithmetic page, ``model`` the
-labels of a cnn module, ``machine`` those of a program, ``host`` what both say of the regions that the host runs,
-``prover`` the comparison and its message. Nothing here is shared with passes, engine, hazards or meanings.
+labels of a cnn module, ``machine`` those of a program, ``book`` the convolutions that both look up, ``host`` what both
+say of the regions that the host runs, ``prover`` the comparison and its message. Nothing here is shared with passes,
+engine, hazards or meanings.
 """

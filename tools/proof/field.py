@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,9 @@ UNWRITTEN = 2**32 - 1
 """No label: a byte that nothing has written."""
 
 _EXACT = 2**53
+_BLOCK = 2**15
+"""Labels worked on at a time: as many as a cache holds."""
+
 _GATHERED = 2**20
 """Elements of the gathered input worked on at a time."""
 
@@ -46,6 +49,11 @@ class Window:
             )
         )
         return rows, columns
+
+    def slides_as(self, other: Window) -> bool:
+        """Whether kernel, strides and dilations are those of another window."""
+        mine, its = ((each.kernel, each.strides, each.dilations) for each in (self, other))
+        return mine == its
 
     def tap(self, image: npt.NDArray[Any], row: int, column: int) -> npt.NDArray[Any]:
         """The view [outputs…, channels] of one kernel position over an image [rows, columns, channels]."""
@@ -109,13 +117,34 @@ def plus(first: Labels, second: int | npt.NDArray[Any]) -> Labels:
     return _within(first + other)
 
 
+def reach(weights: npt.NDArray[Any], zero: int = 0) -> tuple[Integers, Integers]:
+    """Least and most of Σ x·(w − zero) for every row of weights, whatever codes x are."""
+    if zero or weights.dtype != np.int8:
+        weights = weights.astype(np.int64) - zero
+    size = np.abs(weights)
+    size = size.view(np.uint8) if weights.dtype == np.int8 else size
+    total, size = weights.sum(axis=1, dtype=np.int64), size.sum(axis=1, dtype=np.int64)
+    most, least = (size + total) // 2, (size - total) // 2
+    return -127 * least - 128 * most, 127 * most + 128 * least
+
+
 def over_taps(image: Labels, window: Window) -> Labels:
     """The sum of every window, per channel: image [rows, columns, channels] of the window's extent."""
-    total = np.zeros((*window.outputs, image.shape[2]), np.float64)
-    for row in range(window.kernel[0]):
-        for column in range(window.kernel[1]):
-            total += window.tap(image, row, column)
-    return reduce(total)
+    return np.mod(summed(image.astype(np.uint64), window), np.uint64(PRIME)).astype(np.uint32)
+
+
+def summed(words: Words, window: Window) -> Words:
+    """The wrapping sum of every window, per channel: rows first, then columns."""
+    (fy, fx), (_, columns) = window.kernel, window.extent
+    down = replace(window, outputs=(window.outputs[0], columns), kernel=(fy, 1), strides=(window.strides[0], 1))
+    across = replace(window, kernel=(1, fx), strides=(1, window.strides[1]))
+    halfway = down.tap(words, 0, 0).copy()
+    for row in range(1, fy):
+        halfway += down.tap(words, row, 0)
+    total = across.tap(halfway, 0, 0).copy()
+    for column in range(1, fx):
+        total += across.tap(halfway, 0, column)
+    return total
 
 
 def convolve(image: Labels, weights: Integers, window: Window) -> Labels:
@@ -125,7 +154,7 @@ def convolve(image: Labels, weights: Integers, window: Window) -> Labels:
     """
     if weights.size and int(np.abs(weights).max()) >= 2**16:  # computed weights are labels: two halves, each exact
         high, low = weights >> 16, weights & 0xFFFF
-        return plus(_times(convolve(image, high, window), 2**16), convolve(image, low, window))
+        return plus(times(convolve(image, high, window), 2**16), convolve(image, low, window))
     groups, outputs, _, _, inputs = weights.shape
     factors = weights.astype(np.float64)
     total = np.zeros((*window.outputs, groups, outputs), np.float64)
@@ -138,8 +167,9 @@ def convolve(image: Labels, weights: Integers, window: Window) -> Labels:
     return reduce(total).reshape(*window.outputs, groups * outputs)
 
 
-def _times(labels: Labels, factor: int) -> Labels:
-    return np.mod(labels.astype(np.int64) * factor, PRIME).astype(np.uint32)
+def times(labels: Labels, factor: int) -> Labels:
+    """Labels times an integer between 0 and the prime."""
+    return np.mod(labels.astype(np.uint64) * np.uint64(factor), np.uint64(PRIME)).astype(np.uint32)
 
 
 def _by_taps(image: Labels, factors: npt.NDArray[np.float64], window: Window, total: npt.NDArray[np.float64]) -> None:
@@ -177,11 +207,21 @@ def _by_products(
 
 def scramble(words: Words) -> Words:
     """A bijection of 64-bit words without visible structure (the finaliser of SplitMix64, Steele et al. 2014)."""
+    z = np.array(words, np.uint64)
+    _scramble(z, np.empty_like(z))
+    return z
+
+
+def _scramble(z: Words, scratch: Words) -> None:
+    """``scramble`` in place."""
     with np.errstate(over="ignore"):
-        z = words + np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+        z += np.uint64(0x9E3779B97F4A7C15)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            np.right_shift(z, np.uint64(shift), out=scratch)
+            z ^= scratch
+            z *= np.uint64(factor)
+        np.right_shift(z, np.uint64(31), out=scratch)
+        z ^= scratch
 
 
 class Round:
@@ -201,14 +241,28 @@ class Round:
 
     def symbols(self, size: int, *parts: object) -> Labels:
         """Labels of things that nothing is known of, by their place."""
-        return _label(scramble(np.arange(size, dtype=np.uint64) ^ np.uint64(self.key("symbol", *parts))))
+        raw = np.random.PCG64(self.key("symbol", *parts)).random_raw(-(-size // 2))
+        return _canonical(raw.view(np.uint32)[:size] & np.uint32(PRIME))
 
-    def apply(self, keys: int | Words, *operands: Labels) -> Labels:
-        """The label of a function that ``keys`` names (one for all, or one per channel) of labels that broadcast."""
+    def apply(self, keys: int | Words, *operands: Labels | Words) -> Labels:
+        """The label of a function that ``keys`` names (one for all, or one per channel) of labels that broadcast, or
+        words."""
         words = np.asarray(keys, np.uint64)
-        for operand in operands:
-            words = scramble(words ^ scramble(operand.astype(np.uint64) + words))
-        return _label(words)
+        shape = np.broadcast_shapes(words.shape, *(operand.shape for operand in operands))
+        result = np.empty(shape, np.uint32)
+        pieces: list[npt.NDArray[Any]] = [result, *(np.broadcast_to(each, shape) for each in (words, *operands))]
+        while pieces[0].ndim > 1 and len(pieces[0]) == 1:
+            pieces = [each[0] for each in pieces]
+        step = max(1, _BLOCK * len(pieces[0]) // max(1, result.size)) if pieces[0].ndim else 1
+        for start in range(0, len(pieces[0]) if result.size else 0, step):
+            out, key, *given = (each[start : start + step] for each in pieces)
+            mixed = np.array(key, np.uint64)
+            scratch = np.empty_like(mixed)
+            for operand in given:
+                mixed ^= operand
+                _scramble(mixed, scratch)
+            out[...] = _label(mixed)
+        return result
 
     def unordered(self, tag: str, operands: Labels) -> Words:
         """Words whose sum, wrapping, stands for a set of operands."""
@@ -225,6 +279,10 @@ class Round:
 
 
 def _label(words: Words) -> Labels:
-    labels = (words & np.uint64(PRIME)).astype(np.uint32)
+    return _canonical(words.astype(np.uint32) & np.uint32(PRIME))
+
+
+def _canonical(labels: Labels) -> Labels:
+    """Numbers up to the prime, which is zero; the array is overwritten."""
     labels[labels == PRIME] = 0
     return labels

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tools.proof import laws
-from tools.proof.field import Labels, Round, Window, Words, code_places, of_codes, over_taps, plus, signed
+from tools.proof.field import Labels, Round, Window, Words, code_places, of_codes, over_taps, plus, signed, summed
 from tools.proof.laws import IDENTITY, Codes, Floats
 
 
@@ -94,16 +94,13 @@ def scaled(run: Round, x: Labels, factor: Floats, offset: Floats, zero: int, lo:
 
 def greatest(run: Round, image: Labels, inside: npt.NDArray[np.bool_], window: Window) -> Labels:
     """The largest of each window's positions that are ``inside`` [rows, columns]; −128 where there is none."""
-    words = run.unordered("max", image) * inside[:, :, None].astype(np.uint64)
-    real = over_taps(inside[:, :, None].astype(np.uint32), window)
-    total = np.zeros((*window.outputs, image.shape[2]), np.uint64)
-    alone = np.zeros((*window.outputs, image.shape[2]), np.uint64)
-    for row in range(window.kernel[0]):
-        for column in range(window.kernel[1]):
-            total += window.tap(words, row, column)
-            alone += window.tap(image * inside[:, :, None], row, column)
-    found = named(run, "max", total)
-    found = np.where(real == 1, alone.astype(np.uint32), found)
+    real = summed(inside[:, :, None].astype(np.uint64), window)
+    words = run.unordered("max", image)
+    words *= inside[:, :, None]
+    found = named(run, "max", summed(words, window))
+    if (real == 1).any():
+        alone = summed((image * inside[:, :, None]).astype(np.uint64), window)
+        found = np.where(real == 1, alone.astype(np.uint32), found)
     return np.where(real == 0, np.uint32(2**31 - 1 - 128), found)
 
 
@@ -115,8 +112,7 @@ def chosen(run: Round, which: str, a: Labels, b: Labels, lo: int, hi: int) -> La
 
 def named(run: Round, tag: str, words: Words) -> Labels:
     """The label of a function of a set, from the sum of its members' words."""
-    low, high = (words & np.uint64(2**32 - 1)).astype(np.uint32), (words >> np.uint64(32)).astype(np.uint32)
-    return run.apply(run.key("of a set", tag), low, high)
+    return run.apply(run.key("of a set", tag), words)
 
 
 def normalised(run: Round, x: Labels, size: int, parameters: tuple[object, ...]) -> Labels:

@@ -9,92 +9,59 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from sim.machine.encoding import Stream, decode
-from sim.machine.errors import ReconError
 from sim.machine.isa import VECTOR_OPS
 from sim.machine.program import MachineSegment, Program
 from tools.proof import functions, laws
-from tools.proof.field import UNWRITTEN, Integers, Labels, Round, Window, codes_of, convolve, of_code, of_codes, plus
+from tools.proof.book import Book, ResultBox, Rounding, Unmatched, WeightBox
+from tools.proof.field import (
+    UNWRITTEN,
+    Integers,
+    Labels,
+    Round,
+    Window,
+    codes_of,
+    convolve,
+    of_code,
+    plus,
+    reach,
+)
+from tools.proof.memory import Box, DramLabels, Fields, NotProven, rows_of, slots, written
 
-Fields = Mapping[str, Any]
-Element = TypeVar("Element", np.uint32, np.int8)
 Codes = laws.Codes
 
 _INT32 = 2**31
 _FLOAT = 2  # "last" of a pass whose result is float32
-
-
-class NotProven(ReconError):
-    """An instruction, and why what it does is no part of the model."""
+_FIRST, _WIDE = 1, 3  # "residual": the result is the first operand of the sum; the sum is of what is not rounded yet
 
 
 @dataclass(frozen=True)
-class Box:
-    """``rows`` × ``columns`` runs of ``run`` bytes at strides from ``start``."""
+class Products:
+    """Weights as integers [groups, outputs, fy, fx, inputs], the zero point subtracted: sums are worked out."""
 
-    start: int
-    rows: int
-    row_stride: int
-    columns: int
-    column_stride: int
-    run: int
+    weights: Integers
 
     @property
-    def end(self) -> int:
-        return self.start + (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + self.run
+    def reach(self) -> tuple[Integers, Integers]:
+        """Least and most of Σ x·w per output channel, whatever codes x are."""
+        return reach(self.weights.reshape(self.weights.shape[0] * self.weights.shape[1], -1))
 
-    def of(self, plane: npt.NDArray[Element], origin: int = 0) -> npt.NDArray[Element]:
-        """The view [rows, columns, run] of a plane that begins at address ``origin``."""
-        if self.start < origin or self.end > origin + plane.size:
-            raise NotProven(f"it touches bytes {self.start:#x} to {self.end - 1:#x}, beyond the memory.")
-        size = plane.itemsize
-        strides = (self.row_stride * size, self.column_stride * size, size)
-        return np.ndarray(
-            (self.rows, self.columns, self.run), plane.dtype, plane, (self.start - origin) * size, strides
-        )
-
-
-class DramLabels:
-    """External memory: constants as codes, labels for all that lies behind them."""
-
-    def __init__(self, program: Program) -> None:
-        self.constants = program.constants.view(np.int8)
-        self.origin = self.constants.size
-        self.labels: Labels = np.full(program.dram_bytes - self.origin, UNWRITTEN, np.uint32)
-
-    def read(self, box: Box) -> Labels:
-        if box.end <= self.origin:
-            return of_codes(box.of(self.constants))
-        return _written(box.of(self.labels, self.origin), box, "DRAM")
-
-    def write(self, box: Box, labels: Labels) -> None:
-        if box.start < self.origin:
-            raise NotProven(f"it writes byte {box.start:#x} of DRAM, where the program's constants are.")
-        box.of(self.labels, self.origin)[...] = labels
-
-
-def _written(labels: Labels, box: Box, memory: str) -> Labels:
-    if labels.size and int(labels.max()) == UNWRITTEN:
-        row, column, byte = np.argwhere(labels == UNWRITTEN)[0].tolist()
-        address = box.start + row * box.row_stride + column * box.column_stride + byte
-        raise NotProven(f"it reads byte {address:#x} of {memory}, which nothing has written.")
-    return labels
+    def of_pass(self, image: Labels, window: Window) -> Labels:
+        """The sums of a pass of this window over an image [rows, columns, channels]."""
+        return convolve(image, self.weights, window)
 
 
 @dataclass(frozen=True)
 class HalfLabels:
-    """Weights in one half of L1: integers [groups, outputs, fy, fx, inputs], the zero point subtracted."""
+    """What one half of L1 holds, for passes of ``shape`` (groups, outputs, fy, fx, inputs)."""
 
-    weights: Integers
+    weights: Products | WeightBox
+    shape: tuple[int, ...]
     winograd: bool
-    least: Integers
-    most: Integers
-    """Of Σ x·w per output channel, whatever codes x are."""
+    reach: tuple[Integers, Integers]
 
 
 @dataclass(frozen=True)
@@ -116,6 +83,7 @@ class LabelMachine:
 
     def __init__(self, program: Program, run: Round) -> None:
         self.run = run
+        self.layer = ""
         self.sram: Labels = np.full(program.machine.sram.bytes, UNWRITTEN, np.uint32)
         self.dram = DramLabels(program)
         self.halves: dict[int, HalfLabels] = {}
@@ -127,7 +95,7 @@ class LabelMachine:
         return HANDLERS[name](self, fields)
 
     def read(self, box: Box) -> Labels:
-        return _written(box.of(self.sram), box, "SRAM")
+        return written(box.of(self.sram), box, "SRAM")
 
     def known(self, address: int, size: int, what: str) -> Codes:
         """Constant bytes in SRAM."""
@@ -144,39 +112,22 @@ class LabelMachine:
         rows, columns, channels = shape[0] - top - bottom, shape[1] - left - right, shape[2]
         image = np.full(shape, of_code(pad), np.uint32)
         if rows > 0 and columns > 0:
-            for first, box in _rows(fields, name, rows, columns, channels):
+            for first, box in rows_of(fields, name, rows, columns, channels):
                 image[top + first : top + first + box.rows, left : left + columns] = self.read(box)
         return image
 
     def give(self, fields: Fields, labels: Labels) -> Labels:
         """Write a result [rows, columns, channels] to the instruction's output."""
-        for first, box in _rows(fields, "out", *labels.shape):
+        for first, box in rows_of(fields, "out", *labels.shape):
             box.of(self.sram)[...] = labels[first : first + box.rows]
         return labels
-
-
-def _slots(base: int, stride: int, ring: int, row: int, rows: int) -> list[tuple[int, int, int]]:
-    """(first row, address, rows) of consecutive rows; two stretches where a ring wraps around."""
-    if not ring:
-        return [(0, base + row * stride, rows)]
-    if rows > ring:
-        raise NotProven(f"it names {rows} rows of a ring that stores {ring}.")
-    straight = min(rows, ring - row % ring)
-    found = [(0, base + row % ring * stride, straight)]
-    return found if straight == rows else [*found, (straight, base, rows - straight)]
-
-
-def _rows(fields: Fields, name: str, rows: int, columns: int, channels: int) -> list[tuple[int, Box]]:
-    stride, pixel = fields[f"{name}.row_stride"], fields[f"{name}.pixel_stride"]
-    stretches = _slots(fields[f"{name}.base"], stride, fields[f"{name}.ring"], fields[f"{name}.row"], rows)
-    return [(first, Box(address, count, stride, columns, pixel, channels)) for first, address, count in stretches]
 
 
 Handler = Callable[[LabelMachine, Fields], Labels | None]
 
 
 def _copies(f: Fields) -> list[tuple[Box, Box]]:
-    stretches = _slots(f["sram"], f["sram_stride2"], f["ring"], f["row"], f["count2"])
+    stretches = slots(f["sram"], f["sram_stride2"], f["ring"], f["row"], f["count2"])
     return [
         (
             Box(
@@ -219,30 +170,34 @@ def _configure(machine: LabelMachine, _fields: Fields) -> None:
 
 
 def _fill(machine: LabelMachine, f: Fields) -> None:
-    groups, outputs, inputs, fy, fx = (f[name] for name in ("groups", "outputs", "inputs", "fy", "fx"))
+    groups, outputs, inputs, fy, fx = shape = tuple(f[name] for name in ("groups", "outputs", "inputs", "fy", "fx"))
     box = Box(f["address"], groups * outputs, f["output_stride"], fy * fx, f["tap_stride"], inputs)
     labels = machine.read(box)
-    codes = codes_of(labels)
-    values = codes.astype(np.int64) if codes is not None else labels.astype(np.int64)
-    weights = (values - f["weight_zero"]).reshape(groups, outputs, fy, fx, inputs)
-    flat = weights.reshape(groups * outputs, -1)
-    positive = np.maximum(flat, 0).sum(axis=1)
-    negative = flat.sum(axis=1) - positive
-    least, most = 127 * negative - 128 * positive, 127 * positive - 128 * negative
-    machine.halves[f["half"]] = HalfLabels(weights, bool(f["algorithm"]), least, most)
+    if isinstance(machine.run, Book):
+        block = labels.reshape(groups, outputs, fy * fx, inputs)
+        weights: Products | WeightBox = machine.run.block(machine.layer, block, f["weight_zero"])
+    else:
+        codes = codes_of(labels)
+        values = codes.astype(np.int64) if codes is not None else labels.astype(np.int64)
+        weights = Products((values - f["weight_zero"]).reshape(groups, outputs, fy, fx, inputs))
+    machine.halves[f["half"]] = HalfLabels(weights, shape, bool(f["algorithm"]), weights.reach)
 
 
 def _conv(machine: LabelMachine, f: Fields) -> Labels | None:
     half = machine.halves.get(f["half"])
-    groups, outputs, inputs, fy, fx = (f[name] for name in ("groups", "outputs", "inputs", "fy", "fx"))
-    if half is None or half.weights.shape != (groups, outputs, fy, fx, inputs):
+    shape = groups, outputs, inputs, fy, fx = tuple(f[name] for name in ("groups", "outputs", "inputs", "fy", "fx"))
+    if half is None or half.shape != shape:
         raise NotProven(f"half {f['half']} of L1 does not hold the weights that it names.")
     window = Window((f["oy"], f["ox"]), (fy, fx), (f["sy"], f["sx"]), (f["dy"], f["dx"]))
     pads = (f["top"], f["bottom"], f["left"], f["right"])
     image = machine.operand(f, "in", (*window.extent, groups * inputs), pads, f["pad_value"])
-    labels = convolve(image, half.weights, window)
-    least, most = half.least, half.most
+    found, (least, most) = half.weights.of_pass(image, window), half.reach
     tile = (groups, outputs, f["oy"], f["ox"])
+    if f["first"] and f["last"] and isinstance(found, ResultBox) and found.is_whole:
+        machine.sums = None
+        _fits(least, most, 4 if half.winograd else 1)
+        return _chain(machine, f, found, least, most)
+    labels = found.share() if isinstance(found, ResultBox) else found
     if not f["first"]:
         if machine.sums is None or machine.sums.tile != tile:
             raise NotProven("it goes on with sums that no pass before it has left.")
@@ -250,7 +205,11 @@ def _conv(machine: LabelMachine, f: Fields) -> Labels | None:
         least, most = least + machine.sums.least, most + machine.sums.most
     _fits(least, most, 4 if half.winograd else 1)
     machine.sums = None if f["last"] else SumLabels(labels, least, most, tile)
-    return _chain(machine, f, labels, least, most) if f["last"] else None
+    if not f["last"]:
+        return None
+    if isinstance(found, ResultBox) and not np.array_equal(labels, found.sums()):
+        raise Unmatched
+    return _chain(machine, f, found if isinstance(found, ResultBox) else labels, least, most)
 
 
 def _fits(least: Integers, most: Integers, factor: int) -> None:
@@ -258,28 +217,39 @@ def _fits(least: Integers, most: Integers, factor: int) -> None:
         raise NotProven("a sum of it can leave int32 for some input.")
 
 
-def _chain(machine: LabelMachine, f: Fields, sums: Labels, least: Integers, most: Integers) -> Labels:
-    channels = sums.shape[2]
+def _chain(machine: LabelMachine, f: Fields, sums: Labels | ResultBox, least: Integers, most: Integers) -> Labels:
+    channels = f["groups"] * f["outputs"]
     raw = machine.known(f["params"], 8 * channels, "bias and scale").tobytes()
     params = np.frombuffer(raw, np.dtype([("bias", "<i4"), ("scale", "<f4")]))
     bias = params["bias"].astype(np.int64)
     _fits(least + bias, most + bias, 1)
-    run = machine.run
-    sums, scale = plus(sums, bias), params["scale"].copy()
+    run, scale = machine.run, params["scale"].copy()
     if f["last"] == _FLOAT:
         if f["residual"] or f["has_table"]:
             raise NotProven("its result is float32, to which no residual is added and which no table takes.")
-        return machine.give(f, functions.unrounded(run, sums, scale))
-    y = functions.requantised(run, sums, scale, f["zero_point"], f["lo"], f["hi"])
-    other = machine.operand(f, "res", (f["oy"], f["ox"], channels)) if f["residual"] else y
-    if f["residual"] == 3:
-        y = functions.joined(run, sums, scale, other, (f["rb"], f["fix"]), (f["sum_lo"], f["sum_hi"]))
-    elif f["residual"]:
-        a, b = (y, other) if f["residual"] == 1 else (other, y)
-        y = functions.added(run, a, b, (f["ra"], f["rb"], f["fix"]), f["sum_lo"], f["sum_hi"])
+        return machine.give(f, functions.unrounded(run, _biased(sums, bias), scale))
+    kind, clamp = f["residual"], (f["sum_lo"], f["sum_hi"])
+    other = machine.operand(f, "res", (f["oy"], f["ox"], channels)) if kind else None
+    if kind == _WIDE and other is not None:
+        y = functions.joined(run, _biased(sums, bias), scale, other, (f["rb"], f["fix"]), clamp)
+    else:
+        y = _rounded(run, sums, Rounding(bias, scale, f["zero_point"], f["lo"], f["hi"]))
+        if other is not None:
+            a, b = (y, other) if kind == _FIRST else (other, y)
+            y = functions.added(run, a, b, (f["ra"], f["rb"], f["fix"]), *clamp)
     if f["has_table"]:
         y = functions.looked_up(run, y, machine.known(f["table"], 256, "a table"))
     return machine.give(f, y)
+
+
+def _biased(sums: Labels | ResultBox, bias: Integers) -> Labels:
+    return plus(sums.sums() if isinstance(sums, ResultBox) else sums, bias)
+
+
+def _rounded(run: Round, sums: Labels | ResultBox, law: Rounding) -> Labels:
+    if isinstance(sums, ResultBox):
+        return sums.rounded(law)
+    return functions.requantised(run, plus(sums, law.bias), law.scale, law.zero, law.lo, law.hi)
 
 
 def _vector(machine: LabelMachine, fields: Fields) -> Labels:
@@ -430,6 +400,7 @@ def run_segment(
     stream: Stream = decode(segment.code)
     for index in range(len(stream)):
         name, fields = stream.instruction(index).name, stream.fields(index)
+        machine.layer = program.layers[int(segment.layer_of[index])].name
         try:
             labels = machine.execute(name, fields)
         except NotProven as error:

@@ -22,6 +22,7 @@ from dialects.blobs import to_array
 from dialects.onnx_export import export_block, main_function, opsets_of, strings_of
 from sim.machine.errors import ReconError
 from tools.proof import functions, host, laws
+from tools.proof.book import Book, Rounding
 from tools.proof.field import Labels, Round, Window, convolve, of_code, of_codes, plus
 
 Quant = tuple[float, int]
@@ -104,12 +105,14 @@ def _clamp(op: Any) -> tuple[int, int]:
 
 
 def _padded(image: Labels, pads: Sequence[int], value: int) -> Labels:
+    if not any(pads):
+        return image
     top, bottom, left, right = pads
     return np.pad(image, ((top, bottom), (left, right), (0, 0)), constant_values=value)
 
 
 def _per_image(x: Labels, function: Callable[[Labels], Labels]) -> Labels:
-    return np.stack([function(image) for image in x])
+    return function(x[0])[None] if len(x) == 1 else np.stack([function(image) for image in x])
 
 
 def _window(op: Any) -> tuple[Window, tuple[int, ...]]:
@@ -121,25 +124,16 @@ def _window(op: Any) -> tuple[Window, tuple[int, ...]]:
 
 @law(cnn.Conv2dOp, cnn.FullyConnectedOp)
 def _convolution(op: cnn.Conv2dOp | cnn.FullyConnectedOp, run: Round, x: Sequence[Labels]) -> Labels:
-    (sx, zx), groups = _quant(op.input), 1
-    weights = to_array(op.weights).astype(np.int64) - op.weight_zero.value.data
-    window, pads = Window((1, 1), (1, 1)), (0, 0, 0, 0)
-    if isinstance(op, cnn.Conv2dOp):
-        (window, pads), groups = _window(op), op.groups.value.data
-    outputs, fy, fx, inputs = weights.shape
-    weights = weights.reshape(groups, outputs // groups, fy, fx, inputs)
-    bias = to_array(op.bias).astype(np.int64)
-    rows, columns = window.extent
-
-    def sums(image: Labels) -> Labels:
-        seen = _padded(plus(image, -zx), pads, 0)[:rows, :columns]
-        return plus(convolve(seen, weights, window), bias)
-
-    scale = laws.convolution_scale(sx, to_array(op.scales), op.quant.scale.data, op.count.value.data)
-    total = _per_image(x[0], sums)
+    (sx, _), quant = _quant(op.input), op.quant
+    scale = laws.convolution_scale(sx, to_array(op.scales), quant.scale.data, op.count.value.data)
+    wide = op.sum is not None and op.sum.position.data == "wide"
+    alone = (scale, quant.zero.data, *_clamp(op)) if not op.is_float and not wide else None
+    total = _sums(op, run, x[0], alone)
     if op.is_float:
         return functions.unrounded(run, total, scale)
-    y = functions.requantised(run, total, scale, op.quant.zero.data, *_clamp(op))
+    y = total
+    if not isinstance(run, Book) and not wide:
+        y = functions.requantised(run, total, scale, quant.zero.data, *_clamp(op))
     if op.sum is not None and op.residual is not None and op.sum.position.data == "wide":
         result = op.sum.quant.scale.data, op.sum.quant.zero.data
         _, *ratios = laws.sum_ratios((op.quant.scale.data, 0), _quant(op.residual), result, 1)
@@ -150,6 +144,37 @@ def _convolution(op: cnn.Conv2dOp | cnn.FullyConnectedOp, run: Round, x: Sequenc
         (a, qa), (b, qb) = (other, mine) if op.sum.position.data == "first" else (mine, other)
         y = functions.added(run, a, b, laws.sum_ratios(qa, qb, result, 1), *_clamp(op.sum))
     return y if op.table is None else functions.looked_up(run, y, to_array(op.table))
+
+
+def _sums(
+    op: cnn.Conv2dOp | cnn.FullyConnectedOp, run: Round, images: Labels, alone: tuple[laws.Floats, int, int, int] | None
+) -> Labels:
+    """Σ (x − zx)·(w − zw) + bias. A book takes raw codes x, as the machine does, and has the codes that sums are
+    rounded to where they are rounded ``alone``: with this scale, zero point and clamp."""
+    window, pads, groups = Window((1, 1), (1, 1)), (0, 0, 0, 0), 1
+    if isinstance(op, cnn.Conv2dOp):
+        (window, pads), groups = _window(op), op.groups.value.data
+    (_, zx), zero, codes = _quant(op.input), op.weight_zero.value.data, to_array(op.weights)
+    bias, (rows, columns) = to_array(op.bias).astype(np.int64), window.extent
+    outputs, fy, fx, inputs = codes.shape
+    codes = codes.reshape(groups, outputs // groups, fy, fx, inputs)
+    if isinstance(run, Book):
+        bias = bias - zx * (codes.reshape(outputs, -1).sum(axis=1, dtype=np.int64) - zero * fy * fx * inputs)
+        rounding = Rounding(bias, np.broadcast_to(alone[0], bias.shape), *alone[1:]) if alone is not None else None
+        layer = op.layer.data if op.layer is not None else ""
+
+        def written(image: Labels) -> Labels:
+            seen = _padded(image, pads, of_code(zx))[:rows, :columns]
+            return run.write(layer, codes, zero, window, seen, rounding)
+
+        found = _per_image(images, written)
+        return found if rounding is not None else plus(found, bias)
+    weights = codes.astype(np.int64) - zero
+
+    def multiplied(image: Labels) -> Labels:
+        return plus(convolve(_padded(plus(image, -zx), pads, 0)[:rows, :columns], weights, window), bias)
+
+    return _per_image(images, multiplied)
 
 
 @law(cnn.MaxPool2dOp)
