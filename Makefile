@@ -71,7 +71,7 @@ wheel: $(STAMP) ## build the wheel, install it into an environment of its own an
 	@$(BIN)/python -m tests.wheel
 
 browser: $(STAMP) ## the reports' pages in headless Chromium; needs chromium and chromedriver of the system
-	@$(BIN)/python -m pytest tests/browser -rs
+	@$(BIN)/python -m pytest tests/browser tests/browser/many_layers.py -rs
 
 validate: $(STAMP) ## published figures and idealisations, measured; writes docs/validation.md; VALIDATE_ARGS=resnet50
 	@$(BIN)/python benchmarks/validate.py $(VALIDATE_ARGS)

@@ -40,7 +40,7 @@ function byLayer(id, series, unit, hover) {
   Plotly.newPlot(chart, traces, layout({
     showlegend: false, barmode: "stack", hovermode: many ? "x" : "closest",
     xaxis: Object.assign({
-      title: { text: ticks ? "" : "layers in the order they run" }, tickangle: -60, range: [-0.7, layers.length - 0.3],
+      title: { text: ticks ? "" : "layers in the order they run" }, tickangle: ticks ? -60 : 0, range: [-0.7, layers.length - 0.3],
       tickmode: ticks ? "array" : "auto", tickvals: numbers, ticktext: layers.map((l) => plain(middle(l.name, 13))),
     }, GRID, { showgrid: false }),
     yaxis: Object.assign({ title: { text: unit }, rangemode: "tozero" }, GRID),

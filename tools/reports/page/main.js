@@ -18,7 +18,7 @@ function top() {
     ["against the bound", S.cycles_per_bound === null ? "–" : S.cycles_per_bound.toFixed(2) + " ×", `${whole(S.bound_cycles)} cycles by ${S.compute_bound_cycles >= S.dram_bound_cycles ? "compute" : "DRAM"}`],
     ["use of the array", S.utilization === null ? "–" : percent(S.utilization, 1), `${count(S.macs)} MACs on ${whole(data.machine.array.lanes)} lanes`],
     ["DRAM traffic", bytes(S.dram_read_bytes + S.dram_write_bytes), `${bytes(S.dram_read_bytes)} read, ${bytes(S.dram_write_bytes)} written`],
-    ["SRAM at the fullest", bytes(S.sram_peak_bytes), `of ${bytes(data.machine.sram.bytes)}`],
+    ["SRAM at the fullest", bytes(data.buffers.length ? data.occupancy.peak_bytes : S.sram_peak_bytes), `of ${bytes(data.machine.sram.bytes)}`],
     ["energy", joules(S.energy.total_joules), "an estimate"],
     ["reconfigured", `${S.reconfigurations} times`, `${bytes(S.configuration_bytes)} of images`],
     ["on the host", `${S.host_ops} operators`, "their time is not included"],

@@ -49,7 +49,8 @@ def verdict(profile: Profile) -> list[str]:
             f"the rest, {_share(lost[worst], s.cycles)} of the time, goes to {_LOST[worst]}."
         )
     spilled = sum(layer.traffic["spill"] for layer in profile.layers)
-    full = s.sram_peak_bytes / profile.machine.sram.bytes
+    kept = profile.memory
+    full = (kept.occupancy.peak_bytes if kept.buffers else s.sram_peak_bytes) / profile.machine.sram.bytes
     sentences.append(
         f"SRAM is {_share(full, 1)} full at its fullest, and "
         + (f"{spilled:,} bytes of activations go through DRAM." if spilled else "no activation has to wait in DRAM.")
