@@ -55,19 +55,23 @@ def main(network: str = "resnet50", machine: str = "edge4k") -> None:
     recon, recon_opt = (str(Path(sys.executable).parent / name) for name in ("recon", "recon-opt"))
     model = cached(network)
     with tempfile.TemporaryDirectory() as folder:
-        program = f"{folder}/program.rbin"
+        program, page = f"{folder}/program.rbin", f"{folder}/report.html"
         commands = (
             ("recon-opt --help", "0.5 s", (recon_opt, "--help")),
             ("ONNX to program", "8 s CPU, 1 GB",
              (recon, "compile", str(model), "-o", program, "--machine", machine, "--assume-int8")),
             ("run --timing-only", "1 s", (recon, "run", program, "--timing-only")),
             ("run, every value", "30 s", (recon, "run", program)),
+            ("report of a program", "5 s CPU", (recon, "report", program, "-o", page)),
+            ("ONNX to report", "5 s CPU",
+             (recon, "report", str(model), "-o", page, "--machine", machine, "--assume-int8", "--force")),
         )  # fmt: skip
         print(f"{model.stem} on {machine}, {os.cpu_count()} cores")
         print(f"{'':20} {'CPU s':>7} {'s':>7} {'MiB':>7}  limit")
         for name, limit, command in commands:
             cost = measure(*command)
             print(f"{name:20} {cost.cpu:7.2f} {cost.wall:7.2f} {cost.memory:7.0f}  {limit}", flush=True)
+        print(f"the report has {Path(page).stat().st_size / 1e6:.1f} MB, of at most 8")
 
 
 if __name__ == "__main__":
