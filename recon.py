@@ -262,6 +262,12 @@ def opt() -> None:
     _run("tools.opt")
 
 
+def reducer() -> None:
+    """The command ``recon-reduce``, which is ``recon reduce`` under the name that people look for."""
+    sys.argv[:1] = ["recon", "reduce"]
+    _run("tools.main")
+
+
 class _Interrupted(BaseException):
     """Ctrl-C; no KeyboardInterrupt, which the libraries of the command line would answer in their own way."""
 

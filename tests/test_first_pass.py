@@ -59,7 +59,7 @@ def test_followed_to_the_letter(copy: Path) -> None:
             assert (printed if whole else [line for line in printed if line in shown]) == shown, printed
         elif path == "passes/pipeline.py":
             text = (copy / path).read_text()
-            before = '    Entry("cnn", "passes.cnn.legalize"),\n'
+            before = '    Entry("cnn", "passes.cnn.legalize", check=True),\n'
             assert before in text
             (copy / path).write_text(text.replace(before, body + before))
         else:

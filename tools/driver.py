@@ -29,6 +29,7 @@ from tools import DEFAULT_MACHINE
 from tools.files.constants import read as read_constants
 from tools.options import Planning, check_planned_machine, check_unplanned, for_passes
 from tools.registry import get_all_dialects
+from tools.reproducer import note_reproducer
 from tools.runtime import Result, run_program
 from tools.terminal import diagnostics
 
@@ -111,11 +112,13 @@ def lower(
     report: Report | None = None,
     validator: Validator | None = None,
     options: Planning | None = None,
+    again: Callable[[], ModuleOp] | None = None,
 ) -> None:
     """Take the module down to a level in place, verifying at each level, and with a validator after every pass.
 
     ``machine`` is for passes above ``tile``; a plan names its own; ``options`` are the planner's. ``validator`` checks
-    each pass. ReconError says which pass failed, and on what.
+    each pass. ReconError says what is wrong, and on what; ``again`` gives the module once more when a pass fails in
+    itself, for a reproducer.
 
     Many parameters: what the command's options say, all but the module with a value.
     """
@@ -127,6 +130,7 @@ def lower(
         given["machine"] = machine
 
     level_made = {entry.name: entry.level for entry in PIPELINE}
+    begun: list[ModulePass] = []
 
     def between(before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
         ends = before is None or after is None or level_made[before.name] != level_made[after.name]
@@ -134,8 +138,10 @@ def lower(
             diagnostics.verify(module, before)
         if validator is not None:
             validator.between(before, module)
-        if report is not None and after is not None:
-            report(after.name)
+        if after is not None:
+            begun.append(after)
+            if report is not None:
+                report(after.name)
 
     with diagnostics.lean_diagnostics():
         try:
@@ -143,6 +149,14 @@ def lower(
             verify_structure(module, level)
         except DiagnosticException as error:
             raise ReconError(diagnostics.describe(error)) from None
+        except (ReconError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            if begun:
+                error.add_note(f"  in the pass {begun[-1].name}")
+            if again is not None:
+                note_reproducer(error, again, begun)
+            raise
 
 
 def compile_model(
@@ -185,6 +199,7 @@ def compile_model(
         report=report,
         validator=validator,
         options=options,
+        again=lambda: read_module(model, make_context(), input_shapes),
     )
     if report is not None:
         report("writing the program")

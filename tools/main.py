@@ -63,7 +63,6 @@ COMMANDS = (
 app = typer.Typer(
     name="recon",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -14,31 +14,34 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import redirect_stdout
-from io import StringIO
+from collections.abc import Callable, Sequence
+from io import BytesIO, StringIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass, PassPipeline
+from xdsl.passes import ModulePass, PassPipeline, PassPipelineCallbackType
 from xdsl.utils.arg_spec import parse_pipeline
-from xdsl.utils.exceptions import PassFailedException
+from xdsl.utils.exceptions import DiagnosticException, PassFailedException
 from xdsl.xdsl_opt_main import xDSLOptMain
 
 from passes.common.levels import LEVELS, level_of
 from passes.every_level.verify_structure import verify_plans
-from passes.pipeline import PIPELINE, passes_between
+from passes.pipeline import passes_between
 from passes.planner.options import OFFERS, options_from
 from sim.machine.errors import ReconError
 from tools import CONSTANTS, DEFAULT_MACHINE, VERSION
+from tools.instruments import Instruments
 from tools.options import check_planned_machine, for_passes, input_shapes
-from tools.terminal import diagnostics
+from tools.terminal import completion, diagnostics
 from tools.terminal.errors import as_error
+from tools.terminal.opt_options import add_options, passes_by_level
 from tools.terminal.text_target import TextTarget
 
 if TYPE_CHECKING:
     from tools.validation.validate import Validator
+
+PassError = TypeVar("PassError", bound=Exception)
 
 _DESCRIPTION = f"""\
 Reads an ONNX model or textual IR, runs passes, and writes IR.
@@ -70,6 +73,7 @@ class ReconOpt(xDSLOptMain):
         self.output: _Output | None = None
         self.first_line = 1
         self.validator: Validator | None = None
+        self.again: Callable[[], ModuleOp | None] | None = None
         super().__init__("", args)
         if self.args.input_file == "-":  # standard input and output, as everywhere
             self.args.input_file = None
@@ -81,50 +85,22 @@ class ReconOpt(xDSLOptMain):
         arg_parser.prog = "recon-opt"
         arg_parser.description = _DESCRIPTION
         arg_parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        arg_parser.epilog = _passes_by_level()
+        arg_parser.epilog = passes_by_level()
         for action in arg_parser._actions:  # xDSL's 200 pass names would drown ours
             if action.dest == "passes":
                 action.help = "passes to run, as 'a,b{key=value}': those listed below and all of xDSL's"
-        group = arg_parser.add_argument_group("recon")
-        group.add_argument("--to", choices=LEVELS, help="run the pipeline down to this level, before the passes of -p")
-        group.add_argument("--machine", help="machine for the passes that ask for one: a name or a TOML file")
-        group.add_argument(
-            "--set", action="append", default=[], metavar="KEY=VALUE", help="another value in the machine; repeatable"
-        )
-        group.add_argument(
-            "--assume-int8",
-            action="store_true",
-            default=None,
-            help="quantise a float model with made-up scales, to learn what it would cost",
-        )
-        group.add_argument(
-            "--input-shape",
-            action="append",
-            default=[],
-            metavar="NAME=1,3,224,224",
-            help="shape of a model input that the model leaves open",
-        )
-        for name, offer in OFFERS.items():
-            normally = f" (normally {offer.normally})" if offer.normally else ""
-            group.add_argument(
-                offer.flag or f"--{name.replace('_', '-')}",
-                dest=name,
-                type=str if offer.kind is list else offer.kind,
-                action="append" if offer.kind is list else "store",
-                choices=offer.choices or None,
-                metavar=None if offer.choices else offer.metavar,
-                help=offer.help[0].lower() + offer.help[1:].removesuffix(".") + normally,
-            )
-        _add_validation(group)
-        group.add_argument(
-            "--force", action="store_true", help="write even over a file that is read, or is no text of ours"
-        )
-        _add_listings(group)
-        group.add_argument("--debug", action="store_true", help="show the traceback of a failure")
+        add_options(arg_parser)
+        completion.add_completion(arg_parser, self.available_passes)
 
     def parse_chunk(self, chunk: IO[bytes], file_extension: str, start_offset: int = 0) -> ModuleOp | None:
-        self.first_line = 1 + start_offset
-        return super().parse_chunk(chunk, file_extension, start_offset)
+        content = b"" if file_extension == "onnx" and self.args.input_file else chunk.read()
+
+        def read() -> ModuleOp | None:
+            self.first_line = 1 + start_offset
+            return super(ReconOpt, self).parse_chunk(BytesIO(content), file_extension, start_offset)
+
+        self.again = read
+        return read()
 
     def register_all_frontends(self) -> None:
         super().register_all_frontends()
@@ -157,6 +133,9 @@ class ReconOpt(xDSLOptMain):
 
     def setup_pipeline(self) -> None:
         """Build the pipeline of ``-p``; ``--machine`` and the like reach every pass that has such a field."""
+        self.instruments = Instruments(self.args, self.ctx)
+        if self.args.run_reproducer:
+            self.args.passes = self._reproduced()
         for spec in parse_pipeline(self.args.passes):
             if spec.name not in self.available_passes:
                 near = difflib.get_close_matches(spec.name, self.available_passes, 1)
@@ -168,7 +147,7 @@ class ReconOpt(xDSLOptMain):
         except ValueError as error:
             raise ReconError(f"-p {self.args.passes}: {error}") from None
         passes = tuple(_with_options(one, self.shared_options) for one in self.pipeline.passes)
-        self.pipeline = PassPipeline(passes, self._checked(self.pipeline.callback))
+        self.pipeline = PassPipeline(passes, self._checked())
 
     @property
     def machine(self) -> str | None:
@@ -190,31 +169,34 @@ class ReconOpt(xDSLOptMain):
         options |= {name: planned[name] for name in names}
         return {name: value for name, value in options.items() if value is not None}
 
-    def _checked(self, callback: Any) -> Any:
+    def _reproduced(self) -> str:
+        """The passes of the reproducer that is given as the input."""
+        if self.args.passes or self.args.to:
+            raise ReconError("--run-reproducer: the passes stand in the file; leave -p and --to out.")
+        if self.args.input_file in (None, "-"):
+            raise ReconError("--run-reproducer: give the reproducer's file.")
+        from tools.reproducer import pipeline_in
+
+        return pipeline_in(self.args.input_file)
+
+    def _checked(self) -> PassPipelineCallbackType:
+        """What happens between two passes: listings, verification, validation."""
         validator = self._validator()
 
-        def verified(before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
-            self._show(before, module, after)
+        def between(before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
+            self.instruments.between(before, module, after)
             if not self.args.disable_verify:
-                diagnostics.verify(module, before)
+                try:
+                    diagnostics.verify(module, before)
+                except DiagnosticException as error:
+                    if before is not None:
+                        error.add_note(f"  behind the pass {before.name}")
+                    raise
             if validator is not None:
                 validator.between(before, module)
-            with redirect_stdout(sys.stderr):  # the result alone goes to standard output
-                callback(before, module, after)
+            self.instruments.begin(after)
 
-        return verified
-
-    def _show(self, before: ModulePass | None, module: ModuleOp, after: ModulePass | None) -> None:
-        """The IR that ``--print-ir-before`` and ``--print-ir-after`` ask for, on standard error."""
-        args = self.args
-        wanted: list[str] = []
-        if before is not None and (args.print_ir_after_all or before.name in args.print_ir_after):
-            wanted.append(f"after {before.name}")
-        if after is not None and (args.print_ir_before_all or after.name in args.print_ir_before):
-            wanted.append(f"before {after.name}")
-        if wanted:
-            print(f"// ----- IR {' and '.join(wanted)}", file=sys.stderr)
-            TextTarget().emit(self.ctx, module, sys.stderr)
+        return between
 
     def _validator(self) -> Validator | None:
         if self.args.validate_inputs is not None and self.args.validate_inputs < 1:
@@ -259,13 +241,40 @@ class ReconOpt(xDSLOptMain):
             pipeline = PassPipeline((*road, *pipeline.passes), pipeline.callback)
         if self.args.dump_pass_pipeline:
             print(",".join(map(str, pipeline.passes)), file=sys.stderr)
-        with diagnostics.lean_diagnostics():
+        self.instruments.start()
+        with diagnostics.lean_diagnostics(), self.instruments.counting():
             try:
                 pipeline.apply(self.ctx, prog)
                 if self.args.to == "tile":  # below, the next pass would find what the machine cannot do
                     verify_plans(prog)
             except ReconError as error:  # so that --verify-diagnostics shows it
-                raise PassFailedException(str(error)) from None
+                raise self._of_pass(PassFailedException(str(error))) from None
+            except DiagnosticException as error:
+                raise self._of_pass(error) from None
+            except (OSError, MemoryError):
+                raise
+            except Exception as error:
+                self._reproduce(self._of_pass(error))
+                raise
+            finally:
+                self.instruments.finish()
+
+    def _of_pass(self, error: PassError) -> PassError:
+        """The error with the pass in which it arose, unless it names it already."""
+        running = self.instruments.running
+        if running is not None and running.name not in str(error):
+            error.add_note(f"  in the pass {running.name}")
+        return error
+
+    def _reproduce(self, error: Exception) -> None:
+        """Write the module as it was read and the passes up to this failure of our own; the error says where."""
+        from tools.reproducer import note_reproducer
+
+        def read() -> ModuleOp:
+            module = self.again() if self.again is not None else None
+            return module if module is not None else ModuleOp([])
+
+        note_reproducer(error, read, self.instruments.begun, self.args.reproducer)
 
     def _check_output(self) -> None:
         if self.args.output_file is None:
@@ -301,39 +310,6 @@ class ReconOpt(xDSLOptMain):
             write_whole(self.args.output_file, self.output.content.encode())
 
 
-def _add_validation(group: Any) -> None:
-    """The options that run the IR and compare."""
-    group.add_argument(
-        "--validate-each",
-        action="store_true",
-        help="run the IR before and after every pass, and stop at the first that changes an answer",
-    )
-    group.add_argument(
-        "--validate-inputs",
-        type=int,
-        default=None,
-        metavar="N",
-        help="inputs tried by --validate-each (normally 4)",
-    )
-    group.add_argument(
-        "--against",
-        metavar="MODEL",
-        help="with --validate-each: compare the text with this model first, layer by layer",
-    )
-
-
-def _add_listings(group: Any) -> None:
-    """The options that show what happens between passes."""
-    for when in ("before", "after"):
-        group.add_argument(
-            f"--print-ir-{when}", action="append", default=[], metavar="PASS", help=f"print the IR {when} this pass"
-        )
-        group.add_argument(f"--print-ir-{when}-all", action="store_true", help=f"print the IR {when} every pass")
-    group.add_argument(
-        "--dump-pass-pipeline", action="store_true", help="print the passes with their options as -p takes them"
-    )
-
-
 def _with_options(one: ModulePass, options: dict[str, Any]) -> ModulePass:
     """The pass with these options where it has such a field, of such a type, and ``-p`` left it at its default."""
     given = one.spec().parameters
@@ -355,18 +331,6 @@ def _check_options(pipeline: str) -> None:
                 raise ReconError(f"-p {name}: the option '{key}' is given twice.")
             if key in ("sram-limit", "limit") and value == "0":
                 raise ReconError(f"-p {name}: {key}=0 leaves no SRAM; leave it out to take the machine's.")
-
-
-def _passes_by_level() -> str:
-    lines = ["passes of this compiler by level, in pipeline order (those in brackets only when asked for):"]
-    for level in LEVELS:
-        names = [
-            entry.name if entry.default and not entry.when else f"[{entry.name}]"
-            for entry in PIPELINE
-            if entry.level == level
-        ]
-        lines += [f"  {level}: {', '.join(names)}"] if names else []
-    return "\n".join(lines)
 
 
 def main(args: Sequence[str] | None = None) -> None:

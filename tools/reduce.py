@@ -21,6 +21,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from dialects import accel, tile
 from dialects.meaning.calls import main_of
+from tools.files.text import write_text
 
 Interesting = Callable[[ModuleOp], bool]
 Report = Callable[[str], None]
@@ -193,7 +194,7 @@ class Failing:
     def run(self, module: ModuleOp) -> tuple[int, str]:
         """Exit status and output of the command on the module."""
         path = self.folder / "module.mlir"
-        write(module, path)
+        write_text(module, path)
         words = [word.replace("{}", str(path)) for word in shlex.split(self.command)]
         words += [] if "{}" in self.command else [str(path)]
         try:
@@ -212,20 +213,3 @@ class Failing:
         if self.says is not None:
             return code != 0 and self.says in said
         return code == self.code and fingerprint(said) == fingerprint(self.said)
-
-
-def write(module: ModuleOp, path: Path) -> None:
-    """The module's text, and its constants beside it."""
-    from io import StringIO
-
-    from xdsl.context import Context
-
-    from sim.machine.files import write_whole
-    from tools.files import constants
-    from tools.terminal.text_target import TextTarget
-
-    kept = constants.attach([module], path)
-    stream = StringIO()
-    TextTarget().emit(Context(), module, stream)
-    constants.write(kept, path)
-    write_whole(str(path), stream.getvalue().encode())

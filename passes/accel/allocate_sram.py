@@ -19,6 +19,7 @@ from xdsl.passes import ModulePass
 from dialects import accel
 from passes.accel import dram_layout
 from passes.accel.sram_addresses import allocate
+from passes.common import tally
 from passes.common.notes import PLANNED_WITHIN, add_note
 from sim.machine import description as machines
 
@@ -35,6 +36,7 @@ class AllocateSramPass(ModulePass):
         for program in programs:
             machine = machines.load(program.machine.data)
             allocate(program, machine, min(self.limit or machine.sram.bytes, machine.sram.bytes))
+            tally.count("buffers placed", len(list(program.buffers)))
             if self.limit and self.limit < machine.sram.bytes:
                 add_note(op, PLANNED_WITHIN.format(self.limit))
         if programs:

@@ -21,6 +21,7 @@ from xdsl.passes import ModulePass
 
 from dialects import accel
 from passes.accel.waits import assign
+from passes.common import tally
 
 
 @dataclass(frozen=True)
@@ -32,3 +33,5 @@ class AssignWaitsPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for program in accel.programs(op):
             assign(program)
+            waits = sum(sum(map(bool, instruction.wait_counts)) for instruction in program.instructions)
+            tally.count("waits", waits)

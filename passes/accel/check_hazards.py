@@ -15,6 +15,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from dialects import accel
+from passes.common import tally
 from passes.common.problems import place_in_text
 from passes.proof.frames import prove_program
 from passes.proof.hazards import DramMap, HazardError
@@ -36,6 +37,7 @@ class CheckHazardsPass(ModulePass):
         end = max((region.at + region.nbytes for program in programs for region in program.regions_in_dram), default=0)
         for program in programs:
             check(program, end)
+            tally.count("instructions proven", len(list(program.instructions)))
 
 
 def check_program(program: Program) -> None:

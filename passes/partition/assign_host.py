@@ -25,6 +25,7 @@ from dialects.onnx import NodeOp, constant_of, shape_of
 from dialects.onnx_export import main_function, opsets_of
 from dialects.onnx_work import macs
 from passes.cnn.limits import HOST_CAN, RULES, sentence
+from passes.common import tally
 from passes.common.notes import add_note
 from passes.common.problems import Problems
 from passes.onnx_to_cnn.context import Conversion
@@ -70,6 +71,7 @@ class AssignHostPass(ModulePass):
                 problems.add(node.label, why)
         problems.raise_if_any()
         _mark(only)
+        tally.count("nodes for the host", len(hosted))
         if hosted:
             add_note(op, _summary(block, hosted))
 

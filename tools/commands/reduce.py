@@ -37,8 +37,9 @@ def reduce_command(
     from sim.machine.errors import ReconError
     from tools.driver import make_context, read_module
     from tools.files.overwrite import IR, check_writable
+    from tools.files.text import write_text
     from tools.options import input_shapes
-    from tools.reduce import Failing, reduce_module, size, write
+    from tools.reduce import Failing, reduce_module, size
 
     talk = Talk(quiet, False)
     check_writable("-o", output, IR, [model], force)
@@ -49,5 +50,5 @@ def reduce_command(
             wanted = f" and says '{says}'" if says is not None else ""
             raise ReconError(f"The command does not fail{wanted} on {model}: exit status {failing.code}.")
         small = reduce_module(module, failing, progress.doing)
-    write(small, output)
+    write_text(small, output)
     talk.say(f"{output}: {size(small)} of {size(module)} operations are left")

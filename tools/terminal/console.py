@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tools import DEFAULT_MACHINE
+from tools.terminal.completion import machines
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -50,7 +51,11 @@ Set = Annotated[
 ]
 MachineName = Annotated[
     str | None,
-    typer.Option(metavar="NAME|FILE", help="A machine of 'recon machines' or a TOML file.  [default: edge4k]"),
+    typer.Option(
+        metavar="NAME|FILE",
+        help="A machine of 'recon machines' or a TOML file.  [default: edge4k]",
+        autocompletion=machines,
+    ),
 ]
 Force = Annotated[
     bool,

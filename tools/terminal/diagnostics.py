@@ -211,9 +211,10 @@ def describe(error: BaseException) -> str:
 
 
 def describe_unexpected(error: BaseException, tool: str) -> str:
-    """One sentence for a failure of our own."""
+    """One sentence for a failure of our own, and below it what is known of where it arose."""
     reason = str(error).partition("\n")[0][:LINE]
-    return (
+    said = (
         f"{tool} itself failed ({type(error).__name__}{': ' if reason else ''}{reason}); "
         f"this is a defect of {tool}, and --debug shows the traceback."
     )
+    return "\n".join([said, *getattr(error, "__notes__", ())])
