@@ -104,7 +104,8 @@ class Core:
         zero = np.zeros(scales.shape, np.int64) if zeros is None else zeros.astype(np.int64)
         if source.array.dtype == np.uint8:
             zero = zero - 128
-        axis = int(self.attributes.get("axis", 1)) if scales.size > 1 else 0
+        axis = int(self.attributes.get("axis", 1))  # of one scale it says nothing
+        axis = axis if scales.size > 1 else 0
         width = 8 * source.array.dtype.itemsize
         quantised = Quantised(source.codes(), scales.astype(np.float32).ravel(), zero.ravel(), axis, width)
         if not source.constant:

@@ -13,10 +13,11 @@ import dataclasses
 import sys
 import time
 
-from tests.verify.checks import PARTS, Tally
+from tests.verify.checks import PARTS
 from tests.verify.lengths import LENGTHS, Length
+from tests.verify.tally import Tally
 
-NUMBERS = ("inputs", "operators", "plans", "mutants", "programs", "surroundings", "texts", "seed")
+NUMBERS = ("inputs", "operators", "plans", "mutants", "programs", "surroundings", "texts", "cases", "graphs", "seed")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"\n{'check'.ljust(width)}  {chosen.length}\n{'-' * width}  {'-' * 20}")
     for what, count in tally.rows():
         print(f"{what.ljust(width)}  {count}")
+    for table in tally.tables:
+        print(f"\n{table}")
     for failure in tally.failures:
         print(f"failure: {failure}", file=sys.stderr)
     print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,67 +30,17 @@ from tests.passes.partition.node_cases import REFUSED, RIGHT, UNKNOWN, cases, he
 from tests.passes.tile_to_accel.plans import random_plan
 from tests.second_clock.__main__ import random_comparison
 from tests.second_clock.compare import compare_program
+from tests.verify import operators as by_operator
 from tests.verify.lengths import Length
+from tests.verify.tally import Say, Tally
 from tools.driver import lower, make_context, read_module
 from tools.runtime import Result, run_program
 from tools.terminal import diagnostics
 from tools.validation.probes import Inputs
 from tools.validation.validate import ValidationError, Validator
 
-Say = Callable[[str], None]
-
 EXAMPLES = ROOT / "examples"
 TEXTS = ROOT / "tests" / "filecheck" / "tile"
-
-
-@dataclass
-class Tally:
-    """What has been tried, and every failure in a sentence."""
-
-    validated: int = 0
-    passes: int = 0
-    layers: int = 0
-    inputs: int = 0
-    sanitized: int = 0
-    refused: int = 0
-    hosted: int = 0
-    hosted_refused: int = 0
-    oracle: int = 0
-    mutants: int = 0
-    harmful: int = 0
-    caught: int = 0
-    agreeing: int = 0
-    random: int = 0
-    compiled: int = 0
-    timed: int = 0
-    surroundings: int = 0
-    alike: int = 0
-    texts: int = 0
-    texts_refused: int = 0
-    texts_equal: int = 0
-    failures: list[str] = field(default_factory=list[str])
-
-    def rows(self) -> list[tuple[str, str]]:
-        """The table: what, and how much of it."""
-        return [
-            ("programs validated", f"{self.validated:,}"),
-            ("passes checked", f"{self.passes:,}"),
-            ("layers compared", f"{self.layers:,}"),
-            ("inputs tried", f"{self.inputs:,}"),
-            ("answers equal to the integer oracle", f"{self.oracle:,}"),
-            ("programs proven and sanitized", f"{self.sanitized:,}"),
-            ("graphs of operators that the compiler refuses", f"{self.refused:,}"),
-            ("node cases of onnx on the host right / refused", f"{self.hosted:,} / {self.hosted_refused:,}"),
-            ("mutations harmful / caught", f"{self.harmful:,} / {self.caught:,} of {self.mutants:,}"),
-            (
-                "mutated texts refused with a place / equal",
-                f"{self.texts_refused:,} / {self.texts_equal:,} of {self.texts:,}",
-            ),
-            ("random programs agreeing with the second clock", f"{self.agreeing:,} of {self.random:,}"),
-            ("compiled programs agreeing with the second clock", f"{self.timed:,} of {self.compiled:,}"),
-            ("surroundings giving the same bytes", f"{self.alike:,} of {self.surroundings:,}"),
-            ("failures", f"{len(self.failures):,}"),
-        ]
 
 
 def models(length: Length, tally: Tally, say: Say) -> None:
@@ -229,6 +178,9 @@ def texts(length: Length, tally: Tally, say: Say) -> None:
 PARTS: tuple[Callable[[Length, Tally, Say], None], ...] = (
     models,
     operators,
+    by_operator.statements,
+    by_operator.nodes,
+    by_operator.graphs,
     hosts,
     plans,
     mutations,

@@ -12,8 +12,9 @@ MODELS = ROOT / "tests" / "data" / "models"
 
 @dataclass(frozen=True)
 class Length:
-    """``models`` on each of ``machines`` with ``inputs`` each; graphs of a few ``operators``; the ``nodes`` cases of
-    onnx's own modules of these names, all for none, around the machine; random ``plans``;
+    """``models`` on each of ``machines`` with ``inputs`` each; graphs of a few ``operators``; so many ``cases`` at
+    most of what ONNX's schemas let a node say, and of its node cases quantised; ``graphs`` made at random; the
+    ``nodes`` cases of onnx's own modules of these names, all for none, around the machine; random ``plans``;
     ``mutants`` of small programs; mutated ``texts`` of every level; random ``programs`` against the second clock;
     ``surroundings`` in which a compile must give the same bytes."""
 
@@ -26,6 +27,8 @@ class Length:
     programs: int
     surroundings: int
     texts: int
+    cases: int
+    graphs: int
     nodes: tuple[str, ...] = ("lrn", "topk")
     seed: int = 1
 
@@ -41,7 +44,17 @@ _MACHINES = ("edge4k", "edge1k", "peer4k", "edge4k-fixed")
 
 LENGTHS: dict[str, Length] = {
     "short": Length(
-        _SMALL, _MACHINES[:1], inputs=2, operators=12, plans=8, mutants=112, programs=40, surroundings=3, texts=24
+        _SMALL,
+        _MACHINES[:1],
+        inputs=2,
+        operators=12,
+        plans=8,
+        mutants=112,
+        programs=40,
+        surroundings=3,
+        texts=24,
+        cases=12,
+        graphs=12,
     ),
     "normal": Length(
         _ALL,
@@ -53,6 +66,8 @@ LENGTHS: dict[str, Length] = {
         programs=500,
         surroundings=5,
         texts=5000,
+        cases=9999,
+        graphs=2000,
         nodes=("gru", "lstm", "maxpool", "averagepool", "pad", "softmax", "gather", "lrn", "topk"),
     ),
     "long": Length(
@@ -65,6 +80,8 @@ LENGTHS: dict[str, Length] = {
         programs=5000,
         surroundings=99,
         texts=50000,
+        cases=9999,
+        graphs=20000,
         nodes=(),
     ),
 }

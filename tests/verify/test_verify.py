@@ -10,8 +10,8 @@ import pytest
 from passes.tile_to_accel.convert_tile_to_accel import ConvertTileToAccelPass
 from tests.verify import checks
 from tests.verify.__main__ import main
-from tests.verify.checks import Tally
 from tests.verify.lengths import LENGTHS
+from tests.verify.tally import Tally
 
 SHORT = LENGTHS["short"]
 
@@ -27,6 +27,7 @@ def test_short_form(part: Any) -> None:
     assert tally.failures == []
     assert (tally.agreeing, tally.timed, tally.alike) == (tally.random, tally.compiled, tally.surroundings)
     assert tally.caught == tally.harmful
+    assert tally.graphs_equal == tally.graphs
     assert any(count.strip("0 /of") for _, count in tally.rows())
 
 
@@ -35,14 +36,14 @@ def test_every_row_is_filled(capsys: pytest.CaptureFixture[str], monkeypatch: py
 
     def part(_length: object, tally: Tally, _say: object) -> None:
         for entry in dataclasses.fields(tally):
-            if entry.name != "failures":
+            if entry.name not in ("failures", "tables"):
                 setattr(tally, entry.name, 1)
 
     monkeypatch.setattr("tests.verify.__main__.PARTS", (part,))
     assert main(["--length", "short", "--seed", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.rsplit("  ", 1)[1].strip() for line in lines[3:]] == (
-        ["1"] * 7 + ["1 / 1"] + ["1 / 1 of 1"] * 2 + ["1 of 1"] * 3 + ["0"]
+        ["1"] * 7 + ["1 / 1"] * 2 + ["1 of 1"] + ["1 / 1"] + ["1 / 1 of 1"] * 2 + ["1 of 1"] * 3 + ["0"]
     )
 
 
