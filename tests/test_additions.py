@@ -121,10 +121,10 @@ class ProbeLayersPass(ModulePass):
 sys.modules[made.__name__] = passes.cnn.probe_layers = made
 
 path = pathlib.Path("passes/pipeline.py")
-before, after = path.read_text().split('    Entry("cnn", "passes.cnn.legalize"),\\n')
+before, after = path.read_text().split('    Entry("cnn", "passes.cnn.legalize"')
 module = types.ModuleType("passes.pipeline")
 sys.modules[module.__name__] = passes.pipeline = module
-added = '    Entry("cnn", "passes.cnn.probe_layers"),\\n    Entry("cnn", "passes.cnn.legalize"),\\n'
+added = '    Entry("cnn", "passes.cnn.probe_layers"),\\n    Entry("cnn", "passes.cnn.legalize"'
 exec(compile(before + added + after, path, "exec"), module.__dict__)
 
 from tools import docs, opt

@@ -238,10 +238,13 @@ def plans_are_verified(name: str) -> bool:
     seen = frozenset[str]().union(*(draw.seen for draw in good(name)))
     needs = ("b.base" in seen, "params" in seen, "table" in seen, "sy" in seen)
     result, buffer = (tile.AllocOp((4, 4, 4)).output for _ in range(2))
+    rows, codes = (tile.AllocOp(shape).output for shape in ((4, 8), (256,)))
     law = tile.VectorLaw(size=1)
     for choice in range(16):
         given = tuple(bool(choice >> bit & 1) for bit in range(4))
-        rhs, params, table = (buffer if there else None for there in given[:3])
+        rhs, params, table = (
+            value if there else None for there, value in zip(given, (buffer, rows, codes), strict=False)
+        )
         window = WindowAttr.of((1, 1)) if given[3] else None
         op = tile.VectorOp(name, result, tile.Slice.of((0, 0, 0), (4, 4, 4)), buffer, rhs=rhs, params=params,
                            table=table, window=window, law=law)  # fmt: skip

@@ -67,15 +67,18 @@ tile.schedule @plan machine "edge4k" (%in: !tile.dram<4x4x8xi8>) -> (%out: !tile
 """
 
 
-@pytest.mark.parametrize("arguments", [["--to", "tile"], ["-p", "verify-structure{level=tile}"]])
-def test_plans_that_the_machine_cannot_carry_out(recon_opt: Tool, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [(["--to", "tile"], ""), (["-p", "verify-structure{level=tile}"], "\n  in the pass verify-structure")],
+)
+def test_plans_that_the_machine_cannot_carry_out(recon_opt: Tool, arguments: list[str], where: str) -> None:
     Path("plan.mlir").write_text(PLAN)
     refused(
         recon_opt("plan.mlir", *arguments),
         "The plan @plan for edge4k has 2 problems:\n"
         "plan.mlir:5:3: error: tile.store %out: it uses %x after its free; free it later.\n"
         "plan.mlir:6:3: error: tile.use: the shadow slot is empty, not direct g1 k64 r64 p1; a load_config of it must "
-        "come before.",
+        f"come before.{where}",
     )
 
 
