@@ -20,6 +20,7 @@ from backend.segments import MachinePart, Segments, attribute_text, attribute_te
 from backend.sram import buffer_table, sram_use
 from dialects import accel, cnn
 from dialects.recon import ARRAY_BY_IMAGES, LayerOp
+from dialects.text import place_in_text
 from sim.machine import configuration_image
 from sim.machine import description as machines
 from sim.machine.description import ALGORITHMS, Configuration, Machine
@@ -67,6 +68,7 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
         certificate = certify_frame(table.work, certificate, machine, found.batch)
         limits = frame_bounds(table.work, certificate, machine, found.batch)
     cycles, rhythm = timed(segments, machine)
+    _check_stated(list(programs.values()), cycles)
     return Program(
         model=attribute_text(module, "recon.model") or next(iter(programs), "model"),
         machine=machine,
@@ -86,6 +88,18 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
         rhythm=rhythm,
         batch=found.batch,
     )
+
+
+def _check_stated(programs: Sequence[accel.ProgramOp], cycles: int) -> None:
+    """EmitError where the text states other cycles than its programs take."""
+    stated = [program.cycles.value.data if program.cycles is not None else None for program in programs]
+    total = sum(number or 0 for number in stated)
+    if stated and None not in stated and total != cycles:
+        place = f"{where}: " if (where := place_in_text(programs[0])) else ""
+        raise EmitError(
+            f"{place}The text states {total:,} cycles, and its instructions take {cycles:,}; predict-cycles states "
+            "them anew, or leave them out."
+        )
 
 
 def _segment(found: HostSegment | MachinePart, table: LayerTable) -> Segment:

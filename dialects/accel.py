@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from xdsl.dialects.builtin import StringAttr, SymbolNameConstraint
+from xdsl.dialects.builtin import IntegerAttr, StringAttr, SymbolNameConstraint, i64
 from xdsl.ir import Block, Dialect, Region
-from xdsl.irdl import IRDLOperation, irdl_op_definition, prop_def, region_def, traits_def
+from xdsl.irdl import IRDLOperation, irdl_op_definition, opt_prop_def, prop_def, region_def, traits_def
 from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.traits import IsolatedFromAbove, NoTerminator, SymbolOpInterface
@@ -60,6 +60,7 @@ class ProgramOp(IRDLOperation):
     name = "accel.program"
     sym_name = prop_def(SymbolNameConstraint())
     machine = prop_def(StringAttr)
+    cycles = opt_prop_def(IntegerAttr.constr(i64))
     body = region_def("single_block")
     traits = traits_def(NoTerminator(), IsolatedFromAbove(), SymbolOpInterface())
 
@@ -67,6 +68,12 @@ class ProgramOp(IRDLOperation):
         super().__init__(
             regions=[body or Region(Block())], properties={"sym_name": StringAttr(name), "machine": StringAttr(machine)}
         )
+
+    def takes(self, cycles: int | None) -> None:
+        """State what the program takes; None for a program that is not what it was."""
+        self.properties.pop("cycles", None)
+        if cycles is not None:
+            self.properties["cycles"] = IntegerAttr(cycles, i64)
 
     @property
     def instructions(self) -> Iterator[InstructionOp]:
@@ -119,20 +126,29 @@ class ProgramOp(IRDLOperation):
         name = parser.parse_symbol_name().data
         parser.parse_keyword("machine")
         machine = parser.parse_str_literal()
+        cycles = (
+            parser.parse_integer(allow_boolean=False) if parser.parse_optional_keyword("cycles") is not None else None
+        )
         body = parser.parse_region()
         if not body.blocks:
             body.add_block(Block())
-        return cls(name, machine, body)
+        program = cls(name, machine, body)
+        program.takes(cycles)
+        return program
 
     def print(self, printer: Printer) -> None:
         printer.print_string(" ")
         printer.print_symbol_name(self.sym_name.data)
         printer.print_string(" machine ")
         printer.print_string_literal(self.machine.data)
+        if self.cycles is not None:
+            printer.print_string(f" cycles {self.cycles.value.data}")
         printer.print_string(" ")
         printer.print_region(self.body, print_entry_block_args=False, print_empty_block=False)
 
     def verify_(self) -> None:
+        if self.cycles is not None and self.cycles.value.data < 0:
+            raise VerifyException(f"a program takes no cycles below 0, not {self.cycles.value.data}")
         if sum(isinstance(op, FrameOp) for op in self.body.block.ops) > 1:
             raise VerifyException("a program has one accel.frame at most: below it everything runs for every frame")
         ports: set[str] = set()

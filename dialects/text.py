@@ -8,6 +8,7 @@ lexer reads all of this, and reads every string in linear time.
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 import struct
@@ -89,6 +90,20 @@ class TextParser(Parser):
     def __init__(self, context: Context, text: str, name: str = "<unknown>"):
         super().__init__(context, "", name)
         self._parser_state = ParserState(TextLexer(Input(text, name)))
+
+    def _get_op_by_name(self, name: str) -> type[Operation]:
+        """As xDSL does; what is not there is said at its place, with what it may have been meant to be."""
+        known = self.ctx.get_optional_op(name, dialect_stack=self._parser_state.dialect_stack)
+        if known is not None:
+            return known
+        dialect = name.partition(".")[0]
+        names = {op.name for op in self.ctx.loaded_ops if op.name.partition(".")[0] == dialect}
+        near = difflib.get_close_matches(name, names, 1) if names else []
+        if not names and (others := difflib.get_close_matches(dialect, self.ctx.registered_dialect_names, 1)):
+            near = [others[0] + name[len(dialect) :]]
+        hint = f"; did you mean {near[0]}?" if near else ""
+        start = self._current_token.span.input.content.rfind(name, 0, self._current_token.span.start)
+        self.raise_error(f"Operation {name} is not registered{hint}", start, start + len(name))
 
     def _register_ssa_definition(self, name: str, values: Sequence[SSAValue], span: Span) -> None:
         """As xDSL does, and keep the whole name: xDSL would call ``%row_2`` ``%row`` from then on."""

@@ -74,6 +74,7 @@ PIPELINE: tuple[Entry, ...] = (
     Entry("accel", "passes.accel.allocate_sram"),
     Entry("accel", "passes.accel.assign_waits"),
     Entry("accel", "passes.accel.check_hazards"),
+    Entry("accel", "passes.accel.predict_cycles", default=False),
     Entry("accel", "passes.every_level.verify_structure", default=False),
 )
 """All passes. ``recon compile`` and ``recon-opt --to LEVEL`` run the default ones in this order."""

@@ -16,8 +16,6 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass, PassPipeline
 from xdsl.utils.exceptions import DiagnosticException, ParseError
 
-from dialects import accel
-from dialects.text import place_in_text
 from passes.common.levels import LEVELS, level_of, levels_in
 from passes.every_level.verify_structure import verify_structure
 from passes.pipeline import PIPELINE, passes_between
@@ -206,7 +204,6 @@ def compile_model(
     from backend.emit import emit
 
     if start == "accel":  # no pass ran, so nothing has placed or proven it yet
-        _check_placed(module, name_of(model))
         from passes.accel.check_hazards import CheckHazardsPass
 
         CheckHazardsPass().apply(context, module)
@@ -215,15 +212,3 @@ def compile_model(
         validator.program("emit", lambda inputs: run_program(program, inputs).outputs)
         validator.prove(program)
     return dataclasses.replace(program, image=dict(image)) if image else program
-
-
-def _check_placed(module: ModuleOp, name: str) -> None:
-    """ReconError for instructions whose buffers have no addresses yet."""
-    for program in accel.programs(module):
-        for memory in (*program.regions_in_dram, *program.buffers):
-            if memory.address is None:
-                place = f"{where}: " if (where := place_in_text(memory)) else ""
-                raise ReconError(
-                    f"{place}{memory.label} has no address yet; recon-opt {name} -p allocate-sram,assign-waits gives "
-                    "all of them one."
-                )

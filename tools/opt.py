@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 PassError = TypeVar("PassError", bound=Exception)
 
+_PLACE = re.compile(r"^[^\n]+?:\d+:\d+: ")
+
 _DESCRIPTION = f"""\
 Reads an ONNX model or textual IR, runs passes, and writes IR.
 
@@ -262,7 +264,7 @@ class ReconOpt(xDSLOptMain):
     def _of_pass(self, error: PassError) -> PassError:
         """The error with the pass in which it arose, unless it names it already."""
         running = self.instruments.running
-        if running is not None and running.name not in str(error):
+        if running is not None and not _PLACE.sub("", str(error)).startswith(running.name):
             error.add_note(f"  in the pass {running.name}")
         return error
 

@@ -35,6 +35,7 @@ class AllocateSramPass(ModulePass):
         programs = accel.programs(op)
         for program in programs:
             machine = machines.load(program.machine.data)
+            program.takes(None)
             allocate(program, machine, min(self.limit or machine.sram.bytes, machine.sram.bytes))
             tally.count("buffers placed", len(list(program.buffers)))
             if self.limit and self.limit < machine.sram.bytes:

@@ -20,18 +20,22 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from dialects import accel
+from passes.accel.placed import check_placed
 from passes.accel.waits import assign
 from passes.common import tally
 
 
 @dataclass(frozen=True)
 class AssignWaitsPass(ModulePass):
-    """Give every instruction its ``after`` events and wait counts; ValueError while buffers have no addresses."""
+    """Give every instruction its ``after`` events and wait counts; ModelError while buffers have no addresses."""
 
     name = "assign-waits"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for program in accel.programs(op):
+        programs = accel.programs(op)
+        check_placed(programs)
+        for program in programs:
             assign(program)
+            program.takes(None)
             waits = sum(sum(map(bool, instruction.wait_counts)) for instruction in program.instructions)
             tally.count("waits", waits)

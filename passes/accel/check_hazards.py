@@ -15,6 +15,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
 from dialects import accel
+from passes.accel.placed import check_placed
 from passes.common import tally
 from passes.common.problems import place_in_text
 from passes.proof.frames import prove_program
@@ -28,12 +29,13 @@ from sim.machine.program import MachineSegment, Program
 
 @dataclass(frozen=True)
 class CheckHazardsPass(ModulePass):
-    """HazardError names the instructions, their layers and the bytes in common."""
+    """HazardError names the instructions, their layers and the bytes in common; ModelError without addresses."""
 
     name = "check-hazards"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         programs = accel.programs(op)
+        check_placed(programs)
         end = max((region.at + region.nbytes for program in programs for region in program.regions_in_dram), default=0)
         for program in programs:
             check(program, end)

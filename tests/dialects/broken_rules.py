@@ -152,6 +152,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         'accel.program @main machine "edge4k" {\n accel.frame\n accel.frame\n}',
         "a program has one accel.frame at most: below it everything runs for every frame",
     ),
+    "cycles below 0": (
+        'accel.program @main machine "edge4k" cycles -1 {\n}',
+        "a program takes no cycles below 0, not -1",
+    ),
     "a buffer of nothing": (
         'accel.program @main machine "edge4k" {\n %a = accel.buffer 0\n}',
         "a buffer has at least one byte, not 0",

@@ -105,7 +105,7 @@ def test_a_pipeline_that_does_not_parse(recon_opt: Tool) -> None:
         (
             "cnn.max_pool2d %x",
             "cnn.max_pool %x",
-            "pool.mlir:2:19: error: Operation cnn.max_pool is not registered",
+            "pool.mlir:2:6: error: Operation cnn.max_pool is not registered; did you mean cnn.max_pool2d?",
         ),
         ("%y = cnn.max_pool2d %x", "%y = cnn.max_pool2d %z", "pool.mlir:3:1: error: values used but not defined: [%z]"),
         ("scale 0.5", "scale -1.0", "pool.mlir:1:65: error: scale -1.0 is not a positive float32"),

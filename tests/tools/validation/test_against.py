@@ -169,7 +169,8 @@ REFUSE: dict[str, tuple[Edit, str]] = {
         (("ring 14", "ring 28"),), "x.mlir:58:98: a ring of 28 rows for 28 rows is no ring",
     ),
     "a misspelt word": (
-        (("tile.use <winograd", "tile.us <winograd"),), "x.mlir:42:11: Operation tile.us is not registered",
+        (("tile.use <winograd", "tile.us <winograd"),),
+        "x.mlir:42:3: Operation tile.us is not registered; did you mean tile.use?",
     ),
 }  # fmt: skip
 """Edits after which the text is no plan, and what is said first."""
