@@ -19,6 +19,7 @@ from xdsl.traits import OpTrait
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.accel_attributes import DRAM, SRAM
+from dialects.integers import integer, pair
 from dialects.recon import BlobAttr, parse_shape
 from dialects.tile_attributes import ConfigurationAttr
 from sim.machine.description import Configuration
@@ -66,7 +67,7 @@ class MemoryOp(IRDLOperation):
         if address is None:
             self.properties.pop("address", None)
         else:
-            self.properties["address"] = IntegerAttr(address, i64)
+            self.properties["address"] = integer(address)
 
     def _verify_address(self) -> None:
         if self.address is not None and self.address.value.data < 0:
@@ -113,7 +114,7 @@ class DramOp(MemoryOp):
                 "value": value,
                 "shape": DenseArrayBase.from_list(i64, list(shape)) if shape else None,
                 "configuration": ConfigurationAttr(configuration) if configuration else None,
-                "address": IntegerAttr(address, i64) if address is not None else None,
+                "address": integer(address) if address is not None else None,
             },
         )
 
@@ -200,9 +201,9 @@ class BufferOp(MemoryOp):
         super().__init__(
             result_types=[SRAM],
             properties={
-                "size": IntegerAttr(size, i64),
-                "plan": DenseArrayBase.from_list(i64, list(plan)) if plan else None,
-                "address": IntegerAttr(address, i64) if address is not None else None,
+                "size": integer(size),
+                "plan": pair(*plan) if plan else None,
+                "address": integer(address) if address is not None else None,
             },
         )
 
@@ -212,7 +213,7 @@ class BufferOp(MemoryOp):
 
     def plan_between(self, born: int, freed: int) -> None:
         """Set ``plan``."""
-        self.properties["plan"] = DenseArrayBase.from_list(i64, [born, freed])
+        self.properties["plan"] = pair(born, freed)
 
     @classmethod
     def parse(cls, parser: Parser) -> BufferOp:

@@ -39,8 +39,6 @@ from dialects.cnn_attributes import (
     WindowAttr,
     between,
     check_window,
-    integer,
-    integers,
     slid,
     tensor_of,
 )
@@ -59,6 +57,7 @@ from dialects.cnn_movement import (
     SliceOp,
     TransposeOp,
 )
+from dialects.integers import integer, integers
 from dialects.recon import BlobAttr
 
 __all__ = [

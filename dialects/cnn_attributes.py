@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, FloatData, IntAttr, IntegerAttr, StringAttr, i64
+from xdsl.dialects.builtin import ArrayAttr, FloatData, IntAttr, StringAttr
 from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue, TypeAttribute
 from xdsl.irdl import irdl_attr_definition, param_def
 from xdsl.parser import AttrParser
@@ -283,16 +283,6 @@ class SumAttr(ParametrizedAttribute):
         if self.position.data not in ("first", "second", "wide"):
             place = self.position.data
             raise VerifyException(f"the residual is the sum's first or second operand, or wide, not '{place}'")
-
-
-def integer(value: int) -> IntegerAttr:
-    """A whole number as the ops of this dialect hold it."""
-    return IntegerAttr(value, i64)
-
-
-def integers(values: Sequence[int]) -> DenseArrayBase:
-    """Whole numbers as the ops of this dialect hold them."""
-    return DenseArrayBase.from_list(i64, list(values))
 
 
 def between(what: str, value: int, low: int, high: int) -> None:

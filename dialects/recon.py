@@ -41,6 +41,7 @@ from xdsl.irdl import (
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 
+from dialects.integers import integer
 from dialects.text import parse_number, place_in_text, print_float
 from sim.machine.errors import ReconError
 
@@ -280,12 +281,12 @@ class LayerOp(IRDLOperation):
                 "sym_name": StringAttr(name),
                 "kind": StringAttr(kind),
                 "shape": StringAttr(shape),
-                "macs": IntegerAttr(macs, i64),
-                "compute": IntegerAttr(compute, i64),
-                "array": IntegerAttr(array, i64) if array else None,
-                "vector": IntegerAttr(vector, i64) if vector else None,
-                "weight_bytes": IntegerAttr(weight_bytes, i64),
-                "activation_bytes": IntegerAttr(activation_bytes, i64),
+                "macs": integer(macs),
+                "compute": integer(compute),
+                "array": integer(array) if array else None,
+                "vector": integer(vector) if vector else None,
+                "weight_bytes": integer(weight_bytes),
+                "activation_bytes": integer(activation_bytes),
                 "nodes": ArrayAttr([StringAttr(node) for node in nodes]) if nodes else None,
             }
         )

@@ -31,6 +31,7 @@ from xdsl.printer import Printer
 from xdsl.traits import HasParent, IsolatedFromAbove, NoTerminator, SymbolOpInterface
 from xdsl.utils.exceptions import VerifyException
 
+from dialects.integers import integer
 from dialects.tile_attributes import (
     AffineIndex,
     ConfigurationAttr,
@@ -122,7 +123,7 @@ class ScheduleOp(IRDLOperation):
             properties={
                 "sym_name": StringAttr(name),
                 "machine": StringAttr(machine),
-                "inputs": IntegerAttr(len(inputs), i64),
+                "inputs": integer(len(inputs)),
             },
         )
 
@@ -191,9 +192,9 @@ class ForOp(IRDLOperation):
         super().__init__(
             regions=[body or Region(Block(arg_types=[IndexType()]))],
             properties={
-                "lower": IntegerAttr(lower, i64),
-                "upper": IntegerAttr(upper, i64),
-                "step": IntegerAttr(step, i64),
+                "lower": integer(lower),
+                "upper": integer(upper),
+                "step": integer(step),
             },
         )
 

@@ -21,6 +21,7 @@ from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
 from dialects.cnn_attributes import FLOAT_BYTES, WindowAttr, between
+from dialects.integers import integer
 from dialects.tile_attributes import (
     AffineIndex,
     ConfigurationAttr,
@@ -79,11 +80,11 @@ class FillOp(TileOp):
             operands=[weights, indices],
             result_types=[HalfType()],
             properties={
-                "half": IntegerAttr(half, i64),
+                "half": integer(half),
                 "slice": SliceAttr(slice),
                 "configuration": ConfigurationAttr(configuration),
-                "groups": IntegerAttr(groups, i64),
-                "zero": IntegerAttr(zero, i64),
+                "groups": integer(groups),
+                "zero": integer(zero),
                 "layer": layer_symbol(layer),
             },
         )
@@ -192,10 +193,10 @@ class ConvOp(TileOp):
             properties={
                 "out": SliceAttr(out),
                 "channels": SliceAttr(channels),
-                "groups": IntegerAttr(groups, i64),
+                "groups": integer(groups),
                 "window": window,
-                "pad_value": IntegerAttr(pad_value, i64),
-                "first": IntegerAttr(int(first), i64),
+                "pad_value": integer(pad_value),
+                "first": integer(int(first)),
                 "params_offset": at(params_offset),
                 "requantize": RequantizeAttr(requantize) if requantize else None,
                 "residual_offset": at(residual_offset),

@@ -23,6 +23,7 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
+from dialects.integers import integer
 from dialects.recon import BlobAttr
 from dialects.tile_attributes import (
     ConfigurationAttr,
@@ -102,7 +103,7 @@ class AllocOp(IRDLOperation):
     def __init__(self, shape: Sequence[int], ring: int = 0, address: int | None = None, part: Sequence[int] = ()):
         super().__init__(
             result_types=[SramType.of(shape, ring, part)],
-            properties={"address": IntegerAttr(address, i64) if address is not None else None},
+            properties={"address": integer(address) if address is not None else None},
         )
 
     def verify_(self) -> None:

@@ -5,6 +5,7 @@ One op, in every turn of its loops, is one instruction; ``TileOp`` is the base o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -41,7 +42,9 @@ class TileOp(IRDLOperation):
             printer.print_symbol_name(self.layer.root_reference.data)
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def layer_symbol(name: str | None) -> SymbolRefAttr | None:
+    """The reference to a layer, made once."""
     return SymbolRefAttr(name) if name else None
 
 

@@ -28,6 +28,10 @@ class _Counts:
     weights: bool = True
 
 
+NO_BOUND = _Counts(work=False)
+"""For who does not ask for the least cycles of a layer."""
+
+
 def _counts(layers: Sequence[Layer]) -> list[_Counts]:
     """Weights count for the first of the layers that share them. A layer that stands for nodes which others before it
     stand for already (one node quantised twice, a change of quantisation) has no least time: another plan may do

@@ -28,7 +28,7 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from dialects import cnn
-from passes.cnn_to_tile.layer_table import layer_row
+from passes.cnn_to_tile.layer_table import NO_BOUND, layer_row
 from passes.cnn_to_tile.segments import boundary, segments
 from passes.planner.network import network
 from passes.planner.options import Options
@@ -58,7 +58,7 @@ class OrderLayersPass(ModulePass, Options):
 def tasks(ops: Sequence[Operation], target: Machine) -> list[Task]:
     """The operations of a segment as tasks; views and concats take nothing, but what they show must stay."""
     inputs, outputs = boundary(ops)
-    rows = {layer.op: layer_row(layer, target) for layer in network(ops, inputs, outputs).layers}
+    rows = {layer.op: layer_row(layer, target, NO_BOUND) for layer in network(ops, inputs, outputs).layers}
     places = {op: index for index, op in enumerate(ops)}
     found: list[Task] = []
     for op in ops:

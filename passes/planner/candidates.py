@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -77,8 +78,10 @@ class Table:
 
 
 @functools.lru_cache(maxsize=4096)
-def cost_table(machine: Machine, shape: ConvShape, choices: tuple[Configuration, ...]) -> Table:
-    """Cycles of a convolution in each of the given configurations, NEVER where it does not fit."""
+def cost_table(machine: Machine, shape: ConvShape, choices: tuple[Configuration, ...] = ()) -> Table:
+    """Cycles of a convolution in each of the given configurations (none given: all worth considering), NEVER where it
+    does not fit."""
+    choices = choices or configurations(machine)
     lanes = Lanes.columns(choices)
     cut = _cut(machine, shape, lanes)
     several = cut.passes > 1
@@ -137,16 +140,32 @@ def _cut(machine: Machine, s: ConvShape, lanes: Lanes) -> _Cut:
     return _Cut(groups, outputs, inputs, np.where(cut, together, rows), np.where(cut, most, 0), passes)
 
 
+@functools.lru_cache(maxsize=16)
+def _places(machine: Machine) -> Mapping[Configuration, int]:
+    """Where each configuration stands among those worth considering."""
+    return {configuration: place for place, configuration in enumerate(configurations(machine))}
+
+
+def entry(machine: Machine, shape: ConvShape, configuration: Configuration) -> tuple[Table, int]:
+    """A convolution in one configuration: its place in the table of all, which most who ask have seen already."""
+    place = _places(machine).get(configuration)
+    if place is None:
+        return cost_table(machine, shape, (configuration,)), 0
+    return cost_table(machine, shape), place
+
+
 @functools.lru_cache(maxsize=4096)
 def mapping_of(machine: Machine, shape: ConvShape, configuration: Configuration) -> ConvMapping:
     """How a convolution runs in a configuration."""
-    return cost_table(machine, shape, (configuration,)).mapping(0)
+    table, place = entry(machine, shape, configuration)
+    return table.mapping(place)
 
 
 def mapped_cycles(machine: Machine, mapping: ConvMapping, stripes: int) -> float:
     """Cycles of the array for a convolution in so many stripes, each of which fills L1 again."""
     if stripes == 1:
-        return float(cost_table(machine, mapping.shape, (mapping.configuration,)).cycles[0])
+        table, place = entry(machine, mapping.shape, mapping.configuration)
+        return float(table.cycles[place])
     block = mapping.largest
     busy = block_cycles(machine, mapping, block, ceil_div(mapping.shape.oy, stripes))
     filled = int(fill_cycles(machine, block.channels * block.inputs * mapping.shape.taps))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from passes.planner.candidates import NEVER, Ints, configurations, cost_table, mapping_of
+from passes.planner.candidates import NEVER, Ints, configurations, cost_table, entry, mapping_of
 from passes.planner.cost import image_cycles, kernel_words, swap_cycles
 from passes.planner.mapping import ConvMapping, ConvShape
 from passes.planner.tuning import FAVOURITES, MOST, NEAR, PROMISING, SHARPNESS
@@ -57,7 +57,8 @@ def choices(
 
 def _costs(machine: Machine, convolutions: Sequence[ConvRequest], every: Sequence[Configuration]) -> Ints:
     """Cycles of each convolution in each configuration, NEVER where it cannot or must not have it."""
-    costs = np.stack([cost_table(machine, one.shape, tuple(every)).cycles for one in convolutions])
+    given = tuple(every) if len(every) > len(configurations(machine)) else ()
+    costs = np.stack([cost_table(machine, one.shape, given).cycles for one in convolutions])
     for row, one in zip(costs, convolutions, strict=True):
         if one.pin is not None:
             row[np.arange(len(every)) != every.index(one.pin)] = NEVER
@@ -130,16 +131,22 @@ class _Measure:
 
     def total(self, chosen: list[int]) -> tuple[float, list[int]]:
         """The measure of the cheapest path in these configurations, and the path."""
-        if (self.costs[:, chosen].min(axis=1) >= NEVER).any():
-            return float("inf"), []
-        path, cycles = _path(self.costs, self.swap, chosen)
-        moved = self.channel + self.image * len(set(path))
-        return (float(cycles) ** SHARPNESS + moved**SHARPNESS) ** (1 / SHARPNESS), path
+        return self.totals([chosen])[0]
+
+    def totals(self, sets: Sequence[list[int]]) -> list[tuple[float, list[int]]]:
+        """The same for several sets at once; infinite where a layer runs in none of a set."""
+        found: list[tuple[float, list[int]]] = [(float("inf"), [])] * len(sets)
+        able = [i for i, chosen in enumerate(sets) if (self.costs[:, chosen].min(axis=1) < NEVER).all()]
+        for i, (path, cycles) in zip(able, _paths_in(self.costs, self.swap, [sets[i] for i in able]), strict=True):
+            moved = self.channel + self.image * len(set(path))
+            found[i] = (float(cycles) ** SHARPNESS + moved**SHARPNESS) ** (1 / SHARPNESS), path
+        return found
 
 
 def _check(machine: Machine, name: str, shape: ConvShape, configuration: Configuration) -> None:
     """ReconError if a layer cannot run in a configuration."""
-    if cost_table(machine, shape, (configuration,)).cycles[0] >= NEVER:
+    table, place = entry(machine, shape, configuration)
+    if table.cycles[place] >= NEVER:
         raise ReconError(
             f"Layer {name} cannot run in {configuration} on {machine.name}: {_why_never(shape, configuration)}."
         )
@@ -160,7 +167,7 @@ def _shrink(measure: _Measure, wanted: list[int]) -> tuple[float, list[int]]:
     best, path = measure.total(wanted)
     while True:
         used = sorted(set(path))
-        trials = [measure.total([c for c in used if c != dropped]) for dropped in used if len(used) > 1]
+        trials = measure.totals([[c for c in used if c != dropped] for dropped in used if len(used) > 1])
         least = min(trials, key=lambda found: found[0], default=(best, path))
         if least[0] >= best:
             return best, path
@@ -175,7 +182,8 @@ def _grow(measure: _Measure, wanted: list[int]) -> tuple[float, list[int]]:
         now = costs[:, chosen].min(axis=1) if chosen else np.full(len(costs), NEVER)
         gains = np.minimum(now[:, None], costs).sum(axis=0)
         promising = [int(i) for i in np.argsort(gains, kind="stable") if int(i) not in chosen][:PROMISING]
-        trials = [(*measure.total([wanted[j] for j in (*chosen, i)]), i) for i in promising]
+        totals = measure.totals([[wanted[j] for j in (*chosen, i)] for i in promising])
+        trials = [(*total, i) for total, i in zip(totals, promising, strict=True)]
         least = min(trials, key=lambda found: found[0], default=(best, path, 0))
         if least[0] >= best and chosen:
             return best, path
@@ -187,18 +195,29 @@ def _grow(measure: _Measure, wanted: list[int]) -> tuple[float, list[int]]:
             return best, path
 
 
-def _path(costs: Ints, swap: int, chosen: list[int]) -> tuple[list[int], int]:
-    """The cheapest path through the layers among the chosen configurations, and its cycles."""
-    table = costs[:, chosen]
+def _paths_in(costs: Ints, swap: int, sets: Sequence[list[int]]) -> list[tuple[list[int], int]]:
+    """Of each set of configurations the cheapest path through the layers in it, and its cycles.
+
+    Sets stand side by side, as long as the longest; behind the end of the others stands what nothing can have.
+    """
+    if not sets:
+        return []
+    width = max(map(len, sets))
+    table = np.full((len(costs), len(sets), width), NEVER, np.int64)
+    for number, chosen in enumerate(sets):
+        table[:, number, : len(chosen)] = costs[:, chosen]
     best = table[0].copy()
     came = np.zeros(table.shape, np.int64)
-    own = np.arange(len(chosen))
+    own, each = np.arange(width), np.arange(len(sets))
     for layer in range(1, len(table)):
-        cheapest = int(best.argmin())
-        changed = best[cheapest] + swap
-        came[layer] = np.where(best <= changed, own, cheapest)
+        cheapest = best.argmin(axis=1)
+        changed = (best[each, cheapest] + swap)[:, None]
+        came[layer] = np.where(best <= changed, own, cheapest[:, None])
         best = np.minimum(best, changed) + table[layer]
-    path = [int(best.argmin())]
+    cheapest = best.argmin(axis=1)
+    paths = [cheapest]
     for layer in range(len(table) - 1, 0, -1):
-        path.append(int(came[layer, path[-1]]))
-    return [chosen[i] for i in reversed(path)], int(best.min())
+        paths.append(came[layer, each, paths[-1]])
+    found = np.stack(paths[::-1], axis=1).tolist()
+    cycles = best[each, cheapest].tolist()
+    return [([chosen[i] for i in path], total) for chosen, path, total in zip(sets, found, cycles, strict=True)]

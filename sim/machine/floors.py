@@ -109,9 +109,18 @@ class _Costs:
         return self.overheads + np.ceil(np.maximum(reached, self.written) * _SAFE).astype(np.int64)
 
 
-def _costs(machine: Machine, layer: ConvSizes, choices: Sequence[Configuration]) -> _Costs:
-    g, k, r, p = (np.array([getattr(c, name) for c in choices], np.int64) for name in "gkrp")
-    winograd = np.array([c.algorithm == "winograd" for c in choices], bool)
+@functools.lru_cache(maxsize=8)
+def _columns(machine: Machine) -> Ints:
+    """Winograd or not, g, k, r and p of all configurations: int64[5, configurations]."""
+    rows = [(c.algorithm == "winograd", c.g, c.k, c.r, c.p) for c in _configurations(machine)]
+    return np.array(rows, np.int64).T
+
+
+@functools.lru_cache(maxsize=256)
+def _costs(machine: Machine, layer: ConvSizes) -> _Costs:
+    """A convolution in all configurations."""
+    flags, g, k, r, p = _columns(machine)
+    winograd = flags.astype(bool)
     g, k = np.minimum(g, layer.groups), np.minimum(k, layer.outputs)
     p = np.minimum(p, layer.rows.outputs * layer.columns.outputs)
     word = np.maximum(layer.inputs, GRANULE / g)
@@ -135,13 +144,13 @@ def _costs(machine: Machine, layer: ConvSizes, choices: Sequence[Configuration])
     pixels = layer.rows.outputs * layer.columns.outputs
     written = pixels * GRANULE * ceil_div(layer.groups * layer.outputs, GRANULE) / machine.streams.output
     passes = ceil_div(layer.weights, machine.array.half_words * machine.array.lanes)
-    return _Costs(np.array(classes).reshape(-1, len(choices)), written, int(machine.array.conv_overhead * passes))
+    return _Costs(np.array(classes).reshape(-1, len(winograd)), written, int(machine.array.conv_overhead * passes))
 
 
 @functools.lru_cache(maxsize=1024)
 def convolution(machine: Machine, layer: ConvSizes) -> int:
     """The least cycles of the array for a convolution, each of its passes in a configuration of its own."""
-    costs = _costs(machine, layer, _configurations(machine))
+    costs = _costs(machine, layer)
     found = int(costs.least(costs.pixels.min(axis=1).sum()))
     return found if found < _NEVER else 0
 
@@ -151,8 +160,7 @@ def by_images(machine: Machine, layers: Sequence[ConvSizes]) -> tuple[int, int, 
 
     Where one or two cannot compute them all, and where too many are worth a pair, it is what any number takes.
     """
-    choices = _configurations(machine)
-    costs = [_costs(machine, layer, choices) for layer in layers]
+    costs = [_costs(machine, layer) for layer in layers]
     if not costs:
         return 0, 0, 0
     whole = sum(convolution(machine, layer) for layer in layers)
