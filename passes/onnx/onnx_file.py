@@ -215,7 +215,11 @@ def check_size(tensor: onnx.TensorProto, data: memoryview | None) -> str | None:
         size *= dimension
     if size > MOST_ELEMENTS:
         return f"It claims {size:,} elements: the file is damaged."
-    expected = size * ELEMENT[element][1]
-    if data is not None and len(data) != expected:
-        return f"It has {len(data):,} bytes where its shape needs {expected:,}: the file is damaged."
+    if data is None and not tensor.HasField("raw_data"):
+        listed = len(getattr(tensor, onnx.helper.tensor_dtype_to_field(tensor.data_type)))
+        return None if listed == size else \
+            f"It has {listed:,} numbers where its shape needs {size:,}: the file is damaged."  # fmt: skip
+    given, expected = len(data if data is not None else tensor.raw_data), size * ELEMENT[element][1]
+    if given != expected:
+        return f"It has {given:,} bytes where its shape needs {expected:,}: the file is damaged."
     return None

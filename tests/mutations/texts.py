@@ -70,19 +70,24 @@ class Verdict:
 
 
 @functools.cache
-def texts() -> dict[str, str]:
-    """Every level of every network as text, by ``network at level``."""
+def texts_of(network: str) -> dict[str, str]:
+    """Every level of one network as text, by ``network at level``."""
     found: dict[str, str] = {}
-    for name in NETWORKS:
-        module = import_model(case(name).model().SerializeToString(), {}, name)
-        for level in LEVELS:
-            if level != "onnx":
-                lower(module, level, make_context())
-            for blob in blobs(module):
-                if blob.data is not None:
-                    constants()[blob.digest] = bytes(blob.buffer())
-            found[f"{name} at {level}"] = _text(module)
+    module = import_model(case(network).model().SerializeToString(), {}, network)
+    for level in LEVELS:
+        if level != "onnx":
+            lower(module, level, make_context())
+        for blob in blobs(module):
+            if blob.data is not None:
+                constants()[blob.digest] = bytes(blob.buffer())
+        found[f"{network} at {level}"] = _text(module)
     return found
+
+
+@functools.cache
+def texts() -> dict[str, str]:
+    """Every level of every network as text."""
+    return {name: text for network in NETWORKS for name, text in texts_of(network).items()}
 
 
 @functools.cache

@@ -107,6 +107,23 @@ def test_damaged_constants() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [(True, "It has 8 bytes where its shape needs 12"), (False, "It has 2 numbers where its shape needs 3")],
+)
+def test_damaged_small_constants(raw: bool, said: str) -> None:
+    values = helper.make_tensor("w", TensorProto.FLOAT, [2], b"\0" * 8 if raw else [1.0, 2.0], raw)
+    values.dims[0] = 3
+    model = float_model([1, 3], [helper.make_node("Add", ["x", "w"], ["y"])])
+    model.graph.initializer.append(values)
+    assert refused(model) == f"m.onnx: the constant 'w': {said}: the file is damaged."
+    nodes = [
+        helper.make_node("Constant", [], ["w"], name="c", value=values),
+        helper.make_node("Add", ["x", "w"], ["y"]),
+    ]
+    assert refused(float_model([1, 3], nodes)) == f"m.onnx: c: Its attribute 'value': {said}: the file is damaged."
+
+
 def test_broken_rules() -> None:
     model = float_model([1, 2], [helper.make_node("Relu", ["nothing"], ["y"], name="r")])
     assert refused(model).startswith("m.onnx: The model breaks ONNX's rules: ")
