@@ -61,7 +61,8 @@ def check(program: bytes, model: onnx.ModelProto) -> list[str]:
             )
     for what in ("input", "output"):
         regions = [region for part in head["segments"] if part["kind"] == "machine" for region in part[f"{what}s"]]
-        if claim[f"{what}_bytes"] != sum(math.prod(region["shape"]) for region in regions):
+        sizes = [math.prod(region["shape"]) * np.dtype(region["dtype"]).itemsize for region in regions]
+        if claim[f"{what}_bytes"] != sum(sizes):
             faults.append(f"the {what}s of the machine's segments are not {claim[f'{what}_bytes']:,} bytes")
     terms = _terms(claim, machine, head["batch"])
     if [list(term) for term in claim["terms"]] != terms:

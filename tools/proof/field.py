@@ -19,8 +19,6 @@ Words = npt.NDArray[np.uint64]
 Integers = npt.NDArray[np.int64]
 
 PRIME = 2**31 - 1
-UNWRITTEN = 2**32 - 1
-"""No label: a byte that nothing has written."""
 
 _EXACT = 2**53
 _BLOCK = 2**15

@@ -18,7 +18,6 @@ from sim.machine.program import MachineSegment, Program
 from tools.proof import functions, laws
 from tools.proof.book import Book, ResultBox, Rounding, Unmatched, WeightBox
 from tools.proof.field import (
-    UNWRITTEN,
     Integers,
     Labels,
     Round,
@@ -29,7 +28,7 @@ from tools.proof.field import (
     plus,
     reach,
 )
-from tools.proof.memory import Box, DramLabels, Fields, NotProven, rows_of, slots, written
+from tools.proof.memory import Box, DramLabels, Fields, LabelMemory, NotProven, rows_of, slots
 
 Codes = laws.Codes
 
@@ -84,7 +83,7 @@ class LabelMachine:
     def __init__(self, program: Program, run: Round) -> None:
         self.run = run
         self.layer = ""
-        self.sram: Labels = np.full(program.machine.sram.bytes, UNWRITTEN, np.uint32)
+        self.sram = LabelMemory("SRAM", program.machine.sram.bytes)
         self.dram = DramLabels(program)
         self.halves: dict[int, HalfLabels] = {}
         self.sums: SumLabels | None = None
@@ -94,12 +93,9 @@ class LabelMachine:
         """Carry out one instruction; the labels it wrote, if any. NotProven says what no model can mean by it."""
         return HANDLERS[name](self, fields)
 
-    def read(self, box: Box) -> Labels:
-        return written(box.of(self.sram), box, "SRAM")
-
     def known(self, address: int, size: int, what: str) -> Codes:
         """Constant bytes in SRAM."""
-        codes = codes_of(self.read(Box(address, 1, 0, 1, 0, size)))
+        codes = codes_of(self.sram.read(Box(address, 1, 0, 1, 0, size)))
         if codes is None:
             raise NotProven(f"it takes {what} at byte {address:#x} of SRAM from a tensor that is computed.")
         return codes.reshape(-1)
@@ -113,13 +109,13 @@ class LabelMachine:
         image = np.full(shape, of_code(pad), np.uint32)
         if rows > 0 and columns > 0:
             for first, box in rows_of(fields, name, rows, columns, channels):
-                image[top + first : top + first + box.rows, left : left + columns] = self.read(box)
+                self.sram.read(box, image[top + first : top + first + box.rows, left : left + columns])
         return image
 
     def give(self, fields: Fields, labels: Labels) -> Labels:
         """Write a result [rows, columns, channels] to the instruction's output."""
         for first, box in rows_of(fields, "out", *labels.shape):
-            box.of(self.sram)[...] = labels[first : first + box.rows]
+            self.sram.write(box, labels[first : first + box.rows])
         return labels
 
 
@@ -148,21 +144,21 @@ def _load(machine: LabelMachine, fields: Fields) -> Labels | None:
     labels: Labels | None = None
     for dram, sram in _copies(fields):
         labels = machine.dram.read(dram)
-        sram.of(machine.sram)[...] = labels
+        machine.sram.write(sram, labels)
     return labels
 
 
 def _store(machine: LabelMachine, fields: Fields) -> Labels | None:
     labels: Labels | None = None
     for dram, sram in _copies(fields):
-        labels = machine.read(sram)
+        labels = machine.sram.read(sram)
         machine.dram.write(dram, labels)
     return labels
 
 
 def _load_config(machine: LabelMachine, fields: Fields) -> None:
     box = Box(fields["address"], 1, 0, 1, 0, machine.image_bytes)
-    machine.read(box) if fields["space"] else machine.dram.read(box)
+    machine.sram.read(box) if fields["space"] else machine.dram.read(box)
 
 
 def _configure(machine: LabelMachine, _fields: Fields) -> None:
@@ -172,7 +168,7 @@ def _configure(machine: LabelMachine, _fields: Fields) -> None:
 def _fill(machine: LabelMachine, f: Fields) -> None:
     groups, outputs, inputs, fy, fx = shape = tuple(f[name] for name in ("groups", "outputs", "inputs", "fy", "fx"))
     box = Box(f["address"], groups * outputs, f["output_stride"], fy * fx, f["tap_stride"], inputs)
-    labels = machine.read(box)
+    labels = machine.sram.read(box)
     if isinstance(machine.run, Book):
         block = labels.reshape(groups, outputs, fy * fx, inputs)
         weights: Products | WeightBox = machine.run.block(machine.layer, block, f["weight_zero"])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sim.machine.errors import ReconError
 from sim.machine.program import Program
-from tools.proof.field import UNWRITTEN, Labels, of_codes
+from tools.proof.field import Labels, of_codes
 
 Fields = Mapping[str, Any]
 Element = TypeVar("Element", np.uint32, np.int8)
@@ -47,32 +47,45 @@ class Box:
         )
 
 
+class LabelMemory:
+    """A memory of labels from address ``origin`` on.
+
+    Labels are kept inverted: a byte that nothing has written is zero, and pages that nothing touches are never there.
+    """
+
+    def __init__(self, name: str, size: int, origin: int = 0) -> None:
+        self._name, self._origin = name, origin
+        self._kept: Labels = np.zeros(size, np.uint32)
+
+    def read(self, box: Box, out: Labels | None = None) -> Labels:
+        """The labels [rows, columns, run] of a box; NotProven where a byte has none."""
+        kept = box.of(self._kept, self._origin)
+        if kept.size and not int(kept.min()):
+            row, column, byte = np.argwhere(kept == 0)[0].tolist()
+            address = box.start + row * box.row_stride + column * box.column_stride + byte
+            raise NotProven(f"it reads byte {address:#x} of {self._name}, which nothing has written.")
+        return np.invert(kept, out=out)
+
+    def write(self, box: Box, labels: Labels) -> None:
+        kept = box.of(self._kept, self._origin)
+        np.invert(labels, out=kept)
+
+
 class DramLabels:
     """External memory: constants as codes, labels for all that lies behind them."""
 
     def __init__(self, program: Program) -> None:
         self.constants = program.constants.view(np.int8)
         self.origin = self.constants.size
-        self.labels: Labels = np.full(program.dram_bytes - self.origin, UNWRITTEN, np.uint32)
+        self._behind = LabelMemory("DRAM", program.dram_bytes - self.origin, self.origin)
 
     def read(self, box: Box) -> Labels:
-        if box.end <= self.origin:
-            return of_codes(box.of(self.constants))
-        return written(box.of(self.labels, self.origin), box, "DRAM")
+        return of_codes(box.of(self.constants)) if box.end <= self.origin else self._behind.read(box)
 
     def write(self, box: Box, labels: Labels) -> None:
         if box.start < self.origin:
             raise NotProven(f"it writes byte {box.start:#x} of DRAM, where the program's constants are.")
-        box.of(self.labels, self.origin)[...] = labels
-
-
-def written(labels: Labels, box: Box, memory: str) -> Labels:
-    """Labels read from a box of a memory; NotProven where one has none."""
-    if labels.size and int(labels.max()) == UNWRITTEN:
-        row, column, byte = np.argwhere(labels == UNWRITTEN)[0].tolist()
-        address = box.start + row * box.row_stride + column * box.column_stride + byte
-        raise NotProven(f"it reads byte {address:#x} of {memory}, which nothing has written.")
-    return labels
+        self._behind.write(box, labels)
 
 
 def slots(base: int, stride: int, ring: int, row: int, rows: int) -> list[tuple[int, int, int]]:

@@ -7,6 +7,7 @@ machine works on raw codes and a folded bias: the two sides meet in the field on
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,23 +31,24 @@ Quant = tuple[float, int]
 
 @dataclass
 class Labelled:
-    """Labels of a module: outputs by name (flat), and every layer's result by the layer's name, in order."""
+    """Labels of a module: outputs by name (flat), and those of all layers in order where they are asked for."""
 
     outputs: dict[str, Labels] = field(default_factory=dict[str, Labels])
     layers: dict[str, Labels] = field(default_factory=dict[str, Labels])
-    nodes: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
-def labels_of(module: ModuleOp, run: Round) -> Labelled:
-    """All labels of ``main``; ReconError for an operation that has none."""
+def labels_of(module: ModuleOp, run: Round, layers: bool = False) -> Labelled:
+    """The labels of ``main``, of its ``layers`` too; ReconError for an operation that has none."""
     function = main_function(module)
     values: dict[SSAValue, Labels] = {}
+    left: Counter[SSAValue] = Counter(value for op in function.body.block.ops for value in op.operands)
     found = Labelled()
     names = strings_of(function.attributes.get("inputs"))
     for name, argument in zip(names, function.body.block.args, strict=True):
         shape = _shape(argument)
         values[argument] = run.symbols(math.prod(shape), "input", name).reshape(shape)
-        found.layers[name] = values[argument]
+        if layers:
+            found.layers[name] = values[argument]
     for op in function.body.block.ops:
         operands = [values[value] for value in op.operands]
         if isinstance(op, ReturnOp | cnn.HostOp):  # who takes the bytes of float32 for numbers
@@ -62,9 +64,11 @@ def labels_of(module: ModuleOp, run: Round) -> Labelled:
                 values[result] = labels.reshape(_shape(result))
         else:
             values[op.results[0]] = _apply(op, run, operands)
-        if isinstance(op, cnn.CnnOp) and op.layer is not None and len(op.results) == 1:
+        if layers and isinstance(op, cnn.CnnOp) and op.layer is not None and len(op.results) == 1:
             found.layers[op.layer.data] = values[op.results[0]]
-            found.nodes[op.layer.data] = tuple(strings_of(op.nodes))
+        left.subtract(op.operands)
+        for value in {value for value in op.operands if not left[value]}:
+            del values[value]
     return found
 
 
