@@ -15,8 +15,7 @@ After::
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xdsl.context import Context
@@ -28,6 +27,7 @@ from passes.cnn_to_tile.program_clock import program_clock
 from passes.cnn_to_tile.segments import boundary, segments
 from passes.planner.network import network
 from passes.planner.options import Options
+from passes.planner.pins import check_names, pins_of
 from passes.planner.search import configured
 from sim.machine import description as machines
 from sim.machine.description import Configuration, Machine
@@ -43,44 +43,34 @@ class SelectConfigurationPass(ModulePass, Options):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         target = machines.load(self.machine)
-        pins = _pins(self.pin, self.usable(target))
+        plan_pins, texts = pins_of(self.pin)
+        pins = _pins(texts, self.usable(target))
         there: dict[str, None] = {}
+        convolutions: dict[str, None] = {}
         for function in [f for f in op.body.block.ops if isinstance(f, func.FuncOp)]:
             for ops in segments(function):
                 net = network(ops, *boundary(ops))
+                there.update(dict.fromkeys(layer.name for layer in net.layers))
                 for layer in [layer for layer in net.layers if layer.is_conv]:
-                    there[layer.name] = None
+                    convolutions[layer.name] = None
                     if layer.name in pins:
                         layer.configure(pins[layer.name])
                 weigh = program_clock(self.machine, self.sram_limit)
                 for layer, mapping in configured(target, net, self, weigh).items():
                     layer.configure(mapping.configuration)
-        _check_names(pins, there)
+        check_names(pins, convolutions, "convolution {} to pin a configuration to")
+        check_names(plan_pins.names, there, "layer {} to pin")
 
 
-def _pins(texts: Iterable[str], target: Machine) -> dict[str, Configuration]:
-    """``LAYER=CONFIGURATION`` as configurations by layer, each one that the machine can take."""
+def _pins(texts: Mapping[str, str], target: Machine) -> dict[str, Configuration]:
+    """Configurations by layer from their texts, each one that the machine can take."""
     pins: dict[str, Configuration] = {}
-    for text in texts:
-        name, separator, configuration = text.rpartition("=")
+    for name, text in texts.items():
         try:
-            if not separator or not name:
-                raise ValueError(f'"{text}" is not LAYER=CONFIGURATION')
-            found = Configuration.parse(configuration)
+            found = Configuration.parse(text)
             if (refusal := target.refusal(found)) is not None:
                 raise ValueError(f"{name} in {found}: {refusal}")
-            if pins.setdefault(name, found) != found:
-                raise ValueError(f"{name} is given two configurations, {pins[name]} and {found}")
         except ValueError as error:
             raise ReconError(f"Cannot pin: {error}.") from None
+        pins[name] = found
     return pins
-
-
-def _check_names(pins: Mapping[str, Configuration], there: Iterable[str]) -> None:
-    """ReconError for pins of layers that do not exist, with a name that is near."""
-    names = list(there)
-    for name in pins:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            hint = f"did you mean '{near[0]}'?" if near else "the table of 'recon run' names the layers."
-            raise ReconError(f"There is no convolution '{name}' to pin a configuration to; {hint}")

@@ -96,8 +96,8 @@ class Options:
 
     ``sram_limit`` bytes are all the plan may use (0: all there are). ``trials`` bounds the plans the search looks at
     (0: all), and ``time_budget`` seconds (0: no bound) do so by a count of layers, so that they give the same plan on
-    every computer. ``pin`` fixes configurations: ``LAYER=direct g1 k64 r16 p4``. ``frames`` is how many frames follow
-    each other (``stream``: no end).
+    every computer. ``pin`` fixes choices by layer: ``LAYER=direct g1 k64 r16 p4``, and those of
+    ``pins``. ``frames`` is how many frames follow each other (``stream``: no end).
     """
 
     level: int = option(
@@ -119,7 +119,7 @@ class Options:
     )
     sram_limit: int = option(0, "Use no more SRAM than this: 2MiB, 2048KiB, 2MB or bytes.", "2MiB", read=sram_bytes)
     pin: tuple[str, ...] = option(
-        (), "Fix the configuration of a layer; repeatable.", "LAYER=CONFIG", kind=list, read=tuple
+        (), "Fix a choice of the plan (see docs/scheduling.md); repeatable.", "LAYER=CHOICE", kind=list, read=tuple
     )
     time_budget: float = option(
         0.0,

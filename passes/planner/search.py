@@ -22,6 +22,7 @@ from passes.planner.nests import Nests
 from passes.planner.network import Buffer, Layer, Network
 from passes.planner.options import Options
 from passes.planner.partition import Partition, Partitioner, alone
+from passes.planner.pins import Pins, pins_of
 from passes.planner.prefetch import Cost, Effort, Layout, prefetch
 from passes.planner.refusals import nearest
 from passes.planner.residency import settled
@@ -144,11 +145,13 @@ class Ranking:
 class _Search:
     """The best plan found so far, and what was tried."""
 
-    def __init__(self, machine: Machine, network: Network, mappings: Mapping[Layer, ConvMapping], options: Options):
+    def __init__(self, machine: Machine, partitioner: Partitioner, options: Options, pins: Pins):
         self.machine = machine
-        self.network = network
-        self.mappings = mappings
+        self.partitioner = partitioner
+        self.network = partitioner.network
+        self.mappings = partitioner.mappings
         self.options = options
+        self.pins = pins
         self.ranking = Ranking(machine, options.measure)
         self.best: tuple[tuple[int, ...], Plan] | None = None
         self.plans: list[Plan] = []
@@ -167,14 +170,14 @@ class _Search:
         if self.is_over:
             return False
         try:
-            partition = make()
+            partition = self.pins.applied(make(), self.partitioner)
         except ReconError as error:
             self.failure = nearest(self.failure, error)
             return False
         if partition in self.seen:
             return False
         self.seen.add(partition)
-        ordered = schedule(self.machine, self.network, self.mappings, partition)
+        ordered = self.pins.hurried(schedule(self.machine, self.network, self.mappings, partition))
         found = self.laid_out(ordered)
         if found is None:
             return False
@@ -252,6 +255,8 @@ def _frames_in_a_row(
     ranking = Ranking(usable, options.measure)
     plans: list[Plan] = []
     least = 0
+    if pins_of(options.pin)[0]:
+        raise ReconError("Of frames in a row only configurations can be pinned.")
     for images in (options.batch,) if options.batch else IMAGES:
         opening = _opening(Partitioner(usable, network, mappings, 1))
         made = _of_a_batch(usable, batched(network, images, opening), mappings, options)
@@ -322,7 +327,7 @@ def _alone(
     """The best plan found for one frame by itself."""
     usable = options.usable(machine)
     partitioner = Partitioner(usable, network, mappings, LONGEST if options.fusion and options.residency else 1)
-    search = _Search(usable, network, mappings, options)
+    search = _Search(usable, partitioner, options, pins_of(options.pin)[0])
     capacity = usable.sram.bytes
     if not options.residency:
         search.attempt(lambda: partitioner.cut(capacity, partitioner.spillable()), 0)

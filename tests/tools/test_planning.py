@@ -12,6 +12,7 @@ from passes.cnn_to_tile.convert_cnn_to_tile import ConvertCnnToTilePass
 from passes.cnn_to_tile.order_layers import OrderLayersPass
 from passes.cnn_to_tile.select_configuration import SelectConfigurationPass
 from passes.planner.options import FREEDOMS, OFFERS, Options, options_from, sram_bytes
+from passes.planner.pins import FORMS
 from sim.machine.errors import ReconError
 from sim.machine.program import load
 from tests.conftest import ROOT, Outcome, Tool
@@ -147,7 +148,7 @@ def refused(outcome: Outcome, message: str) -> None:
             ["--sram-limit", "13MiB"],
             "The SRAM limit of 13,631,488 bytes is more than the 12,582,912 that edge4k has.",
         ),
-        (["--pin", "conv2d"], 'Cannot pin: "conv2d" is not LAYER=CONFIGURATION.'),
+        (["--pin", "conv2d"], f'Cannot pin: "conv2d" is none of {FORMS}.'),
         (
             ["--pin", "conv2d=fast"],
             'Cannot pin: "fast" is not a configuration such as "direct g1 k64 r16 p4".',
@@ -160,6 +161,32 @@ def refused(outcome: Outcome, message: str) -> None:
         (
             ["--pin", "conv2d=direct g1 k64 r64 p1", "--pin", "conv2d=direct g1 k64 r16 p4"],
             "Cannot pin: conv2d is given two configurations, direct g1 k64 r64 p1 and direct g1 k64 r16 p4.",
+        ),
+        (["--pin", "conv2d=fused 4"], f'Cannot pin: "conv2d=fused 4" is none of {FORMS}, with N from 2 on.'),
+        (
+            ["--pin", "conv2d..conv2d_1=fused 1"],
+            f'Cannot pin: "conv2d..conv2d_1=fused 1" is none of {FORMS}, with N from 2 on.',
+        ),
+        (
+            ["--pin", "conv2d=dram", "--pin", "conv2d=sram"],
+            "Cannot pin: the result of conv2d is to wait in DRAM and in SRAM.",
+        ),
+        (["--pin", "conv2d_11=first"], "There is no layer 'conv2d_11' to pin; did you mean 'conv2d_1'?"),
+        (
+            ["--pin", "conv2d_2..conv2d_1=fused 2"],
+            "Cannot pin: conv2d_2 and conv2d_1 are no run of layers in the order in which they are planned.",
+        ),
+        (
+            ["--pin", "conv2d..conv2d_1=fused 99"],
+            "Cannot pin: 99 stripes are more than the 32 rows of the smallest result.",
+        ),
+        (
+            ["--pin", "dense=dram"],
+            "Cannot pin: the result of dense cannot wait in DRAM; it is seen in another shape.",
+        ),
+        (
+            ["--pin", "conv2d=first", "--frames", "stream"],
+            "Of frames in a row only configurations can be pinned.",
         ),
         (
             ["--pin", "conv2d_11=direct g1 k64 r16 p4"],

@@ -37,7 +37,7 @@
 // PIN: layer "d" {configuration = #tile.configuration<direct g1 k8 r8 p16>}
 
 // NAME: error: There is no convolution 'e' to pin a configuration to; the table of 'recon run' names the layers.
-// TEXT: error: Cannot pin: "d direct" is not LAYER=CONFIGURATION.
+// TEXT: error: Cannot pin: "d direct" is none of LAYER=CONFIGURATION, LAYER=dram, LAYER=sram, LAYER=first, FIRST..LAST=fused N or FIRST..LAST=apart.
 // POWER: error: Cannot pin: "direct g1 k5 r4 p64": 5 is not a power of two.
 // UNFIT: error: Layer d cannot run in winograd g1 k4 r4 p64 on edge4k: Winograd is for 3×3 kernels with stride and dilation 1.
 // LANES: error: Cannot pin: d in direct g1 k64 r64 p64: direct g1 k64 r64 p64 needs 262144 lanes and edge4k has 4096.

@@ -6,22 +6,18 @@ import difflib
 import textwrap
 from collections.abc import Sequence
 
-import numpy as np
-
 from sim.machine.clock import TERMS
 from sim.machine.errors import ReconError
-from sim.machine.order import QUEUE_NUMBER
-from tools.reports.explain.trials import Choice, Laboratory, Trial, roomier
+from tools.reports.explain.rows import measured, share, trials_table, wrapped
+from tools.reports.explain.trials import Choice, Laboratory, roomier
+from tools.reports.explain.why_not import NOTICED, why_nots
 from tools.reports.page.verdict import BINDS, verdict
 from tools.reports.profile.records import LayerProfile, Profile
 from tools.reports.report import WIDTH
-from tools.terminal.console import count, shorten, table
+from tools.terminal.console import shorten, table
 
 HEAVIEST = 8
 """Layers that the explanation of a run lists."""
-
-NOTICED = 0.01
-"""Part of a layer's cycles below which a loss is not worth a word."""
 
 
 def find_layer(profile: Profile, asked: str) -> int:
@@ -42,14 +38,14 @@ def find_layer(profile: Profile, asked: str) -> int:
 def explain_run(profile: Profile, laboratory: Laboratory) -> str:
     """What holds the run back, its heaviest layers, and what would help."""
     s = profile.statistics
-    lines = [f"{s.model} on {s.machine}", *_wrapped(verdict(profile)), "", "The layers that take most of the time"]
+    lines = [f"{s.model} on {s.machine}", *wrapped(verdict(profile)), "", "The layers that take most of the time"]
     heaviest = sorted(profile.layers, key=lambda layer: -layer.statistics.cycles)[:HEAVIEST]
     rows = [
         (
             layer.statistics.name,
             layer.operator,
             f"{layer.statistics.cycles:,}",
-            _share(layer.statistics.cycles, s.cycles),
+            share(layer.statistics.cycles, s.cycles),
             _limit(layer),
         )
         for layer in heaviest
@@ -59,13 +55,17 @@ def explain_run(profile: Profile, laboratory: Laboratory) -> str:
         shorten(line, WIDTH)
         for line in table(("layer", "what", "cycles", "share", "limited by"), rows, (2, 3)).splitlines()
     ]
-    freedoms = ("prefetch", "fusion", "residency", "winograd")
+    freedoms = ("prefetch", "fusion", "residency", "winograd", "order")
     lines += [
         "",
         "What the planner's freedoms are worth",
-        _trials(laboratory.without(freedoms), s.cycles, promises=False),
+        trials_table(laboratory.without(freedoms), s.cycles, promises=False),
     ]
-    lines += ["", "What a larger machine would give", _trials(laboratory.levers(profile), s.cycles, promises=True)]
+    lines += [
+        "",
+        "What a larger machine would give, and frames in a row",
+        trials_table(laboratory.levers(profile), s.cycles, promises=True),
+    ]
     lines += ["", *_again(laboratory)]
     return "\n".join(lines)
 
@@ -77,21 +77,23 @@ def explain_layer(profile: Profile, index: int, laboratory: Laboratory) -> str:
     lines = [
         f"{row.name}: {layer.operator}, in {s.model} on {s.machine}",
         shorten(f"ONNX nodes: {', '.join(layer.onnx) or 'none'}", WIDTH),
-        f"critical path: {row.cycles:,} of {s.cycles:,} cycles ({_share(row.cycles, s.cycles)}), {_terms(layer)}",
-        f"array: {layer.array_cycles:,.0f} cycles, {_losses(layer)}",
+        *_folded(
+            f"critical path: {row.cycles:,} of {s.cycles:,} cycles ({share(row.cycles, s.cycles)}), {_terms(layer)}"
+        ),
+        *_folded(f"array: {layer.array_cycles:,.0f} cycles, {_losses(layer)}"),
     ]
     choices = laboratory.choices(row.name, row.configuration)
     if choices:
         lines += ["", f"Why {row.configuration or 'no configuration'}", *_why(choices, s.cycles)]
-    lines += ["", "Why are its weights not on chip when it begins?", *_wrapped([_arrival(profile, index)])]
-    lines += ["Why is it not fused with its neighbours?", *_wrapped([_fusion(profile, index)])]
-    if layer.traffic["spill"]:
-        lines += ["Why do activations of it wait in DRAM?", *_wrapped([_spill(profile, index)])]
-    lines += [_trials(laboratory.without(("prefetch", "fusion")), s.cycles, promises=False)]
-    lines += ["", "What would help", *_wrapped(_model_levers(profile, index, laboratory))]
-    lines += [_trials(laboratory.levers(profile), s.cycles, promises=True)]
+    lines += why_nots(profile, index, laboratory)
+    lines += ["", "What would help", *wrapped(_model_levers(profile, index, laboratory))]
+    lines += [trials_table(laboratory.levers(profile), s.cycles, promises=True)]
     lines += ["", *_again(laboratory)]
     return "\n".join(lines)
+
+
+def _folded(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent="  ")
 
 
 def _why(choices: Sequence[Choice], cycles: int) -> list[str]:
@@ -99,7 +101,7 @@ def _why(choices: Sequence[Choice], cycles: int) -> list[str]:
         (
             ("* " if choice.chosen else "  ") + choice.configuration,
             f"{choice.array_cycles:,}",
-            *_measured(choice.run, cycles),
+            *measured(choice.run, cycles),
         )
         for choice in choices
     ]
@@ -109,62 +111,6 @@ def _why(choices: Sequence[Choice], cycles: int) -> list[str]:
 
 def _again(laboratory: Laboratory) -> list[str]:
     return ["Each row again, with its options at the end:", f"  {laboratory.again}"]
-
-
-def _arrival(profile: Profile, index: int) -> str:
-    layer = profile.layers[index]
-    waits = layer.losses["DRAM"]
-    weights = layer.traffic["weights"]
-    if waits < NOTICED * max(1.0, layer.array_cycles):
-        return "They are: the array does not wait for DRAM before its instructions."
-    ran = profile.steps
-    mine = np.flatnonzero((ran.layer == index) & (ran.queue == QUEUE_NUMBER["array"]))
-    begin = int(ran.start[mine].min(initial=ran.cycles))
-    before = ran.channel & (ran.leave <= begin)
-    busy = int(ran.busy[before].sum())
-    rate = float(profile.machine.dram_rate)
-    text = (
-        f"The array waits {waits:,.0f} cycles for DRAM before its instructions. Its weights are {weights:,} bytes, "
-        f"{weights / rate:,.0f} cycles of the channel; up to its first instruction in cycle {begin:,} the channel was "
-        f"busy {_share(busy, max(1, begin))} of the time"
-    )
-    if busy >= 0.97 * begin:
-        return text + ", with what earlier layers needed first: they could not have come sooner."
-    return text + "; for the rest of the time SRAM had no room, or the plan held them back."
-
-
-def _fusion(profile: Profile, index: int) -> str:
-    ran = profile.steps
-    array = np.flatnonzero((ran.queue == QUEUE_NUMBER["array"]) | (ran.queue == QUEUE_NUMBER["vector"]))
-    mine = array[ran.layer[array] == index]
-    if not len(mine):
-        return "It has no instruction on the array or the vector unit."
-    begin, end = int(ran.start[mine].min()), int(ran.end[mine].max())
-    between = array[(ran.start[array] > begin) & (ran.start[array] < end) & (ran.queue[array] == ran.queue[mine[0]])]
-    others = [int(each) for each in np.unique(ran.layer[between]) if each != index]
-    if others:
-        names = ", ".join(profile.layers[each].statistics.name for each in others[:3])
-        return f"It is: stripes of its rows alternate with those of {names}."
-    layer = profile.layers[index]
-    if not layer.traffic["spill"] and not layer.traffic["input"]:
-        return (
-            "Its input and its output lie in SRAM whole, and no activation goes through DRAM, so fusion would save "
-            "no byte; it would only cost the rows that stripes compute twice."
-        )
-    return "The search planned other partitions to the end and found none that is clearly faster."
-
-
-def _spill(profile: Profile, index: int) -> str:
-    layer, kept = profile.layers[index], profile.memory
-    moments = np.array(kept.occupancy.times)
-    taken = np.array(kept.occupancy.taken)
-    row = layer.statistics
-    inside = (moments >= (row.start or 0)) & (moments <= (row.end or 0))
-    most = int(taken[inside].max(initial=0))
-    return (
-        f"{layer.traffic['spill']:,} bytes of activations cross the channel for it. While it runs SRAM is "
-        f"{_share(most, profile.machine.sram.bytes)} full."
-    )
 
 
 def _model_levers(profile: Profile, index: int, laboratory: Laboratory) -> list[str]:
@@ -190,31 +136,13 @@ def _model_levers(profile: Profile, index: int, laboratory: Laboratory) -> list[
     return said
 
 
-def _trials(trials: Sequence[Trial], cycles: int, *, promises: bool) -> str:
-    header = ("planned", *(("promised",) if promises else ()), "measured", "difference", "DRAM bytes", "options")
-    rows: list[tuple[str, ...]] = []
-    for trial in trials:
-        promised = ("-" if trial.promised is None else f"{trial.promised:,}",) if promises else ()
-        moved = "-" if trial.dram_bytes is None else count(trial.dram_bytes)
-        rows.append((trial.what, *promised, *_measured(trial, cycles), moved, trial.options))
-    text = table(header, rows, range(1, len(header) - 1))
-    problems = [f"{trial.what}: {trial.problem}" for trial in trials if trial.problem]
-    return "\n".join([text, *_wrapped(problems)])
-
-
-def _measured(trial: Trial, cycles: int) -> tuple[str, str]:
-    if trial.cycles is None:
-        return "no plan", "-"
-    return f"{trial.cycles:,}", f"{100 * (trial.cycles - cycles) / max(1, cycles):+.1f} %"
-
-
 def _limit(layer: LayerProfile) -> str:
     return BINDS.get(layer.statistics.limited_by, layer.statistics.limited_by)
 
 
 def _terms(layer: LayerProfile) -> str:
     terms = layer.statistics.terms
-    parts = [f"{BINDS[term]} {_share(terms[term], layer.statistics.cycles)}" for term in TERMS if terms[term]]
+    parts = [f"{BINDS[term]} {share(terms[term], layer.statistics.cycles)}" for term in TERMS if terms[term]]
     return ", ".join(parts) or "hidden behind other layers"
 
 
@@ -222,15 +150,3 @@ def _losses(layer: LayerProfile) -> str:
     parts = sorted(layer.losses.items(), key=lambda part: -part[1])
     seen = [f"{name} {value:,.0f}" for name, value in parts if value >= NOTICED * layer.array_cycles and value >= 0.5]
     return ", ".join(seen) or "none"
-
-
-def _share(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "0 %"
-
-
-def _wrapped(sentences: Sequence[str]) -> list[str]:
-    return [
-        line
-        for sentence in sentences
-        for line in textwrap.wrap(sentence, WIDTH, subsequent_indent="  ", initial_indent="  ")
-    ]

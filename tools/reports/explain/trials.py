@@ -21,10 +21,14 @@ from sim.machine.description import Machine, load, with_settings
 from sim.machine.errors import ReconError
 from tools.options import Planning
 from tools.reports.compare import Study
+from tools.reports.per_frame import per_frame
 from tools.reports.profile.records import Profile
 from tools.runtime import run_program
 
 Step = Callable[[str], None]
+
+TOGETHER = 4
+"""Frames of the batch that is tried."""
 
 RUNNERS_UP = 3
 """Configurations that are tried beside the one chosen."""
@@ -32,7 +36,8 @@ RUNNERS_UP = 3
 
 @dataclass(frozen=True)
 class Trial:
-    """A whole run planned otherwise: ``cycles`` measured, None where there is no such plan (``problem`` says why).
+    """A whole run planned otherwise: ``cycles`` measured, None where there is no such plan (``problem`` says why); of
+    frames in a row those of one frame.
 
     ``options`` reproduce it on the command line; ``promised`` is None where nothing was promised.
     """
@@ -76,7 +81,7 @@ class Laboratory:
             program = self.study.program(with_settings(self.machine, settings), planning or self.options)
         except ReconError as error:
             return Trial(what, options, promised, None, None, str(error))
-        cost = run_program(program, timing_only=True).statistics
+        cost = per_frame(run_program(program, timing_only=True).statistics)
         return Trial(what, options, promised, cost.cycles, cost.dram_read_bytes + cost.dram_write_bytes)
 
     def choices(self, layer: str, chosen: str) -> tuple[Choice, ...]:
@@ -90,11 +95,14 @@ class Laboratory:
         others = list({names[name]: name for name in reversed(names) if name != chosen}.values())[::-1][:RUNNERS_UP]
         found: list[Choice] = []
         for name in ([chosen] if chosen in names else []) + others:
-            pin = f"{layer}={name}"
-            planning = dataclasses.replace(self.options, pin=(*self.options.pin, pin))
-            run = self.trial(name, f'--pin "{pin}"', planning=planning)
+            run = self.pinned(name, f"{layer}={name}")
             found.append(Choice(name, names[name], name == chosen, run))
         return tuple(found)
+
+    def pinned(self, what: str, pin: str) -> Trial:
+        """The run with one more choice pinned."""
+        planning = dataclasses.replace(self.options, pin=(*self.options.pin, pin))
+        return self.trial(what, f'--pin "{pin}"', planning=planning)
 
     def without(self, names: Iterable[str]) -> tuple[Trial, ...]:
         """The run without freedoms of the planner, one at a time."""
@@ -105,9 +113,12 @@ class Laboratory:
             for name in names
         )
 
+    def _within(self, limit: int) -> Planning:
+        return dataclasses.replace(self.options, sram_limit=limit)
+
     def levers(self, profile: Profile) -> tuple[Trial, ...]:
-        """The run on machines with twice the SRAM, twice the bandwidth and twice the lanes."""
-        machine, s = profile.machine, profile.statistics
+        """The run on machines with twice the SRAM, twice the bandwidth and twice the lanes, and frames in a row."""
+        machine, s, limit = profile.machine, profile.statistics, self.options.sram_limit
         terms = {term: sum(layer.statistics.terms[term] for layer in profile.layers) for term in ("dram", "compute")}
         spilled = sum(layer.traffic["spill"] for layer in profile.layers)
         saved = min(terms["dram"], round(spilled / float(machine.dram_rate)))
@@ -120,10 +131,22 @@ class Laboratory:
             ),
             ("twice the lanes", f"array.lanes={2 * machine.array.lanes}", s.cycles - terms["compute"] // 2),
         )
-        return tuple(
-            self.trial(what, f"--set {setting}", settings=[setting], promised=promised)
+        machines = [
+            self.trial(what, f"--sram-limit {2 * limit}", planning=self._within(2 * limit), promised=promised)
+            if limit and what == "twice the SRAM"
+            else self.trial(what, f"--set {setting}", settings=[setting], promised=promised)
             for what, setting, promised in given
-        )
+        ]
+        rows = [
+            self.trial(
+                what,
+                f"--frames stream --batch {batch}",
+                planning=dataclasses.replace(self.options, frames="stream", batch=batch),
+                promised=_in_a_row(profile),
+            )
+            for what, batch in (("frames in a row, each", 1), (f"{TOGETHER} frames together, each", TOGETHER))
+        ]
+        return (*machines, *rows)
 
     def shapes(self) -> dict[str, ConvShape]:
         """The shape of every convolution by its layer's name."""
@@ -135,6 +158,16 @@ class Laboratory:
             for layer in network(ops, *boundary(ops)).layers
             if layer.is_conv
         }
+
+
+def _in_a_row(profile: Profile) -> int:
+    """Cycles that a frame of many needs at least: of the array, of the vector unit, or of the channel for what cannot
+    stay."""
+    layers = profile.layers
+    come = sum(sum(layer.traffic[kind] for kind in ("input", "output", "spill")) for layer in layers)
+    come += max(0, sum(layer.traffic["weights"] for layer in layers) - profile.machine.sram.bytes)
+    engines = (sum(getattr(layer.statistics, name) for layer in layers) for name in ("array_busy", "vector_busy"))
+    return max(round(come / float(profile.machine.dram_rate)), *engines)
 
 
 def roomier(machine: Machine, shape: ConvShape, chosen: str) -> tuple[int, int] | None:
