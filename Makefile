@@ -9,7 +9,7 @@ LENGTH ?= normal
 POINTS ?= 500
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test verify prove bench small explore pictures models browser validate rtl fuzz lint format types floors filecheck pytest wheel docs site clean
+.PHONY: help run test verify prove texts bench small explore pictures models browser validate rtl fuzz lint format types floors filecheck pytest wheel docs site clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -26,6 +26,9 @@ verify: $(STAMP) ## everything that can be checked, in one table; LENGTH=short|n
 
 prove: $(STAMP) ## programs proven for every input, and their certificates; cost beside a run's; PROVE_ARGS=resnet50
 	@$(BIN)/python benchmarks/proofs.py $(PROVE_ARGS)
+
+texts: $(STAMP) ## 5,000 mutated texts of every level: refused with a place, or equal at every level below; TEXTS_ARGS='--seed 7'
+	@$(BIN)/python -m tests.mutations.texts --cases 5000 $(TEXTS_ARGS)
 
 bench: $(STAMP) ## cost of compiling and simulating; schedules against the bound; BENCH_ARGS=--quick
 	@$(BIN)/python benchmarks/cost.py

@@ -13,10 +13,11 @@ import math
 import re
 import struct
 from collections.abc import Iterable, Sequence
+from weakref import WeakKeyDictionary
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import FileLineColLoc
-from xdsl.ir import Operation, SSAValue
+from xdsl.dialects.builtin import ArrayAttr, CallSiteLoc, FileLineColLoc, FusedLoc, NameLoc
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.parser import AttrParser, Parser
 from xdsl.parser.generic_parser import ParserState
 from xdsl.printer import Printer
@@ -145,9 +146,33 @@ def _escaped(letter: str) -> str:
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
 
 
+OWN_PLACES: WeakKeyDictionary[Operation, FileLineColLoc] = WeakKeyDictionary()
+"""Where operations stand in the text that they were read from, if that text says of them that they come from elsewhere
+(``loc(…)``): what is wrong with them is wrong here."""
+
+
 def place_in_text(op: Operation) -> str:
     """``plan.mlir:3:5`` for an operation that was read from text, else nothing."""
-    where = op.location
-    if not isinstance(where, FileLineColLoc):
-        return ""
-    return f"{where.filename.data}:{where.line.data}:{where.column.data}"
+    where = OWN_PLACES.get(op) or file_place(op.location)
+    return f"{where.filename.data}:{where.line.data}:{where.column.data}" if where is not None else ""
+
+
+def file_place(location: Attribute) -> FileLineColLoc | None:
+    """The first place in a file that a location speaks of."""
+    if isinstance(location, FileLineColLoc):
+        return location
+    return next(filter(None, map(file_place, _inner(location))), None)
+
+
+def names_in(location: Attribute) -> list[str]:
+    """The names that a location gives, in order."""
+    own = [location.desc.data] if isinstance(location, NameLoc) else []
+    return [*own, *(name for inner in _inner(location) for name in names_in(inner))]
+
+
+def _inner(location: Attribute) -> Sequence[Attribute]:
+    if isinstance(location, FusedLoc) and isinstance(location.locations, ArrayAttr):
+        return location.locations.data
+    if isinstance(location, CallSiteLoc):
+        return location.callee, location.caller
+    return (location.location,) if isinstance(location, NameLoc) else ()

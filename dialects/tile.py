@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from xdsl.dialects.builtin import IndexType, IntegerAttr, StringAttr, SymbolNameConstraint, i64
+from xdsl.dialects.builtin import IndexType, IntegerAttr, LocationAttr, StringAttr, SymbolNameConstraint, i64
 from xdsl.ir import Attribute, Block, Dialect, Operation, Region, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
@@ -140,10 +140,19 @@ class ScheduleOp(IRDLOperation):
         name = parser.parse_symbol_name().data
         parser.parse_keyword("machine")
         machine = parser.parse_str_literal()
-        inputs = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_argument)
+        locations: list[LocationAttr | None] = []
+
+        def argument() -> Parser.Argument:
+            found = parser.parse_argument()
+            locations.append(parser.parse_optional_location())
+            return found
+
+        inputs = parser.parse_comma_separated_list(parser.Delimiter.PAREN, argument)
         parser.parse_punctuation("->")
-        outputs = parser.parse_comma_separated_list(parser.Delimiter.PAREN, parser.parse_argument)
+        outputs = parser.parse_comma_separated_list(parser.Delimiter.PAREN, argument)
         body = parser.parse_region([*inputs, *outputs])
+        for value, location in zip(body.block.args, locations, strict=True):
+            value.location = location if location is not None else value.location
         return cls(name, machine, [a.type for a in inputs], [a.type for a in outputs], body)
 
     def print(self, printer: Printer) -> None:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
-from xdsl.pattern_rewriter import PatternRewriter, PatternRewriteWalker, RewritePattern, op_type_rewrite_pattern
+from xdsl.pattern_rewriter import PatternRewriter, RewritePattern, op_type_rewrite_pattern
 
 from dialects import cnn
 from passes.cnn.tables import joined
+from passes.common.rewriting import rewrite
 from sim.machine.isa import BY_NAME
 
 MOST = BY_NAME["conv"].field("top").high
@@ -60,4 +61,4 @@ class FoldPadsPass(ModulePass):
     name = "fold-pads"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        PatternRewriteWalker(PadIntoWindow()).rewrite_module(op)
+        rewrite(op, PadIntoWindow())

@@ -18,12 +18,10 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import (
     GreedyRewritePatternApplier,
-    PatternRewriteWalker,
 )
 
-from passes.cnn.tables import (
-    FUSE_TABLES,
-)
+from passes.cnn.tables import FUSE_TABLES
+from passes.common.rewriting import rewrite
 
 
 @dataclass(frozen=True)
@@ -33,4 +31,4 @@ class FuseActivationsPass(ModulePass):
     name = "fuse-activations"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        PatternRewriteWalker(GreedyRewritePatternApplier([pattern() for pattern in FUSE_TABLES])).rewrite_module(op)
+        rewrite(op, GreedyRewritePatternApplier([pattern() for pattern in FUSE_TABLES]))

@@ -19,13 +19,13 @@ from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import (
     GreedyRewritePatternApplier,
     PatternRewriter,
-    PatternRewriteWalker,
     RewritePattern,
     op_type_rewrite_pattern,
 )
 
 from dialects import cnn
 from passes.cnn.tables import FUSE_TABLES, joined, only_use
+from passes.common.rewriting import rewrite
 
 
 def _conv_behind(value: SSAValue, residual: SSAValue) -> cnn.Conv2dOp | cnn.FullyConnectedOp | None:
@@ -57,6 +57,7 @@ class SumIntoConv(RewritePattern):
         properties.pop("operandSegmentSizes", None)
         properties["sum"] = cnn.SumAttr(StringAttr(position), op.result_tensor.quant, op.clamp)
         made = type(conv).build(operands=[conv.input, residual], result_types=[op.output.type], properties=properties)
+        made.location = conv.location
         rewriter.replace(op, [made])
         rewriter.erase(conv)
 
@@ -69,4 +70,4 @@ class FuseResidualPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         patterns: list[RewritePattern] = [SumIntoConv(), *(pattern() for pattern in FUSE_TABLES)]
-        PatternRewriteWalker(GreedyRewritePatternApplier(patterns)).rewrite_module(op)
+        rewrite(op, GreedyRewritePatternApplier(patterns))

@@ -68,6 +68,7 @@ class TableIntoConv(RewritePattern):
         made = type(conv).build(
             operands=[conv.input, conv.residual], result_types=[op.output.type], properties=properties
         )
+        made.location = conv.location
         rewriter.insert(made)
         rewriter.replace(op, [], [made.output])
         rewriter.erase(conv)
@@ -87,6 +88,7 @@ class TableIntoTable(RewritePattern):
         made = cnn.TableOp.build(
             operands=[first.input], result_types=[op.output.type], properties=properties | joined(first, op)
         )
+        made.location = first.location
         rewriter.insert(made)
         rewriter.replace(op, [], [made.output])
         rewriter.erase(first)

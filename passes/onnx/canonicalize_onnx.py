@@ -20,13 +20,13 @@ from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import (
     GreedyRewritePatternApplier,
     PatternRewriter,
-    PatternRewriteWalker,
     RewritePattern,
     op_type_rewrite_pattern,
 )
 
 from dialects.blobs import to_blob
 from dialects.onnx import ConstantOp, NodeOp, Value, constant_of, shape_of
+from passes.common.rewriting import rewrite
 from passes.common.statements import unread
 from passes.common.windows import window_of
 
@@ -113,4 +113,4 @@ class CanonicalizeOnnxPass(ModulePass):
     name = "canonicalize-onnx"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        PatternRewriteWalker(GreedyRewritePatternApplier([pattern() for pattern in PATTERNS])).rewrite_module(op)
+        rewrite(op, GreedyRewritePatternApplier([pattern() for pattern in PATTERNS]))

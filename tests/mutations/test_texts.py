@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mutations.texts import KINDS, PLACE, Case, Verdict, cases, judge, texts
+from tests.mutations.texts import KINDS, PLACE, Case, Tally, Verdict, cases, judge, texts
 
 COUNT, SEED = 200, 0
 
@@ -30,6 +30,17 @@ def test_the_texts_themselves_are_accepted() -> None:
     """Of one network at every level: what refuses everything would pass the other tests."""
     for name, text in list(texts().items())[:4]:
         assert judge(Case(0, name, "", text)) == Verdict("equal")
+
+
+def test_the_table_counts_every_text_once(verdicts: list[tuple[Case, Verdict]]) -> None:
+    tally = Tally()
+    for one, verdict in verdicts:
+        tally.add(one, verdict, 0.5)
+    lines = tally.table().splitlines()
+    assert lines[0].split(maxsplit=3)[:3] == ["texts", "refused", "equal"]
+    assert [int(line.split()[len(line.split()) - 7]) for line in lines[1:-1]].count(0) == 0
+    assert lines[-2].split()[:2] == ["all", str(len(verdicts))]
+    assert lines[-1] == "longest: 0.5 s of processor time"
 
 
 def test_a_wrong_answer_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,9 @@ import random
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import DiagnosticException, ParseError
@@ -218,22 +219,57 @@ def _judge(text: str) -> Verdict:
     return Verdict("equal")
 
 
+WRONG = ("wrong in silence", "crash", "refused without a place", "slow")
+"""How a text must not be taken."""
+
+
+@dataclass
+class Tally:
+    """How many texts of each level and of each kind of mutation were taken how, and the longest time of one."""
+
+    counts: dict[tuple[str, str], Counter[str]] = field(default_factory=dict[tuple[str, str], Counter[str]])
+    longest: float = 0.0
+
+    def add(self, one: Case, verdict: Verdict, took: float) -> None:
+        level = one.origin.rpartition(" ")[2]
+        self.counts.setdefault((level, one.how), Counter())[verdict.what] += 1
+        self.longest = max(self.longest, took)
+
+    def total(self, level: str = "", how: str = "") -> Counter[str]:
+        """Those of a level and of a kind, or of all."""
+        chosen = (c for (at, kind), c in self.counts.items() if level in ("", at) and how in ("", kind))
+        return sum(chosen, Counter[str]())
+
+    def table(self) -> str:
+        """By level and by kind, and all together."""
+        columns = ("refused", "equal", *WRONG)
+        rows = [(f"at {level}", self.total(level)) for level in LEVELS]
+        rows += [(how, self.total(how=how)) for how in KINDS]
+        rows.append(("all", self.total()))
+        lines = [f"{'':<22}{'texts':>7}" + "".join(f"{column:>{len(column) + 2}}" for column in columns)]
+        for name, counts in rows:
+            cells = "".join(f"{counts[column]:>{len(column) + 2},}" for column in columns)
+            lines.append(f"{name:<22}{counts.total():>7,}{cells}")
+        return "\n".join([*lines, f"longest: {self.longest:.1f} s of processor time"])
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutations.texts", description="Mutate texts.")
     parser.add_argument("--cases", type=int, default=200)
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(arguments)
-    counts: dict[str, int] = {}
+    tally = Tally()
     for one in cases(chosen.cases, chosen.seed):
         if one.number < chosen.first:
             continue
+        began = time.process_time()
         verdict = judge(one)
-        counts[verdict.what] = counts.get(verdict.what, 0) + 1
+        tally.add(one, verdict, time.process_time() - began)
         if not verdict.right:
             print(f"{one.number} {one.origin}, {one.how}: {verdict.what}: {verdict.detail}", flush=True)
-    print(counts)
-    return 0 if all(Verdict(what).right for what in counts) else 1
+    print(tally.table())
+    return int(any(tally.total()[what] for what in WRONG))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from xdsl.dialects.builtin import (
     DenseResourceAttr,
     FileLineColLoc,
     IntAttr,
+    LocationAttr,
     ModuleOp,
     StringAttr,
     UnknownLoc,
@@ -29,7 +30,7 @@ from xdsl.passes import ModulePass
 from xdsl.utils.diagnostic import Diagnostic
 from xdsl.utils.exceptions import ArgSpecParseError, DiagnosticException, ParseError, VerifyException
 
-from dialects.text import TextParser, TextPrinter
+from dialects.text import OWN_PLACES, TextParser, TextPrinter
 from passes.common.levels import LEVELS
 from passes.common.problems import place_in_text
 from sim.machine.errors import ReconError
@@ -113,20 +114,31 @@ def lean_diagnostics() -> Generator[None]:
 
 
 class _PlacedParser(TextParser):
-    """Gives every operation its place in the text, which xDSL forgets; passes that replace an operation drop it."""
+    """Gives every operation its place in the text, which xDSL forgets; passes that replace an operation drop it. What
+    the text itself says of an operation's location stays."""
 
     def __init__(self, context: Context, text: str, name: str, line: int):
         super().__init__(context, text, name)
         self.file, self.line = StringAttr(name), line
+        self.said: LocationAttr | None = None
         self.starts = [0, *(at + 1 for at, letter in enumerate(text) if letter == "\n")]
 
     def parse_operation(self) -> Operation:
         start = self._current_token.span.start
         op = super().parse_operation()
-        if isinstance(op.location, UnknownLoc):
-            line = bisect_right(self.starts, start) - 1
-            op.location = FileLineColLoc(self.file, IntAttr(self.line + line), IntAttr(start - self.starts[line] + 1))
+        said, self.said = self.said, None
+        line = bisect_right(self.starts, start) - 1
+        place = FileLineColLoc(self.file, IntAttr(self.line + line), IntAttr(start - self.starts[line] + 1))
+        if said is None:
+            op.location = place
+        else:
+            OWN_PLACES[op] = place
         return op
+
+    def parse_optional_location(self) -> LocationAttr | None:
+        """As xDSL does; what stands last behind an operation is the operation's."""
+        self.said = super().parse_optional_location()
+        return self.said
 
 
 def parse_module(context: Context, text: str, name: str, implicit_module: bool = True, line: int = 1) -> ModuleOp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import IO, cast
 
@@ -12,6 +13,7 @@ from xdsl.targets.mlir import MLIRTarget
 
 from dialects.text import TextPrinter
 from dialects.text_lines import BrokenLines
+from tools.terminal.locations import located
 
 
 class _ColouredPrinter(TextPrinter, SyntaxPrinter):
@@ -30,7 +32,8 @@ class TextTarget(MLIRTarget):
             print_properties_as_attributes=self.print_properties_as_attributes,
             print_debuginfo=self.print_debuginfo,
         )
-        printer.print_op(module)
+        with located(module) if self.print_debuginfo else nullcontext():
+            printer.print_op(module)
         printer.print_metadata(ctx.loaded_dialects)
         lines.finish()
         output.write("\n")
