@@ -1,8 +1,9 @@
 """Frames in motion: a machine that is set up once and then computes frame after frame.
 
 Frames run in the order of their text, which its waits allow, so what is computed here is what any order that they allow
-computes. Between frames the machine forgets which bytes the last frame wrote: a byte counts as written when the
-prologue or this frame wrote it, so that a frame which reads what another left stops the machine. Races are looked for
+computes. Between frames the machine forgets which bytes the last frame wrote, its weights in L1 and its sums: a byte
+counts as written when the prologue or this frame wrote it, so that a frame which reads what another left stops the
+machine. Races are looked for
 in the first frames, which stand for all (docs/machine.md, section 3).
 """
 
@@ -56,6 +57,8 @@ class FrameMachine:
         for index in range(self.frames.prologue):
             self._execute(index, index)
         self.kept = [np.flatnonzero(memory.written) for memory in (self.engine.sram, self.dram)]
+        filled = {fields["half"] for name, fields in self.decoded[self.frames.prologue :] if name == "fill"}
+        self.halves = [None if half in filled else held for half, held in enumerate(self.engine.halves)]
 
     def frame(self, tensors: Tensors) -> Tensors:
         """The outputs of the next frame for its inputs by name; ReconError for inputs that are missing or wrong."""
@@ -63,6 +66,7 @@ class FrameMachine:
         for memory, kept in zip((self.engine.sram, self.dram), self.kept, strict=True):
             memory.written[...] = False
             memory.written[kept] = True
+        self.engine.halves, self.engine.accumulators = list(self.halves), None
         for region, tensor in inputs:
             self.dram.preset(region.address, tensor.view(np.uint8))
         if self.sanitizer is not None and self.done == WATCHED:

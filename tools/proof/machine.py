@@ -7,13 +7,13 @@ computes from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from sim.machine.encoding import Stream, decode
-from sim.machine.isa import VECTOR_OPS
+from sim.machine.isa import BY_NAME, VECTOR_OPS
 from sim.machine.program import MachineSegment, Program
 from tools.proof import functions, laws
 from tools.proof.book import Book, ResultBox, Rounding, Unmatched, WeightBox
@@ -92,6 +92,11 @@ class LabelMachine:
     def execute(self, name: str, fields: Fields) -> Labels | None:
         """Carry out one instruction; the labels it wrote, if any. NotProven says what no model can mean by it."""
         return HANDLERS[name](self, fields)
+
+    def begin_frame(self, filled: Collection[int]) -> None:
+        """What another frame left in the halves of L1 that frames fill, and of sums, is none of this one's."""
+        self.halves = {half: held for half, held in self.halves.items() if half not in filled}
+        self.sums = None
 
     def known(self, address: int, size: int, what: str) -> Codes:
         """Constant bytes in SRAM."""
@@ -394,7 +399,11 @@ def run_segment(
         batch = region.bytes // labels.size  # every frame of a batch is the same one
         machine.dram.write(Box(region.address, 1, 0, 1, 0, region.bytes), np.tile(labels, batch).reshape(1, 1, -1))
     stream: Stream = decode(segment.code)
+    filling, prologue = stream.indices(BY_NAME["fill"].opcode), segment.frames.prologue if segment.frames else 0
+    filled = {int(stream.fields(index)["half"]) for index in filling[filling >= prologue].tolist()}
     for index in range(len(stream)):
+        if index == prologue:
+            machine.begin_frame(filled)
         name, fields = stream.instruction(index).name, stream.fields(index)
         machine.layer = program.layers[int(segment.layer_of[index])].name
         try:

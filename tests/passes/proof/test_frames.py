@@ -10,6 +10,7 @@ import pytest
 from passes.accel.check_hazards import check_program
 from passes.proof.hazards import HazardError
 from sim.frames import FrameMachine
+from sim.machine.errors import Fault
 from sim.machine.program import Program, Region
 from tests.sim.support import image
 from tests.sim.test_frames import ADD, TEXT, frame, repeating, segment_of
@@ -87,4 +88,46 @@ def test_a_configuration_that_only_the_first_frame_finds(second: str) -> None:
     assert refusal(made) == (
         "The program stops the machine: instruction 6 (conv, layer stem, frame 1) reads half 0 of L1, laid out for "
         "direct g1 k4 r16 p1, while direct g1 k4 r8 p1 is active."
+    )
+
+
+LEFT = """
+load_config address=512
+load dram=256 sram=0 bytes=64
+load dram=320 sram=512 bytes=64
+fill k=4 r=16 outputs=4 inputs=16 output_stride=16 tap_stride=16 address=0 | wait load 3
+configure | wait load 2
+load dram=0 sram=64 bytes=64 | wait array 2
+conv outputs=4 inputs=16 oy=2 ox=2 in.base=64 in.row_stride=32 in.pixel_stride=16 first={first} last=1 params=512 \
+lo=-128 hi=127 out.base=128 out.row_stride=8 out.pixel_stride=4 | wait load 5, weights 2, store 1
+fill k=4 r=16 outputs=4 inputs=16 output_stride=16 tap_stride=16 address=512 half={half} | wait array 3
+store dram=64 sram=128 bytes=16 | wait array 3
+"""
+"""The prologue fills half 0 of L1, each frame multiplies by it and then fills a half for no other pass."""
+
+
+def leaving(half: int, first: int) -> Program:
+    constants = np.zeros(768, np.uint8)
+    constants[512:640] = image("direct g1 k4 r16 p1")
+    made = repeating(LEFT.replace("\\\n", "").format(half=half, first=first), prologue=5)
+    outputs = (Region("y", 64, (1, 1, 16)),)
+    segment = dataclasses.replace(segment_of(made), outputs=outputs)
+    return dataclasses.replace(made, constants=constants, segments=(segment,))
+
+
+def test_weights_that_another_frame_left() -> None:
+    check_program(leaving(half=1, first=1))
+    made = leaving(half=0, first=1)
+    assert refusal(made) == (
+        "A frame multiplies by weights that another one left: instruction 6 (conv, layer stem, frame 0) reads half 0 "
+        "of L1, and instruction 7 (fill, layer stem, frame 0) fills it behind that."
+    )
+    with pytest.raises(Fault, match="half 0 of L1 is empty"):
+        FrameMachine(made, segment_of(made)).frame(frame(0))
+
+
+def test_sums_that_another_frame_left() -> None:
+    assert refusal(leaving(half=1, first=0)) == (
+        "A frame goes on with sums that it did not begin: instruction 6 (conv, layer stem, frame 0) is the first pass "
+        "of its frame."
     )
