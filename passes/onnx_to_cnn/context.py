@@ -86,6 +86,7 @@ class Conversion:
         default_factory=dict[tuple[Real, "Codes | None", float, int, int, int], Codes]
     )
     unrounded: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
+    by_channel: dict[tuple[Real, bytes, bytes], Codes] = field(default_factory=dict[tuple[Real, bytes, bytes], Codes])
     settled: dict[tuple[Real, float, int], Codes] = field(default_factory=dict[tuple[Real, float, int], Codes])
 
     # --- operands ---

@@ -7,17 +7,19 @@ from collections.abc import Callable
 import numpy as np
 
 from dialects.onnx import NodeOp, element_of, shape_of
-from passes.onnx_to_cnn import blends, choices, elementwise, moves, products, reductions, scalar, transposed
+from passes.onnx_to_cnn import blends, channels, choices, elementwise, moves, products, reductions, scalar, transposed
 from passes.onnx_to_cnn.context import Conversion
 from passes.onnx_to_cnn.settle import settle
 from passes.onnx_to_cnn.tables import FULL
 from passes.onnx_to_cnn.values import (
+    ByChannel,
     Codes,
     Dequantised,
     Host,
     Known,
     KnownCodes,
     Meaning,
+    PerChannel,
     Quant,
     Raw,
     Real,
@@ -64,6 +66,8 @@ def read_dequantize(r: Conversion, node: NodeOp) -> Meaning:
         if node.get_int("block_size", 0):
             raise Unsupported("Its weights are quantised in blocks; one scale per output channel is supported.")
         return KnownCodes(codes, scale, np.broadcast_to(zero, scale.shape), axis, element)
+    if isinstance(value, Codes) and value.meant is not None:
+        return _per_channel(node, value, scale, zero)
     quant = _single(scale, zero)
     if isinstance(value, Raw):
         value = Codes(Storage(source=value.source, unsigned=value.unsigned), value.view, quant)
@@ -82,16 +86,34 @@ def read_quantize(r: Conversion, node: NodeOp) -> Meaning:
         return _quantised_constant(node, value, scale, zero, element)
     if element not in ("i8", "ui8"):
         raise Unsupported(f"It quantises to {element}; the machine computes with 8 bits.")
-    quant = _single(scale, zero)
     if isinstance(value, Host):
         return host_codes(r, node)
     if not isinstance(value, Real):
         raise Unsupported("It quantises integers.")
+    if scale.size > 1 and (np.unique(scale).size > 1 or np.unique(zero).size > 1):
+        meant = PerChannel(scale, np.broadcast_to(zero, scale.shape), _axis(node))
+        return channels.settle_channels(r, value, meant, (*value.trail, node))
+    quant = _single(scale, zero)
     key = (value, quant.scale, quant.zero)
     if key not in r.settled:
         r.settled[key] = settle(r, value, quant, FULL, (*value.trail, node))
         r.settled[key].storage.force()
     return r.settled[key]
+
+
+def _axis(node: NodeOp) -> int:
+    return node.get_int("axis", 1) % max(len(shape_of(node.inputs[0])), 1)
+
+
+def _per_channel(node: NodeOp, codes: Codes, scale: np.ndarray, zero: np.ndarray) -> Meaning:
+    """DequantizeLinear of codes with a scale per channel."""
+    meant = codes.meant
+    if meant is None or not meant.same(PerChannel(scale, np.broadcast_to(zero, scale.shape), _axis(node))):
+        raise Unsupported("Its scale and zero point are not those with which its operand was quantised.")
+    if not meant.exact:
+        return Dequantised(codes.shape, (), codes)
+    factor = meant.scale.astype(np.float64) / codes.quant.scale
+    return ByChannel(codes.shape, (node,), codes, factor, np.zeros(factor.size), meant.axis, meant)
 
 
 def host_codes(r: Conversion, node: NodeOp) -> Codes:

@@ -13,7 +13,7 @@ from dialects.onnx import NodeOp, shape_of
 from passes.common.grid import on_grid
 from passes.common.windows import window_of
 from passes.onnx_to_cnn.context import Conversion, float32_vector
-from passes.onnx_to_cnn.values import Affine, Array, Codes, Known, KnownCodes, Meaning, Sums, Unsupported
+from passes.onnx_to_cnn.values import Affine, Array, ByChannel, Codes, Known, KnownCodes, Meaning, Sums, Unsupported
 from passes.onnx_to_cnn.view import View, flat
 
 Int64 = npt.NDArray[np.int64]
@@ -49,13 +49,18 @@ def per_channel(weights: KnownCodes, axis: int, count: int) -> tuple[F32, Int64]
 
 def read_conv(r: Conversion, node: NodeOp) -> Meaning:
     """Conv over one or two spatial axes."""
-    codes = r.codes(r.operand(node, 0), node)
+    operand, groups = r.operand(node, 0), node.get_int("group", 1)
+    alone = isinstance(operand, ByChannel) and operand.axis == 1 and groups == operand.meant.scale.size
+    own = operand if isinstance(operand, ByChannel) and alone else None
+    codes = own.codes if own is not None else r.codes(operand, node)
     weights = weights_of(r, node, 1)
     shape = codes.shape
     if len(shape) not in (3, 4):
         raise Unsupported(f"It convolves over {len(shape) - 2} axes; the machine convolves over one or two.")
     k = weights.codes.shape[0]
     scale, zero = per_channel(weights, 0, k)
+    if own is not None:
+        scale = with_scales(own, scale)
     window = window_of(node, shape[2:], weights.codes.shape[2:])
     lead = () if len(shape) == 4 else (1,)
     none = () if len(shape) == 4 else (0,)
@@ -75,12 +80,19 @@ def read_conv(r: Conversion, node: NodeOp) -> Meaning:
             (*lead, *window.strides),
             (*lead, *window.dilations),
         ),
-        groups=node.get_int("group", 1),
+        groups=groups,
         place=lambda: r.place(codes),
         result=View.canonical((shape[0], k, *window.outputs)),
         input_scale=codes.quant.scale,
     )
     return with_operand_bias(r, node, sums, 2, 1.0)
+
+
+def with_scales(value: ByChannel, scale: F32) -> F32:
+    """Scales of weights, one channel of the tensor per group, that take the tensor's into them: exact, as what stands
+    in its place is a power of two."""
+    each = np.repeat(value.meant.scale, scale.size // value.meant.scale.size)
+    return ((each * scale).astype(np.float32) / np.float32(value.codes.quant.scale)).astype(np.float32)
 
 
 def read_gemm(r: Conversion, node: NodeOp) -> Meaning:

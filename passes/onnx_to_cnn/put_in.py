@@ -18,7 +18,19 @@ from passes.onnx_to_cnn.context import Conversion
 from passes.onnx_to_cnn.functions import Function, Span, quantiser_for
 from passes.onnx_to_cnn.settle import settle
 from passes.onnx_to_cnn.tables import FULL
-from passes.onnx_to_cnn.values import Binary, Clip, Codes, Dequantised, Pool, Quant, Real, Scalar
+from passes.onnx_to_cnn.values import (
+    Binary,
+    ByChannel,
+    Clip,
+    Codes,
+    Dequantised,
+    Moved,
+    Padded,
+    Pool,
+    Quant,
+    Real,
+    Scalar,
+)
 
 
 def rounded(r: Conversion, value: Real) -> Codes | None:
@@ -70,6 +82,9 @@ def span_of(value: Real) -> Span | None:
     match value:
         case Dequantised():
             return _codes_span(value.codes)
+        case ByChannel():
+            ends = [(end - value.meant.zero) * value.meant.scale.astype(np.float64) for end in FULL]
+            return float(ends[0].min()), float(ends[1].max())
         case Clip():
             low, high = span_of(value.child) or (-np.inf, np.inf)
             low, high = (min(max(end, value.low), value.high) for end in (low, high))
@@ -80,6 +95,13 @@ def span_of(value: Real) -> Span | None:
             return functions.span_of_function(value)
         case Pool():
             return _codes_span(value.codes)
+        case Moved():
+            spans = [span_of(child) for child in value.children]
+            known = [span for span in spans if span is not None]
+            beside = [value.value] if isinstance(value, Padded) else []
+            if len(known) < len(spans):
+                return None
+            return min([*beside, *(low for low, _ in known)]), max([*beside, *(high for _, high in known)])
         case Binary():
             (a, b), (c, d) = _codes_span(value.lhs), _codes_span(value.rhs)
             if value.kind == "Mul":

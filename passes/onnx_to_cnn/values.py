@@ -54,6 +54,25 @@ class Quant:
 
 
 @dataclass(eq=False)
+class PerChannel:
+    """One scale and zero point per index of an ONNX axis. ``exact``: the codes are those of these scales, and the
+    tensor's own scale is a power of two that stands for them; else the tensor has one scale in their place."""
+
+    scale: npt.NDArray[np.float32]
+    zero: npt.NDArray[np.int64]
+    axis: int
+    exact: bool = True
+
+    def same(self, other: PerChannel) -> bool:
+        """Whether the numbers are the same."""
+        return (
+            self.axis == other.axis
+            and np.array_equal(self.scale, other.scale)
+            and np.array_equal(self.zero, other.zero)
+        )
+
+
+@dataclass(eq=False)
 class Storage:
     """Where codes are: an int8 NHWC ``value``; a ``source`` tensor that the host holds; or ``make`` to be called first.
 
@@ -81,12 +100,14 @@ class Storage:
 class Codes:
     """An int8 tensor (uint8 shifted by 128): storage, where its elements lie, what they mean.
 
-    ``mover`` is the node that gave it this view, if one did.
+    ``mover`` is the node that gave it this view, if one did; ``meant`` the scales and zero points per channel with
+    which a QuantizeLinear made it, and the axis of its channels.
     """
 
     storage: Storage
     view: View
     quant: Quant
+    meant: PerChannel | None = None
     mover: NodeOp | None = None
     memo: dict[Any, Any] = field(default_factory=dict[Any, Any])
 
@@ -226,6 +247,13 @@ class Affine(Real):
     factor: npt.NDArray[np.float64]
     offset: npt.NDArray[np.float64]
     axis: int
+
+
+@dataclass(eq=False)
+class ByChannel(Affine):
+    """Codes that have a scale per channel, as the factors that make their tensor's one scale into these."""
+
+    meant: PerChannel
 
 
 @dataclass(eq=False)
