@@ -113,21 +113,21 @@ def _meets_input(f: Mapping[str, Number], dy: int, dx: int) -> bool:
 
 @irdl_attr_definition
 class EventType(ParametrizedAttribute, TypeAttribute):
-    """The completion of an instruction."""
+    """The completion of an instruction, its result: ``!accel.event``."""
 
     name = "accel.event"
 
 
 @irdl_attr_definition
 class SramType(ParametrizedAttribute, TypeAttribute):
-    """A buffer in SRAM."""
+    """A buffer in SRAM: ``!accel.sram``."""
 
     name = "accel.sram"
 
 
 @irdl_attr_definition
 class DramType(ParametrizedAttribute, TypeAttribute):
-    """A region of DRAM."""
+    """A region of DRAM: ``!accel.dram``."""
 
     name = "accel.dram"
 
@@ -137,7 +137,8 @@ EVENT, SRAM, DRAM = EventType(), SramType(), DramType()
 
 @irdl_attr_definition
 class FieldsAttr(Data[Fields]):
-    """An instruction's fields in the table's order."""
+    """An instruction's fields, in the order of [isa.md](../isa.md); operations write those that are not at their
+    default, ``{oy = 4, ox = 28}``."""
 
     name = "accel.fields"
 
@@ -153,7 +154,7 @@ class FieldsAttr(Data[Fields]):
 
 @irdl_attr_definition
 class PlacesAttr(Data[tuple[str, ...]]):
-    """The address field of each memory operand."""
+    """The address field of each memory operand; operations write ``in(%x + 64)``."""
 
     name = "accel.places"
 
@@ -168,18 +169,22 @@ class PlacesAttr(Data[tuple[str, ...]]):
 
 @irdl_attr_definition
 class WaitsAttr(Data[tuple[int, ...]]):
-    """How many instructions of each queue must have completed: ``<load 2, array 3>``."""
+    """How many instructions of each queue must have completed: ``#accel.waits<load 2, array 3>``."""
 
     name = "accel.waits"
 
     @classmethod
     def parse_parameter(cls, parser: AttrParser) -> tuple[int, ...]:
         counts = [0] * len(QUEUES)
+        seen: set[str] = set()
 
         def one() -> None:
             queue = parser.parse_identifier()
             if queue not in QUEUES:
                 parser.raise_error(f"'{queue}' is no queue; the machine has {', '.join(QUEUES)}")
+            if queue in seen:
+                parser.raise_error(f"'{queue}' is given twice")
+            seen.add(queue)
             counts[QUEUES.index(queue)] = parser.parse_integer(allow_boolean=False, allow_negative=False)
 
         parser.parse_comma_separated_list(parser.Delimiter.ANGLE, one)

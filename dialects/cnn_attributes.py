@@ -48,7 +48,7 @@ def _check_scale_zero(scale: float, zero: int) -> None:
 
 @irdl_attr_definition
 class TensorType(ParametrizedAttribute, TypeAttribute):
-    """An int8 activation, NHWC, meaning scale · (x − zero)."""
+    """An int8 activation, NHWC, meaning scale · (x − zero): ``!cnn.tensor<1x56x56x64, scale 0.0235, zero -128>``."""
 
     name = "cnn.tensor"
     shape: ArrayAttr[IntAttr] = param_def()
@@ -94,7 +94,7 @@ class TensorType(ParametrizedAttribute, TypeAttribute):
 
 @irdl_attr_definition
 class FloatType(ParametrizedAttribute, TypeAttribute):
-    """A float32 result of a convolution that no quantiser rounds, NHWC, on its way to the host: ``!cnn.float<…>``."""
+    """A float32 result of a convolution that no quantiser rounds, NHWC, for the host: ``!cnn.float<1x8x8x4>``."""
 
     name = "cnn.float"
     shape: ArrayAttr[IntAttr] = param_def()

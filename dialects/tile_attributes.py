@@ -49,7 +49,7 @@ class ShapedMemory(ParametrizedAttribute, TypeAttribute):
 
 @irdl_attr_definition
 class DramType(ShapedMemory):
-    """A tensor in DRAM, dense in row-major order."""
+    """A tensor in DRAM, dense in row-major order: ``!tile.dram<28x28x16xi8>``, of one to four dimensions."""
 
     name = "tile.dram"
 
@@ -68,9 +68,11 @@ class DramType(ShapedMemory):
 
 @irdl_attr_definition
 class SramType(ShapedMemory):
-    """A buffer in SRAM, dense in row-major order; ``ring`` rows are stored (0: all).
+    """A buffer in SRAM, dense in row-major order: ``!tile.sram<28x28x16xi8>``.
 
-    A ``part`` of an activation stores columns [first, end) and channels [first, end) of it only (empty: all).
+    With a ring, ``!tile.sram<28x28x16xi8, ring 6>``, 6 rows of 28 are stored, row y in slot y mod 6 (0: all). A part of
+    an activation stores columns and channels from the first up to the end, which is not among them, and none else:
+    ``!tile.sram<28x28x64xi8, columns 0 to 14, channels 32 to 64>``.
     """
 
     name = "tile.sram"
@@ -114,11 +116,14 @@ class SramType(ShapedMemory):
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
         with parser.in_angle_brackets():
             shape = parse_i8_shape(parser)
-            ring, spans = 0, dict[str, tuple[int, int]]()
+            ring, spans, seen = 0, dict[str, tuple[int, int]](), set[str]()
             while parser.parse_optional_punctuation(",") is not None:
                 word = parser.parse_identifier("ring, columns or channels")
                 if word not in ("ring", "columns", "channels"):
                     parser.raise_error(f"a buffer has a ring, columns or channels, not '{word}'")
+                if word in seen:
+                    parser.raise_error(f"'{word}' is given twice")
+                seen.add(word)
                 first = parser.parse_integer(allow_boolean=False, allow_negative=False)
                 if word == "ring":
                     ring = first
@@ -157,7 +162,7 @@ class SramType(ShapedMemory):
 
 @irdl_attr_definition
 class HalfType(ParametrizedAttribute, TypeAttribute):
-    """The contents of one half of the L1 weight store."""
+    """The contents of one half of the L1 weight store, as ``tile.fill`` gives them: ``!tile.half``."""
 
     name = "tile.half"
 
@@ -167,7 +172,11 @@ class HalfType(ParametrizedAttribute, TypeAttribute):
 
 @irdl_attr_definition
 class ConfigurationAttr(Data[Configuration]):
-    """A setting of the array: ``<winograd g1 k64 r16 p4>``."""
+    """A setting of the array: ``#tile.configuration<winograd g1 k64 r16 p4>``.
+
+    The algorithm is ``direct`` or ``winograd``; then groups, output channels, reduction elements and output pixels per
+    cycle, whose product is at most the machine's lanes.
+    """
 
     name = "tile.configuration"
 
@@ -214,7 +223,7 @@ class Slice:
 
 @irdl_attr_definition
 class SliceAttr(Data[Slice]):
-    """A slice as a property; its text needs the op's index operands, so ops print it themselves."""
+    """A box in a buffer, offsets and sizes; operations write it as ``%x[%i * 4 + 1, 0, 0] [4, 28, 16]``."""
 
     name = "tile.slice"
 
@@ -330,7 +339,7 @@ def _parse_law(parser: AttrParser) -> VectorLaw:
 
 @irdl_attr_definition
 class RequantizeAttr(Data[Requantize]):
-    """Zero point and clamp of a convolution's int8 result."""
+    """Zero point and clamp of a convolution's int8 result: ``#tile.requantize<zero 3 clamp -128 127>``."""
 
     name = "tile.requantize"
 
@@ -349,7 +358,11 @@ class RequantizeAttr(Data[Requantize]):
 
 @irdl_attr_definition
 class SumAttr(Data[Sum]):
-    """A residual sum on the output stream."""
+    """A residual sum behind a convolution: ``#tile.sum<second ratios 0.5 0.5 0.0 clamp -128 127>``.
+
+    First which operand of the sum the residual is (``first``, ``second``, or ``wide`` where it joins before the
+    rounding), then ra, rb and fix of the law of ``add`` ([arithmetic.md](../arithmetic.md)).
+    """
 
     name = "tile.sum"
 
@@ -368,7 +381,12 @@ class SumAttr(Data[Sum]):
 
 @irdl_attr_definition
 class VectorLawAttr(Data[VectorLaw]):
-    """The numbers of a vector operation."""
+    """The numbers of a vector operation:
+    ``#tile.law<floats 0.5 0.5 0.0 0.0 0.0 0.0 zeros 0 0 3 clamp -128 127 size 0>``.
+
+    The floats are ra, rb, fix, alpha, beta and bias, the zeros those of both operands and of the result; what an
+    operation does not use stays 0 ([arithmetic.md](../arithmetic.md), [isa.md](../isa.md)).
+    """
 
     name = "tile.law"
 

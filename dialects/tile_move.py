@@ -57,7 +57,7 @@ class Walk:
 
 @irdl_attr_definition
 class WalkAttr(Data[Walk]):
-    """A walk as a property; its origin's text needs the op's index operands, so ops print it themselves."""
+    """A walk through a buffer: from an origin in two steps; operations write ``%x[0, 0, 0] by row 1, column 1``."""
 
     name = "tile.walk"
 

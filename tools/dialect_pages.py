@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from xdsl.ir import Dialect, Operation
+from xdsl.ir import Dialect, Operation, TypeAttribute
 from xdsl.irdl import IRDLOperation, OpDef, OptionalDef, VariadicDef
 from xdsl.irdl.constraints import AttrConstraint
 
@@ -39,7 +39,7 @@ SYNTAX: dict[str, str] = {
     "size N>] [layer @LAYER]",
     "tile.move": "%output[ROW, COLUMN, CHANNEL] by row|column N, row|column N = %input[…] by … sizes [N, N, CHANNELS] "
     "[layer @LAYER]",
-    "accel.program": '@NAME machine "MACHINE" { … }',
+    "accel.program": '@NAME machine "MACHINE" [cycles N] { … }',
     "accel.dram": 'input "NAME" SHAPExi8 | output "NAME" SHAPExi8 | scratch SHAPExi8 | constant <BLOB> | image '
     "<CONFIGURATION> SHAPExi8, each [at ADDRESS]",
     "accel.buffer": "BYTES [plan FIRST LAST] [at ADDRESS]",
@@ -88,6 +88,20 @@ def page(name: str) -> str:
     dialect = get_all_dialects()[name]()
     examples = _examples(name)
     return "\n\n".join(_section(op, examples.get(op.name, "")) for op in dialect.operations)
+
+
+def attributes_page(name: str) -> str:
+    """Every type and attribute of a dialect: its text, and the rules that its verifier knows."""
+    rows: list[str] = []
+    for attribute in get_all_dialects()[name]().attributes:
+        mark = "!" if issubclass(attribute, TypeAttribute) else "#"
+        doc = re.sub(r"\s*\n\s*\n\s*", "\n\n", (inspect.getdoc(attribute) or "").replace("``", "`"))
+        paragraphs = [" ".join(paragraph.split()) for paragraph in doc.split("\n\n")]
+        verify = inspect.getattr_static(attribute, "verify", None)
+        ours = isinstance(verify, FunctionType) and verify.__module__.startswith("dialects.")
+        rules = [f"* rule: {sentence}" for sentence in (raised_in(verify) if ours else []) if sentence != "…"]
+        rows += [f"### `{mark}{attribute.name}`", *paragraphs, *(["\n".join(rules)] if rules else [])]
+    return "\n\n".join(rows)
 
 
 def example_module(name: str) -> str:
@@ -289,7 +303,11 @@ def _examples(name: str) -> dict[str, str]:
 
 def generators() -> dict[str, Callable[[], str]]:
     """By name what the pages of the dialects hold."""
-    return {f"{name}_operations": (lambda name=name: page(name)) for name in ("cnn", "tile", "accel")}
+    made: dict[str, Callable[[], str]] = {}
+    for name in ("cnn", "tile", "accel"):
+        made[f"{name}_operations"] = lambda name=name: page(name)
+        made[f"{name}_attributes"] = lambda name=name: attributes_page(name)
+    return made
 
 
 def dialects_with_pages() -> dict[str, Dialect]:

@@ -288,6 +288,14 @@ MORE = {
 }
 """Whole texts, and what is said of them."""
 
+TWICE = {
+    "%x = tile.alloc : !tile.sram<8x8x16xi8, ring 3, ring 4>": "'ring' is given twice",
+    "%x = tile.alloc : !tile.sram<8x8x16xi8, columns 0 to 4, columns 0 to 2>": "'columns' is given twice",
+    ACCEL_MEMORY.partition("%e")[0] + "%e = accel.load dram(%in) sram(%a) {bytes = 64} waits <array 2, array 3>\n}":
+        "'array' is given twice",
+}  # fmt: skip
+"""Parts given twice, of which the last would win in silence."""
+
 MADE = {
     "half a window": (
         lambda: WindowAttr.of((3, 3), (0, 0)),
@@ -331,6 +339,11 @@ def test_tile(name: str) -> None:
 def test_whole_texts(name: str) -> None:
     text, message = MORE[name]
     assert refusal(text) == message
+
+
+@pytest.mark.parametrize("text", TWICE)
+def test_what_is_given_twice(text: str) -> None:
+    assert refusal(text) == TWICE[text]
 
 
 @pytest.mark.parametrize("name", broken_rules.TEXTS)

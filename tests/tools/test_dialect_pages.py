@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, Tool
-from tools.dialect_pages import COST, EXAMPLES, SYNTAX, dialects_with_pages, page
+from tools.dialect_pages import COST, EXAMPLES, SYNTAX, attributes_page, dialects_with_pages, page
 from tools.driver import make_context, read_module
 
 NAMES = tuple(dialects_with_pages())
@@ -45,3 +46,24 @@ def test_rules_are_the_verifiers_own_words() -> None:
     text = (ROOT / "docs" / "dialects" / "tile.md").read_text()
     assert "* rule: both slices of a move have the same sizes" in text
     assert "* rule: pad_value is …, and -128 to 127 are allowed" in text
+
+
+EXAMPLE = re.compile(r"``([!#]\w+\.\w+(?:<[^`…]*>)?)``")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_type_and_attribute_has_its_section_and_its_text_reads(name: str) -> None:
+    from xdsl.ir import TypeAttribute
+
+    from dialects.text import TextParser
+
+    said = attributes_page(name)
+    for attribute in dialects_with_pages()[name].attributes:
+        mark = "!" if issubclass(attribute, TypeAttribute) else "#"
+        assert f"### `{mark}{attribute.name}`" in said
+        for text in EXAMPLE.findall(attribute.__doc__ or ""):
+            read = TextParser(make_context(), text).parse_attribute()
+            assert isinstance(read, attribute)
+            assert str(TextParser(make_context(), str(read)).parse_attribute()) == str(read)
+    wanted = {"cnn": 6, "tile": 8, "accel": 4}[name]
+    assert len(EXAMPLE.findall("\n".join(a.__doc__ or "" for a in dialects_with_pages()[name].attributes))) >= wanted
