@@ -1,8 +1,9 @@
 """order-layers: branches run when their weights can be there, where the network leaves the order open.
 
 The choice: a branch waits (a detection head behind the next one's multiplications, say) where a fluid model of compute,
-channel and SRAM gains by it (``passes.planner.order``); everything else stays in the model's order. Values do
-not change.
+channel and SRAM gains by it (``passes.planner.order``); everything else stays in the model's order. Where the network
+is small, both orders are planned and the better plan decides: the model knows neither rooms nor stripes. Values do not
+change.
 
 Before::
 
@@ -29,12 +30,17 @@ from xdsl.passes import ModulePass
 
 from dialects import cnn
 from passes.cnn_to_tile.layer_table import NO_BOUND, layer_row
+from passes.cnn_to_tile.program_clock import program_clock
 from passes.cnn_to_tile.segments import boundary, segments
 from passes.planner.network import network
 from passes.planner.options import Options
 from passes.planner.order import Task, best_order
+from passes.planner.ranking import Plan, Ranking
+from passes.planner.search import configured, plan
+from passes.planner.tuning import TINY
 from sim.machine import description as machines
 from sim.machine.description import Machine
+from sim.machine.errors import ReconError
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,25 @@ class OrderLayersPass(ModulePass, Options):
         for function in [f for f in op.body.block.ops if isinstance(f, func.FuncOp)]:
             for ops in segments(function):
                 order = best_order(tasks(ops, target), float(target.dram_rate), target.sram.bytes)
-                if order != list(range(len(ops))):
-                    _arrange(ops, [ops[index] for index in order])
+                arranged = [ops[index] for index in order]
+                if arranged != ops and self._pays(ops, arranged):
+                    _arrange(ops, arranged)
+
+    def _pays(self, ops: Sequence[Operation], arranged: Sequence[Operation]) -> bool:
+        """Whether another order is better by the plans of both, where these are cheap to make."""
+        if self.level < 2 or len(ops) > TINY:
+            return True
+        target, ports = machines.load(self.machine), boundary(ops)
+        weigh = program_clock(self.machine, self.sram_limit)
+        plans: list[Plan] = []
+        for order in (ops, arranged):
+            net = network(order, *ports)
+            try:
+                plans.append(plan(target, net, configured(target, net, self, weigh), self, weigh))
+            except ReconError:
+                return order is ops
+        ranking = Ranking(self.usable(target), self.measure)
+        return ranking.best(plans, weigh, trusted=plans[1]) is plans[1]
 
 
 def tasks(ops: Sequence[Operation], target: Machine) -> list[Task]:

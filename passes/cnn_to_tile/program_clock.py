@@ -6,6 +6,7 @@ so the planner asks only for a few plans, and only small ones.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from dialects import tile
@@ -14,7 +15,7 @@ from passes.accel.sram_addresses import allocate
 from passes.accel.waits import assign
 from passes.cnn_to_tile.segments import hint
 from passes.planner.network import Tensor
-from passes.planner.search import Plan
+from passes.planner.ranking import Plan
 from passes.planner.spell import Speller
 from passes.tile_to_accel.lowering import lower
 from sim.machine import clock
@@ -45,6 +46,7 @@ def program_clock(machine: str, sram_limit: int) -> Callable[[Plan], int]:
 
     target = machines.load(machine)
 
+    @functools.cache
     def cycles(plan: Plan) -> int:
         program = lower(spelled(plan, "weighed", machine))
         allocate(program, target, sram_limit or target.sram.bytes)

@@ -31,12 +31,17 @@ class ConvRequest:
 
 
 def choices(
-    machine: Machine, convolutions: Sequence[ConvRequest], dram_bytes: int = 0, single: bool = False
+    machine: Machine,
+    convolutions: Sequence[ConvRequest],
+    dram_bytes: int = 0,
+    single: bool = False,
+    near: float = NEAR,
 ) -> list[tuple[ConvMapping, ...]]:
     """Ways to run the convolutions, in network order, each another one; the most promising by the path's measure first.
 
     ``dram_bytes`` is what the network moves anyway: where the channel is the bottleneck an image costs more than the
-    cycles it saves. ``single`` asks for one configuration for all. Raises ReconError for a layer that no configuration
+    cycles it saves. ``single`` asks for one configuration for all; a way is left out that is measured to cost ``near``
+    times the cheapest. Raises ReconError for a layer that no configuration
     of the machine can run.
     """
     for one in convolutions:
@@ -48,7 +53,7 @@ def choices(
     else:
         every = list(dict.fromkeys((*configurations(machine), *pins)))
         costs = _costs(machine, convolutions, every)
-        found = [_one_for_all(machine, costs)] if single else _paths(machine, costs, every, dram_bytes)
+        found = [_one_for_all(machine, costs)] if single else _paths(machine, costs, every, dram_bytes, near)
         chosen = [[every[index] for index in path] for path in found]
     return [
         tuple(mapping_of(machine, one.shape, c) for one, c in zip(convolutions, path, strict=True)) for path in chosen
@@ -94,7 +99,9 @@ def _one_for_all(machine: Machine, costs: Ints) -> list[int]:
     return [int(sums.argmin())] * len(costs)
 
 
-def _paths(machine: Machine, costs: Ints, every: Sequence[Configuration], dram_bytes: int) -> list[list[int]]:
+def _paths(
+    machine: Machine, costs: Ints, every: Sequence[Configuration], dram_bytes: int, near: float
+) -> list[list[int]]:
     """Paths through the network, the cheapest first: with few and with many favourites, and the best configuration for
     all; where Winograd is on a path, those without it too. Their measure does not see all that a plan does."""
     measure = _Measure(machine, costs, dram_bytes)
@@ -116,7 +123,7 @@ def _paths(machine: Machine, costs: Ints, every: Sequence[Configuration], dram_b
         if all(direct[list(path)].all() for path in found):
             break
     least = min(found.values(), default=0.0)
-    return [list(path) for path in sorted(found, key=lambda path: found[path]) if found[path] <= NEAR * least]
+    return [list(path) for path in sorted(found, key=lambda path: found[path]) if found[path] <= near * least]
 
 
 class _Measure:
