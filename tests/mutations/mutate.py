@@ -113,7 +113,8 @@ def wait_raised(records: Sequence[Record], dice: random.Random) -> Records | Non
         return None
     index, field = dice.choice(found)
     length = sum(_queue(record) == field.removeprefix("wait.") for record in records)
-    return _set(records, index, field, dice.randint(int(records[index][1][field]) + 1, length + 1))
+    now = int(records[index][1][field])
+    return _set(records, index, field, dice.randint(now + 1, max(now, length) + 1))
 
 
 def wait_moved(records: Sequence[Record], dice: random.Random) -> Records | None:

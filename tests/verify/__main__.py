@@ -17,7 +17,19 @@ from tests.verify.checks import PARTS
 from tests.verify.lengths import LENGTHS, Length
 from tests.verify.tally import Tally
 
-NUMBERS = ("inputs", "operators", "plans", "mutants", "programs", "surroundings", "texts", "cases", "graphs", "seed")
+NUMBERS = (
+    "inputs",
+    "operators",
+    "plans",
+    "mutants",
+    "proofs",
+    "programs",
+    "surroundings",
+    "texts",
+    "cases",
+    "graphs",
+    "seed",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -21,6 +21,7 @@ from passes.onnx.import_onnx import import_model
 from sim.machine.errors import ReconError
 from sim.machine.program import Program
 from tests.conftest import ROOT
+from tests.mutations.proven import compare as compare_proofs
 from tests.mutations.table import compare as compare_mutants
 from tests.mutations.texts import cases as text_cases
 from tests.mutations.texts import judge as judge_text
@@ -129,6 +130,17 @@ def mutations(length: Length, tally: Tally, say: Say) -> None:
     tally.failures += [f"Too few mutants of the kind '{kind}' are harmful to test anything." for kind in table.dull]
 
 
+def proofs(length: Length, tally: Tally, say: Say) -> None:
+    """Programs changed in one place, frames and host boundaries among them: the proof refuses what harms."""
+    table = compare_proofs(length.proofs, length.seed, say)
+    for row in table.rows.values():
+        tally.mutants += row.mutants
+        tally.harmful += row.harmful
+        tally.caught += row.caught
+    tally.tables.append(str(table))
+    tally.failures += table.failures
+
+
 def clocks(length: Length, tally: Tally, say: Say) -> None:
     """Random programs on the simulator's clock and on the second one."""
     first = length.seed * 1_000_000
@@ -184,6 +196,7 @@ PARTS: tuple[Callable[[Length, Tally, Say], None], ...] = (
     hosts,
     plans,
     mutations,
+    proofs,
     texts,
     clocks,
     determinism,

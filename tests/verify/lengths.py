@@ -15,8 +15,8 @@ class Length:
     """``models`` on each of ``machines`` with ``inputs`` each; graphs of a few ``operators``; so many ``cases`` at
     most of what ONNX's schemas let a node say, and of its node cases quantised; ``graphs`` made at random; the
     ``nodes`` cases of onnx's own modules of these names, all for none, around the machine; random ``plans``;
-    ``mutants`` of small programs; mutated ``texts`` of every level; random ``programs`` against the second clock;
-    ``surroundings`` in which a compile must give the same bytes."""
+    ``mutants`` of small programs; ``proofs`` of random ones with one thing changed; mutated ``texts`` of every level;
+    random ``programs`` against the second clock; ``surroundings`` in which a compile must give the same bytes."""
 
     models: tuple[str, ...]
     machines: tuple[str, ...]
@@ -24,6 +24,7 @@ class Length:
     operators: int
     plans: int
     mutants: int
+    proofs: int
     programs: int
     surroundings: int
     texts: int
@@ -50,6 +51,7 @@ LENGTHS: dict[str, Length] = {
         operators=12,
         plans=8,
         mutants=112,
+        proofs=4,
         programs=40,
         surroundings=3,
         texts=24,
@@ -63,6 +65,7 @@ LENGTHS: dict[str, Length] = {
         operators=80,
         plans=60,
         mutants=1000,
+        proofs=40,
         programs=500,
         surroundings=5,
         texts=5000,
@@ -77,6 +80,7 @@ LENGTHS: dict[str, Length] = {
         operators=999,
         plans=400,
         mutants=10000,
+        proofs=400,
         programs=5000,
         surroundings=99,
         texts=50000,

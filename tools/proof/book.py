@@ -80,6 +80,12 @@ class BookedLayer:
     last: tuple[Place, Place] = (0, 0, 0, 0), (0, 0, 0, 0)
     """Place and shape of the box found last: the next one is its neighbour, mostly."""
 
+    def is_as(self, weights: Codes, zero: int, window: Window, rounding: Rounding | None) -> bool:
+        """Whether it is this convolution: frames of a batch write one more than once."""
+        laws = [each.of(slice(None)) if each is not None else None for each in (self.rounding, rounding)]
+        same = self.given is weights or np.array_equal(self.given, weights)
+        return same and (self.zero, self.window, laws[0]) == (zero, window, laws[1])
+
 
 @dataclass(frozen=True)
 class ResultBox:
@@ -192,7 +198,7 @@ class Book(Round):
             bounds = least.reshape(shape), most.reshape(shape)
             self._layers[layer] = BookedLayer(weights, codes, zero, window, *bounds, rounding)
         written = self._layers[layer]
-        if written.given is not weights:
+        if not written.is_as(weights, zero, window, rounding):
             raise Unmatched
         (oy, ox), number = window.outputs, len(written.pictures)
         picture = BookedImage(image, (layer, number))

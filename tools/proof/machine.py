@@ -392,12 +392,14 @@ def run_segment(
     run: Round,
     watcher: Watcher | None = None,
 ) -> dict[str, Labels]:
-    """Labels of a segment's outputs, flat, for those of its inputs; NotProven names the instruction at fault."""
+    """Labels [frames of a batch, elements] of a segment's outputs for those of its inputs; NotProven names the
+    instruction at fault."""
     machine = LabelMachine(program, run)
     for region in segment.inputs:
-        labels = tensors[region.name].reshape(-1)
-        batch = region.bytes // labels.size  # every frame of a batch is the same one
-        machine.dram.write(Box(region.address, 1, 0, 1, 0, region.bytes), np.tile(labels, batch).reshape(1, 1, -1))
+        labels = tensors[region.name].reshape(1, 1, -1)
+        if labels.size != region.bytes:
+            raise NotProven(f"The input '{region.name}' has {labels.size:,} elements and its place {region.bytes:,}.")
+        machine.dram.write(Box(region.address, 1, 0, 1, 0, region.bytes), labels)
     stream: Stream = decode(segment.code)
     filling, prologue = stream.indices(BY_NAME["fill"].opcode), segment.frames.prologue if segment.frames else 0
     filled = {int(stream.fields(index)["half"]) for index in filling[filling >= prologue].tolist()}
@@ -418,8 +420,7 @@ def run_segment(
     for region in segment.outputs:
         box = Box(region.address, 1, 0, 1, 0, region.bytes)
         try:
-            labels = machine.dram.read(box).reshape(-1)
-            labels = labels[: labels.size // program.batch].copy()
+            labels = machine.dram.read(box).reshape(program.batch, -1)
             found[region.name] = functions.number(run, labels) if region.dtype == "float32" else labels
         except NotProven as error:
             raise NotProven(f"The program ends without its output '{region.name}': {error}") from None

@@ -37,8 +37,13 @@ class Labelled:
     layers: dict[str, Labels] = field(default_factory=dict[str, Labels])
 
 
-def labels_of(module: ModuleOp, run: Round, layers: bool = False) -> Labelled:
-    """The labels of ``main``, of its ``layers`` too; ReconError for an operation that has none."""
+def symbols_of(run: Round, name: str, size: int, frame: int) -> Labels:
+    """The labels of a network input in one frame of a batch: of each frame others."""
+    return run.symbols(size, "input", name, frame)
+
+
+def labels_of(module: ModuleOp, run: Round, frame: int = 0, layers: bool = False) -> Labelled:
+    """The labels of ``main`` for a frame of a batch, and of its ``layers``; ReconError for an operation without any."""
     function = main_function(module)
     values: dict[SSAValue, Labels] = {}
     left: Counter[SSAValue] = Counter(value for op in function.body.block.ops for value in op.operands)
@@ -46,7 +51,7 @@ def labels_of(module: ModuleOp, run: Round, layers: bool = False) -> Labelled:
     names = strings_of(function.attributes.get("inputs"))
     for name, argument in zip(names, function.body.block.args, strict=True):
         shape = _shape(argument)
-        values[argument] = run.symbols(math.prod(shape), "input", name).reshape(shape)
+        values[argument] = symbols_of(run, name, math.prod(shape), frame).reshape(shape)
         if layers:
             found.layers[name] = values[argument]
     for op in function.body.block.ops:

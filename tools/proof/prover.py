@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from xdsl.dialects.builtin import ModuleOp
 
-from sim.machine.program import HostSegment, LayerRow, MachineSegment, Port, Program
+from sim.machine.program import HostSegment, LayerRow, MachineSegment, Program
 from tools.proof import host
 from tools.proof.book import Book, Unmatched
 from tools.proof.field import Labels, Round
 from tools.proof.machine import Fields, NotProven, Watcher, run_segment
-from tools.proof.model import Labelled, labels_of
+from tools.proof.model import Labelled, labels_of, symbols_of
 
 ROUNDS = 1
 """Independent rounds of a proof. A wrong program passes one with a probability below 2⁻²⁰, n with its n-th power."""
@@ -55,17 +55,32 @@ def prove(
 def compared(program: Program, module: ModuleOp, run: Round) -> tuple[int, int]:
     """Elements compared and instructions executed in one round; NotProven where the labels differ, and of a book
     Unmatched where it says nothing."""
-    model = labels_of(module, run)
-    _same_ports(program, model)
+    models = [labels_of(module, run, frame) for frame in range(program.batch)]
+    _same_ports(program, models[0])
     found, instructions = _run(program, run)
-    for name, wanted in model.outputs.items():
-        wrong = np.flatnonzero(found[name] != wanted)
-        if wrong.size and isinstance(run, Book):
+    for name in models[0].outputs:
+        wanted = np.stack([model.outputs[name] for model in models])
+        wrong = np.argwhere(found[name] != wanted)
+        if len(wrong) and isinstance(run, Book):
             raise Unmatched
-        if wrong.size:
-            model = labels_of(module, run, layers=True)
-            raise _explained(program, run, model, name, int(wrong[0]), int(wrong.size), found[name])
-    return sum(labels.size for labels in model.outputs.values()), instructions
+        if len(wrong):
+            frame, index = wrong[0].tolist()
+            models = [labels_of(module, run, each, layers=True) for each in range(program.batch)]
+            difference = _Difference(name, frame, index, len(wrong), wanted, found[name])
+            raise _explained(program, run, models, difference)
+    return sum(labels.size for model in models for labels in model.outputs.values()), instructions
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """The first of ``wrong`` elements of an output that differ; its labels are [frames of a batch, elements]."""
+
+    output: str
+    frame: int
+    index: int
+    wrong: int
+    wanted: Labels
+    found: Labels
 
 
 def _same_ports(program: Program, model: Labelled) -> None:
@@ -82,14 +97,18 @@ def _sizes(ports: Mapping[str, int]) -> str:
 def _run(
     program: Program, run: Round, watch: Callable[[MachineSegment], Watcher] | None = None
 ) -> tuple[dict[str, Labels], int]:
-    """The labels of all tensors of a program by name, and how many instructions made them."""
-    tensors = {port.name: _symbols(run, port) for port in program.inputs}
+    """The labels [frames of a batch, elements] of all tensors of a program by name, and how many instructions ran."""
+    frames = range(program.batch)
+    tensors = {
+        port.name: np.stack([symbols_of(run, port.name, math.prod(port.shape), frame) for frame in frames])
+        for port in program.inputs
+    }
     instructions = 0
     for segment in program.segments:
         if isinstance(segment, HostSegment):
-            model = onnx.ModelProto.FromString(segment.model)
-            made = host.labelled(run, host.described(model), [tensors[name] for name in segment.inputs])
-            tensors.update(zip(segment.outputs, made, strict=True))
+            graph = host.described(onnx.ModelProto.FromString(segment.model))
+            made = [host.labelled(run, graph, [tensors[name][frame] for name in segment.inputs]) for frame in frames]
+            tensors.update((name, np.stack(each)) for name, *each in zip(segment.outputs, *made, strict=True))
         else:
             watcher = watch(segment) if watch is not None else None
             tensors.update(run_segment(program, segment, tensors, run, watcher))
@@ -97,24 +116,20 @@ def _run(
     return tensors, instructions
 
 
-def _symbols(run: Round, port: Port) -> Labels:
-    return run.symbols(math.prod(port.shape), "input", port.name)
-
-
 class _Found(Exception):
     """The first instruction that made a label which the model does not contain."""
 
 
-def _explained(
-    program: Program, run: Round, model: Labelled, output: str, index: int, wrong: int, found: Labels
-) -> NotProven:
+def _explained(program: Program, run: Round, models: Sequence[Labelled], difference: _Difference) -> NotProven:
     """The message for an output that differs: the program runs once more, watched."""
-    known = np.unique(np.concatenate([labels.reshape(-1) for labels in model.layers.values()] or [found[:0]]))
-    wanted = model.outputs[output]
+    d, place = difference, (difference.frame, difference.index)
+    layers = [labels.reshape(-1) for model in models for labels in model.layers.values()]
+    known = np.unique(np.concatenate(layers or [d.found[0, :0]]))
+    which = f" in frame {d.frame} of the batch" if len(models) > 1 else ""
     head = (
-        f"The program does not compute the model: element {index} of its output '{output}' is "
-        f"{_said(model, found[index])} and should be {_said(model, wanted[index])} "
-        f"({wrong:,} of {wanted.size:,} elements differ)."
+        f"The program does not compute the model: element {d.index} of its output '{d.output}'{which} is "
+        f"{_said(models, d.found[place])} and should be {_said(models, d.wanted[place])} "
+        f"({d.wrong:,} of {d.wanted.size:,} elements differ)."
     )
 
     def watch(segment: MachineSegment) -> Watcher:
@@ -149,11 +164,12 @@ def _instruction(at: int, name: str, fields: Fields, layer: LayerRow, place: tup
     )
 
 
-def _said(model: Labelled, label: np.uint32) -> str:
+def _said(models: Sequence[Labelled], label: np.uint32) -> str:
     """What a label is in the model's words."""
-    for name, labels in model.layers.items():
-        places = np.flatnonzero(labels.reshape(-1) == label)
-        if places.size:
-            index = [int(n) for n in np.unravel_index(int(places[0]), labels.shape)]
-            return f"element {index} of {name}"
+    for frame, model in enumerate(models):
+        for name, labels in model.layers.items():
+            places = np.flatnonzero(labels.reshape(-1) == label)
+            if places.size:
+                index = [int(n) for n in np.unravel_index(int(places[0]), labels.shape)]
+                return f"element {index} of {name}" + (f" in frame {frame}" if len(models) > 1 else "")
     return "no element of any layer"

@@ -92,6 +92,63 @@ def sums_miscounted(program: Program, segment: MachineSegment, records: Records,
     return with_records(program, segment, records)
 
 
+def box_moved(program: Program, segment: MachineSegment, records: Records, dice: random.Random) -> Program | None:
+    """A box of an operand begins one row, pixel or channel aside, or its padding is counted to the other side."""
+    _, fields = dice.choice(records)
+    moves = [(name, by) for name in ("in.base", "a.base", "b.base", "res.base", "out.base", "sram", "dram")
+             if name in fields for by in (1, -1, 16, fields.get(f"{name.partition('.')[0]}.pixel_stride", 16),
+                                          -fields.get(f"{name.partition('.')[0]}.row_stride", 1))]  # fmt: skip
+    pads = [pair for pair in (("top", "bottom"), ("left", "right")) if fields.get(pair[0], 0) != fields.get(pair[1], 0)]
+    if pads and dice.random() < 0.5:
+        one, other = dice.choice(pads)
+        fields[one], fields[other] = fields[other], fields[one]
+    elif moves:
+        name, by = dice.choice(moves)
+        fields[name] = max(0, int(fields[name] + by))
+    else:
+        return None
+    return with_records(program, segment, records)
+
+
+def pad_value_wrong(program: Program, segment: MachineSegment, records: Records, dice: random.Random) -> Program | None:
+    """Padding supplies another code than the zero point."""
+    padded = [fields for _, fields in records if "pad_value" in fields and fields["top"] + fields["left"]]
+    if not padded:
+        return None
+    fields = dice.choice(padded)
+    fields["pad_value"] = dice.choice([value for value in (-128, -1, 0, 127) if value != fields["pad_value"]])
+    return with_records(program, segment, records)
+
+
+def parameter_wrong(program: Program, segment: MachineSegment, records: Records, dice: random.Random) -> Program | None:
+    """A zero point, clamp, ratio, table or place of parameters is another."""
+    names = (
+        "zero_point",
+        "lo",
+        "hi",
+        "sum_lo",
+        "sum_hi",
+        "za",
+        "zb",
+        "ra",
+        "rb",
+        "fix",
+        "params",
+        "table",
+        "weight_zero",
+    )
+    _, fields = dice.choice(records)
+    known = [name for name in names if name in fields]
+    if not known:
+        return None
+    name = dice.choice(known)
+    if isinstance(fields[name], float):
+        fields[name] = float(np.float32(fields[name] * dice.choice([-1, 0.5, 1.0001]) + dice.choice([0, 1])))
+    else:
+        fields[name] = int(fields[name]) + dice.choice([-8, -1, 1, 8])
+    return with_records(program, segment, records)
+
+
 def _of_structure(kind: str) -> Mutant:
     def mutant(program: Program, segment: MachineSegment, records: Records, dice: random.Random) -> Program | None:
         made = OF_STRUCTURE[kind](records, dice)
@@ -105,5 +162,8 @@ KINDS: dict[str, Mutant] = {
     "field changed": field_changed,
     "operands exchanged": operands_exchanged,
     "partial sum missed or doubled": sums_miscounted,
+    "box moved by one": box_moved,
+    "pad value wrong": pad_value_wrong,
+    "parameter wrong": parameter_wrong,
     **{kind: _of_structure(kind) for kind in OF_STRUCTURE},
 }

@@ -96,6 +96,11 @@ def test_shares_of_inputs_add_up_once() -> None:
 
 
 def test_a_name_that_two_layers_have_is_not_looked_up() -> None:
-    (book, weights, image, rounding, _), window = layer_of(0)
-    with pytest.raises(Unmatched):
-        book.write("layer", weights.copy(), 1, window, image, rounding)
+    (book, weights, image, rounding, codes), window = layer_of(0)
+    again = book.write("layer", weights.copy(), 1, window, image, rounding)
+    assert (again != codes).any()  # one more frame of a batch
+    other = dataclasses.replace(rounding, bias=rounding.bias + 1)
+    for arguments in ((weights ^ 1, 1, window, image, rounding), (weights, 0, window, image, rounding),
+                      (weights, 1, window, image, other), (weights, 1, window, image, None)):  # fmt: skip
+        with pytest.raises(Unmatched):
+            book.write("layer", *arguments)
