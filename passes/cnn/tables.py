@@ -123,7 +123,8 @@ class OneTensorIntoTable(RewritePattern):
         table = apply(op, columns)
         tables = [v.owner for v in operands if isinstance(v.owner, cnn.TableOp)]
         names = [table_op.function.data for table_op in tables if table_op.function is not None]
-        provenance = joined(tables[0], op)
+        stays = any(use.operation is not op for use in tables[0].output.uses)
+        provenance = joined(tables[0], op) | ({"layer": op.layer} if stays and op.layer is not None else {})
         kind = op.name.removeprefix("cnn.")
         properties: dict[str, Attribute] = {
             "table": to_blob(table),

@@ -84,6 +84,7 @@ STATEMENTS: dict[str, Statement] = {
     "Identity": Statement(),
     "Dropout": Statement("ratio seed", 3, off=(2,)),
     "Sum": Statement("", ALL),
+    "Mean": Statement("", ALL),
     "LeakyRelu": Statement("alpha"),
     "ThresholdedRelu": Statement("alpha"),
     "Elu": Statement("alpha"),

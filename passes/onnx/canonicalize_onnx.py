@@ -1,8 +1,9 @@
 """``canonicalize-onnx``: one way of writing things that exporters write in several.
 
-Choices. Nothing of numbers changes here. Dropout and Identity vanish, a Sum is a chain of Adds, ``auto_pad`` becomes
-``pads``, Flatten, Squeeze and Unsqueeze are Reshapes to a constant shape, global max pools are max pools over the whole
-image, and nodes that nothing needs go. Hard-swish and SiLU in pieces stay in pieces: over int8 they become one table.
+Choices. Nothing of numbers changes here. Dropout and Identity vanish, a Sum is a chain of Adds, a Mean is such a sum
+divided, ``auto_pad`` becomes ``pads``, Flatten, Squeeze and Unsqueeze are Reshapes to a constant shape, global max
+pools are max pools over the whole image, and nodes that nothing needs go. Hard-swish and SiLU in pieces stay in pieces:
+over int8 they become one table.
 
     %2 = onnx.node "Sum"(%0, %1, %x)      →      %s = onnx.node "Add"(%0, %1)
                                                  %2 = onnx.node "Add"(%s, %x)
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 from xdsl.pattern_rewriter import (
     GreedyRewritePatternApplier,
@@ -25,7 +25,7 @@ from xdsl.pattern_rewriter import (
 )
 
 from dialects.blobs import to_blob
-from dialects.onnx import ConstantOp, NodeOp, Value, constant_of, shape_of
+from dialects.onnx import ConstantOp, NodeOp, Value, constant_of, element_of, shape_of, tensor
 from passes.common.rewriting import rewrite
 from passes.common.statements import unread
 from passes.common.windows import window_of
@@ -51,18 +51,25 @@ class DropIdentity(RewritePattern):
 
 
 class SumToAdds(RewritePattern):
-    """A Sum is Adds, first to last."""
+    """A Sum is Adds, first to last; a Mean is such a sum, divided by the number of its operands."""
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: NodeOp, rewriter: PatternRewriter, /) -> None:
-        if op.kind != "Sum":
+        element = element_of(op.outputs[0])
+        mean, total = op.kind == "Mean" and element == "f32", op.inputs[0]
+        if op.kind != "Sum" and not mean:
             return
-        total: SSAValue = op.inputs[0]
-        made: list[NodeOp] = []
+        made: list[NodeOp | ConstantOp] = []
         for at, value in enumerate(op.inputs[1:]):
-            name = _name(op) if at == len(op.inputs) - 2 or not _name(op) else f"{_name(op)}_{at}"
-            made.append(NodeOp("Add", [total, value], [op.outputs[0].type], None, name))
-            total = made[-1].outputs[0]
+            last = at == len(op.inputs) - 2 and not mean
+            name = _name(op) if last or not _name(op) else f"{_name(op)}_{at}"
+            shape = np.broadcast_shapes(shape_of(total), shape_of(value))
+            made.append(NodeOp("Add", [total, value], [tensor(shape, element)], None, name))
+            total = made[-1].results[0]
+        if mean and len(op.inputs) > 1:
+            count = ConstantOp(to_blob(np.asarray(len(op.inputs), np.float32)))
+            made += [count, NodeOp("Div", [total, count.output], [op.outputs[0].type], None, _name(op))]
+            total = made[-1].results[0]
         rewriter.replace(op, made, [total])
 
 

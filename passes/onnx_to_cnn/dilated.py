@@ -1,15 +1,15 @@
-"""A dilated max pool as the dense ones it is made of.
+"""A dilated pool as the dense ones it is made of.
 
 Along an axis with stride s and dilation d, the outputs p, p + L, … (L = d / gcd(s, d)) all look at every d-th element
 from the same remainder on. So the outputs of each p are a dense pool of stride L·s / d over those elements, and the
-L·L' results are woven into one image. Nothing is computed but maxima, so no law is needed.
+L·L' results are woven into one image. Each result is that of one dense window, so no law is needed.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xdsl.ir import SSAValue
@@ -51,17 +51,32 @@ def phases(size: int, outputs: int, kernel: int, stride: int, dilation: int, pad
     return found
 
 
+def max_pool(value: SSAValue, kind: cnn.TensorType, window: cnn.WindowAttr) -> cnn.CnnOp:
+    """The dense max pool of a window."""
+    return cnn.MaxPool2dOp.build(operands=[value], result_types=[kind], properties={"window": window})
+
+
+Dense = Callable[[SSAValue, cnn.TensorType, cnn.WindowAttr], cnn.CnnOp]
+"""Makes the dense pool of a tensor, a result type and a window."""
+
+
 def pooled(
-    r: Conversion, node: NodeOp, source: SSAValue, window: cnn.WindowAttr, dims: Sequence[int], quant: Quant
+    r: Conversion,
+    node: NodeOp,
+    source: SSAValue,
+    window: cnn.WindowAttr,
+    dims: Sequence[int],
+    quant: Quant,
+    dense: Dense = max_pool,
 ) -> SSAValue:
-    """The pools and their weave."""
+    """The pools and their weave; ``quant`` is the result's."""
     kernel, (top, _, left, _), strides, dilations = window.values
     n, height, width, channels = cnn.tensor_of(source).dims
     down = phases(height, dims[1], kernel[0], strides[0], dilations[0], top)
     across = phases(width, dims[2], kernel[1], strides[1], dilations[1], left)
     parts: list[SSAValue] = []
     for row, column in itertools.product(down, across):
-        taken = r.type_of((n, row.length, column.length, channels), quant)
+        taken = cnn.tensor_of(source).like((n, row.length, column.length, channels))
         steps = {"offsets": cnn.integers((0, row.first, column.first, 0)),
                  "steps": cnn.integers((1, row.step, column.step, 1))}  # fmt: skip
         value = source
@@ -69,10 +84,9 @@ def pooled(
             op = cnn.SliceOp.build(operands=[source], result_types=[taken], properties=steps)
             value = r.emit(op, "slice", (node,))
         pads = row.before, row.after, column.before, column.after
-        dense = {"window": cnn.WindowAttr.of(kernel, pads, (row.stride, column.stride))}
         kind = r.type_of((n, row.count, column.count, channels), quant)
-        op = cnn.MaxPool2dOp.build(operands=[value], result_types=[kind], properties=dense)
-        parts.append(r.emit(op, node, (node,)))
+        one = dense(value, kind, cnn.WindowAttr.of(kernel, pads, (row.stride, column.stride)))
+        parts.append(r.emit(one, node, (node,)))
     if len(parts) == 1:
         return parts[0]
     factors = {"factors": cnn.integers([len(down), len(across)])}

@@ -29,28 +29,26 @@ MOST_WINDOW = 255
 
 
 def read_average_pool(r: Conversion, node: NodeOp) -> Meaning:
-    """AveragePool; one that covers the whole image is the mean over it."""
+    """AveragePool; one that covers the whole image is the mean over it, a dilated one is made of dense ones."""
     codes = r.codes(r.operand(node, 0), node)
     shape = codes.shape
     if len(shape) not in (3, 4):
         raise Unsupported(f"It pools over {len(shape) - 2} axes; the machine pools over one or two.")
     window = window_of(node, shape[2:], node.get_ints("kernel_shape") or ())
-    if any(d != 1 for d in window.dilations):
-        raise Unsupported("It averages with dilation; the machine does not.")
     counted = bool(node.get_int("count_include_pad", 0))
     if counted and any(window.overhang):
         raise Unsupported("Its ceil_mode lets a window reach beyond counted pads; make the pads explicit.")
     result = (*shape[:2], *window.outputs)
     whole = all(
-        m == 1 and k - b >= n
-        for m, k, b, n in zip(window.outputs, window.kernel, window.before, shape[2:], strict=True)
+        m == 1 and k - b >= n and (d == 1 or n == 1)
+        for m, k, b, n, d in zip(window.outputs, window.kernel, window.before, shape[2:], window.dilations, strict=True)
     )
     if whole and not (counted and any(window.pads)):
         return Pool(result, (node,), codes, lambda: r.place(codes), None, False, View.canonical(result))
     lead, none = ((), ()) if len(shape) == 4 else ((1,), (0,))
     end = tuple(a + o for a, o in zip(window.after, window.overhang, strict=True))
     (top, left), (bottom, right) = (*none, *window.before), (*none, *end)
-    sides = ((*lead, *window.kernel), (top, bottom, left, right), (*lead, *window.strides), (1, 1))
+    sides = ((*lead, *window.kernel), (top, bottom, left, right), (*lead, *window.strides), (*lead, *window.dilations))
     return Pool(result, (node,), codes, lambda: r.place(codes), sides, counted, View.canonical(result))
 
 

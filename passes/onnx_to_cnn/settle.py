@@ -15,7 +15,7 @@ from xdsl.ir import Attribute, SSAValue
 from dialects import cnn
 from dialects.blobs import to_blob
 from dialects.meaning import kernels
-from passes.onnx_to_cnn import blends, functions, pairs, products, slopes, transposed
+from passes.onnx_to_cnn import blends, dilated, functions, pairs, products, slopes, transposed
 from passes.onnx_to_cnn.context import Conversion, last_compute
 from passes.onnx_to_cnn.functions import Function
 from passes.onnx_to_cnn.tables import FULL, Bounds, clamp_of, looked_up
@@ -194,8 +194,17 @@ def _pool(r: Conversion, real: Pool, quant: Quant, bounds: Bounds, trail: Trail)
     if real.window is None:
         op = cnn.GlobalAveragePoolOp.build(operands=[value], result_types=result, properties=properties)
     else:
-        properties |= {"window": cnn.WindowAttr.of(*real.window), "count_pads": cnn.integer(int(real.count_pads))}
-        op = cnn.AveragePool2dOp.build(operands=[value], result_types=result, properties=properties)
+        properties["count_pads"] = cnn.integer(int(real.count_pads))
+
+        def dense(of: SSAValue, kind: cnn.TensorType, window: cnn.WindowAttr) -> cnn.CnnOp:
+            own = properties | {"window": window}
+            return cnn.AveragePool2dOp.build(operands=[of], result_types=[kind], properties=own)
+
+        if max(real.window[3]) > 1:
+            window, node = cnn.WindowAttr.of(*real.window), last_compute(trail)
+            woven = dilated.pooled(r, node, value, window, real.result.dims, quant, dense)
+            return r.made(woven, real.result, quant)
+        op = dense(value, result[0], cnn.WindowAttr.of(*real.window))
     return r.made(r.emit(op, last_compute(trail), trail), real.result, quant)
 
 

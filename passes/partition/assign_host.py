@@ -48,7 +48,7 @@ class AssignHostPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         refuse_float(op)
         block = main_function(op).body.block
-        one = all(shape_of(value)[0] == 1 for value in block.args if len(shape_of(value)) > 1)
+        one = _one_image(block)
         while True:
             conversion = read(block, opsets_of(op), self.exact)
             found = _failures(conversion, one)
@@ -74,6 +74,12 @@ class AssignHostPass(ModulePass):
         tally.count("nodes for the host", len(hosted))
         if hosted:
             add_note(op, _summary(block, hosted))
+
+
+def _one_image(block: Block) -> bool:
+    """Whether the model takes one image: an input has 1 in front, and what others have there is no batch then."""
+    batches = {shape[0] for value in block.args if len(shape := shape_of(value)) > 1}
+    return not batches or 1 in batches
 
 
 def _summary(block: Block, hosted: Mapping[NodeOp, str]) -> str:

@@ -21,6 +21,17 @@ func.func @two_uses(%x: !cnn.tensor<1x4x4x2, scale 0.5, zero 0>) -> (!cnn.tensor
   func.return %y, %c : !cnn.tensor<1x4x4x2, scale 0.25, zero 1>, !cnn.tensor<1x4x4x2, scale 0.125, zero -28>
 }
 
+// A table that somebody else reads, too, stays and keeps its name.
+// CHECK-LABEL: func.func @shared_table
+// CHECK-NEXT: cnn.table %x {{.*}} function "sigmoid" layer "s2" nodes ["sig2"]
+// CHECK-NEXT: cnn.table %x
+// CHECK-NEXT: function "mul of sigmoid" layer "m2" nodes ["sig2", "mul2"]
+func.func @shared_table(%x: !cnn.tensor<1x4x4x2, scale 0.5, zero 0>) -> (!cnn.tensor<1x4x4x2, scale 0.25, zero 0>, !cnn.tensor<1x4x4x2, scale 0.00390625, zero -128>) {
+  %s = cnn.table %x table <256xi8, seed 1> function "sigmoid" layer "s2" nodes ["sig2"] -> !cnn.tensor<1x4x4x2, scale 0.00390625, zero -128>
+  %m = cnn.mul %x, %s layer "m2" nodes ["mul2"] -> !cnn.tensor<1x4x4x2, scale 0.25, zero 0>
+  func.return %m, %s : !cnn.tensor<1x4x4x2, scale 0.25, zero 0>, !cnn.tensor<1x4x4x2, scale 0.00390625, zero -128>
+}
+
 // Two tables in a row are one; so is the product of a tensor with a table of itself.
 // CHECK-LABEL: func.func @tables
 func.func @tables(%x: !cnn.tensor<1x4x4x2, scale 0.5, zero 0>) -> !cnn.tensor<1x4x4x2, scale 0.25, zero 1> {

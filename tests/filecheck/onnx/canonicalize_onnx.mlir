@@ -1,4 +1,4 @@
-// RUN: recon-opt %s -p canonicalize-onnx | filecheck %s
+// RUN: recon-opt %s --split-input-file -p canonicalize-onnx | filecheck %s
 
 // CHECK-LABEL: func.func @main
 func.func @main(%x: tensor<1x2x5x5xf32>, %w: tensor<2x2x3x3xf32>) -> (tensor<1x50xf32>, tensor<1x2x1x1xf32>) attributes {inputs = ["x", "w"], outputs = ["y", "z"]} {
@@ -19,4 +19,17 @@ func.func @main(%x: tensor<1x2x5x5xf32>, %w: tensor<2x2x3x3xf32>) -> (tensor<1x5
   %pool = onnx.node "GlobalMaxPool"(%conv) : (tensor<1x2x5x5xf32>) -> tensor<1x2x1x1xf32>
   // CHECK-NEXT: func.return [[FLAT]], [[POOL]]
   func.return %flat, %pool : tensor<1x50xf32>, tensor<1x2x1x1xf32>
+}
+
+// -----
+
+// What broadcasts step by step has the shape of each step.
+// CHECK: func.func
+func.func @main(%x: tensor<1x1xf32>, %y: tensor<1x2xf32>, %z: tensor<3x1xf32>) -> tensor<3x2xf32> attributes {inputs = ["x", "y", "z"], outputs = ["m"]} {
+  // CHECK-NEXT: [[FIRST:%.*]] = onnx.node "Add"(%x, %y) name "mean_0" : (tensor<1x1xf32>, tensor<1x2xf32>) -> tensor<1x2xf32>
+  // CHECK-NEXT: [[ALL:%.*]] = onnx.node "Add"([[FIRST]], %z) name "mean_1" : (tensor<1x2xf32>, tensor<3x1xf32>) -> tensor<3x2xf32>
+  // CHECK-NEXT: [[THREE:%.*]] = onnx.constant <f32, 3.0> : tensor<f32>
+  // CHECK-NEXT: onnx.node "Div"([[ALL]], [[THREE]]) name "mean"
+  %m = onnx.node "Mean"(%x, %y, %z) name "mean" : (tensor<1x1xf32>, tensor<1x2xf32>, tensor<3x1xf32>) -> tensor<3x2xf32>
+  func.return %m : tensor<3x2xf32>
 }

@@ -150,6 +150,7 @@ OPERANDS: dict[tuple[str, str], Sequence[Array | str]] = {
     ("Dropout", "training_mode"): (np.asarray(False), np.asarray(True)),
     ("Concat", "inputs"): ("computed",),
     ("Sum", "data_0"): (np.float32(0.4), "computed"),
+    ("Mean", "data_0"): (np.float32(0.4), "computed"),
     ("Min", "data_0"): (np.float32(0.4), _f(*range(5)), "computed", "quantised"),
     ("Max", "data_0"): (np.float32(0.4), _f(*range(5)), "computed", "quantised"),
     ("QuantizeLinear", "y_zero_point"): (),
@@ -201,7 +202,7 @@ def variants() -> Iterator[tuple[str, str, Node]]:
                 yield op, f"{name}={value}", node
         for index, formal in enumerate(schema.inputs):
             if formal.option == defs.OpSchema.FormalParameterOption.Single or (
-                index == 0 and op not in ("Min", "Max", "Sum", "Concat")
+                index == 0 and op not in ("Min", "Max", "Sum", "Mean", "Concat")
             ):
                 continue
             for value in OPERANDS[op, formal.name]:

@@ -162,6 +162,26 @@ def test_case(name: str, unsigned: bool) -> None:
     compile_to_cnn(model, after=check)
 
 
+AVERAGED: tuple[tuple[tuple[int, ...], dict[str, Any]], ...] = (
+    ((1, 8, 6, 5), {"kernel_shape": [2, 3], "dilations": [2, 1], "pads": [1, 0, 0, 1], "strides": [1, 2]}),
+    ((1, 4, 12, 13), {"kernel_shape": [3, 2], "dilations": [2, 3], "strides": [3, 2], "pads": [2, 1, 1, 1],
+                      "count_include_pad": 1}),
+    ((1, 8, 6, 5), {"kernel_shape": [3, 2], "dilations": [2, 3]}),
+    ((1, 8, 20), {"kernel_shape": [3], "dilations": [2], "strides": [2]}),
+)  # fmt: skip
+"""Shapes and windows of dilated average pools, which ONNX has since opset 19 and ONNX Runtime's kernels have not."""
+
+
+@pytest.mark.parametrize(("shape", "window"), AVERAGED)
+def test_dilated_average(shape: tuple[int, ...], window: dict[str, Any]) -> None:
+    g = Graph(5)
+    g.output(g.node("AveragePool", g.input(*shape, scale=0.05), **window), scale=0.04)
+    model = g.model(21)
+    module = compile_to_cnn(model, no_host=True)
+    (found,), (wanted,) = evaluate(module, g.feeds).values(), run_integer(model, g.feeds).values()
+    np.testing.assert_array_equal(found, wanted, strict=True)
+
+
 @pytest.mark.parametrize(("name", "operations"), [
     ("add_constant_scalar", {"cnn.table"}), ("mul_constant_scalar", {"cnn.table"}),
     ("add_constant_channels", {"cnn.add", "cnn.constant"}), ("mul_constant_channels", {"cnn.mul", "cnn.constant"}),

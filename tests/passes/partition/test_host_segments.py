@@ -78,6 +78,12 @@ def _tables_between(g: Graph) -> None:
     g.output(g.node("Tanh", _norm(g, _conv(g, x))))
 
 
+def _other_batch(g: Graph) -> None:
+    """One image, and beside it a state of three rows, which is no batch and has no place on the machine."""
+    g.output(_conv(g, g.input(1, 8, 6, 5)))
+    g.output(g.node("LeakyRelu", g.input(3, 4, 5)))
+
+
 CASES: list[tuple[Callable[[Graph], None], str, dict[str, int]]] = [
     (_middle, "hmhmh", {"InstanceNormalization": 1}),
     (_three_times, "hmhmhmhmh", {"InstanceNormalization": 3}),
@@ -86,6 +92,7 @@ CASES: list[tuple[Callable[[Graph], None], str, dict[str, int]]] = [
     (_float_tail, "hmh", {"Softmax": 1, "TopK": 1}),
     (_two_inputs_meet, "hmh", {"InstanceNormalization": 1}),
     (_constant_behind, "hmhmh", {"InstanceNormalization": 1}),
+    (_other_batch, "hmh", {"LeakyRelu": 1}),
     (_tables_between, "hmhmh", {"InstanceNormalization": 3, "Sigmoid": 1, "Tanh": 1}),
 ]
 """The graph, the order of host and machine segments, and the operators of the model that the host runs."""
