@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from backend.emit import emit
-from passes.planner import search
+from passes.planner import attempts
 from passes.planner.cost import strided_cycles
 from sim.machine import laws
 from sim.machine.description import load
@@ -21,14 +21,14 @@ from tests.passes.tile_to_accel.support import lower
 
 def test_expected_cycles_are_close_to_the_clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     costs: list[int] = []
-    original = search.prefetch
+    original = attempts.prefetch
 
     def recorded(*arguments: Any, **options: Any) -> Any:
         layout = original(*arguments, **options)
         costs.append(layout.cost.cycles)
         return layout
 
-    monkeypatch.setattr(search, "prefetch", recorded)
+    monkeypatch.setattr(attempts, "prefetch", recorded)
     ratios: list[float] = []
     for seed in range(500, 540):
         costs.clear()

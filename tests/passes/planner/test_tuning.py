@@ -27,6 +27,7 @@ NO_TUNING = {
     "movement.ROW": "an axis",
     "options.MOST_IMAGES": "a limit of the option, which refuses more",
     "options._UNITS": "how a size is written",
+    "pins._WAITS": "how a pin is written",
     "partition.FAR": "more bytes than anything lacks",
     "prefetch.FAR": "further than any plan",
     "round.FRAMES": "a law: the frames that stand for all",
