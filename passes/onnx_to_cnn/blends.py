@@ -3,7 +3,8 @@
 Along an axis of scale P/Q, the outputs r, r + P, … all lie the same fraction between two neighbours, Q inputs further
 each. So the P·P' sets of outputs with the same fractions in both axes are depthwise convolutions of stride Q, Q' over
 the image with its edge repeated, their weights the fractions' numerators; the results are woven into one image. The law
-is section 9a of the arithmetic page; it is one rounding, of a sum of exact integers.
+is section 9a of the arithmetic page; it is one rounding, of a sum of exact integers. Where weights are too
+large for that, rows come first, rounded to the operand's own codes, then columns, and that is noted.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dialects.onnx import NodeOp, shape_of
 from passes.onnx_to_cnn import choices
 from passes.onnx_to_cnn.choices import resized_axes
 from passes.onnx_to_cnn.context import Conversion, last_compute
-from passes.onnx_to_cnn.tables import Bounds, clamp_of
+from passes.onnx_to_cnn.tables import FULL, Bounds, clamp_of
 from passes.onnx_to_cnn.values import Blend, Codes, Meaning, Quant, Tap, Trail, Unsupported
 from passes.onnx_to_cnn.view import View
 
@@ -95,11 +96,17 @@ def read_linear(r: Conversion, node: NodeOp) -> Meaning:
         raise Unsupported(f"It resizes {list(shape[2:])} to {list(result[2:])}, where {phases:,} outputs in a row lie "
                           f"differently between their neighbours; the most is {MOST_PHASES}.")  # fmt: skip
     worst = max(_most(rows) * _most(columns), 1)
-    if worst > MOST_WEIGHT:
+    if worst <= MOST_WEIGHT:
+        return Blend(result, (node,), codes, rows, row_period, columns, column_period)
+    if r.exact or max(_most(rows), _most(columns)) > MOST_WEIGHT:
         raise Unsupported(
             f"It resizes with weights of up to {worst:,}; the most is {MOST_WEIGHT}. Resize in two steps."
         )
-    return Blend(result, (node,), codes, rows, row_period, columns, column_period)
+    height, width = (tuple(Tap(at, Fraction(0)) for at in range(size)) for size in (len(rows), shape[-1]))
+    taller = Blend((*shape[:-2], len(rows), shape[-1]), (node,), codes, rows, row_period, width, 1)
+    half = settle_blend(r, taller, codes.quant, FULL, (node,))
+    r.put_in.append((half, f"between rows and columns of {node.label}, step {codes.quant.scale:.3g}"))
+    return Blend(result, (node,), half, height, 1, columns, column_period)
 
 
 def _period(found: Sequence[Tap], ratio: Fraction) -> int:

@@ -277,6 +277,31 @@ def one_zero_point(weights: Array, zeros: Int64) -> tuple[npt.NDArray[np.int8], 
     return (real + zero).astype(np.int8), zero
 
 
+def within_reach(
+    weights: Array, zero: int, bias: Int64, input_zero: int, steps: npt.NDArray[np.float64], bounds: tuple[int, int]
+) -> Int64:
+    """Biases that leave int32 with their sums, and saturate whatever the input, made as small as saturates, too.
+
+    ``steps`` are output codes per unit of a sum (section 3's ``s``), ``bounds`` the least and greatest code, both less
+    the zero point. Channels whose sums fit, or do not always saturate, keep their bias.
+    """
+    real = weights.astype(np.int64) - zero
+    each = real.reshape(real.shape[0], -1)
+    rest = np.sort(np.stack([each * (-128 - input_zero), each * (127 - input_zero)]), axis=0).sum(axis=2)
+    ends = rest + bias  # the least and greatest sum
+    fits = np.abs(each).sum(axis=1) * 128 + np.abs(bias - input_zero * each.sum(axis=1)) <= 2**31 - 1
+    low, high = bounds
+    found = bias.copy()
+    for channel in np.flatnonzero(~fits & (steps != 0)):
+        step = float(steps[channel])
+        above, below = ((high + 2) / step, (low - 2) / step) if step > 0 else ((low - 2) / step, (high + 2) / step)
+        if ends[0, channel] > above:
+            found[channel] = math.ceil(above) - rest[0, channel]
+        elif ends[1, channel] < below:
+            found[channel] = math.floor(below) - rest[1, channel]
+    return found
+
+
 Composition = Callable[[Array, Array], tuple[Array, Array]]
 """What an operator with constants makes of A and D in A·v + D."""
 

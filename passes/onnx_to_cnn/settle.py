@@ -42,6 +42,9 @@ from passes.onnx_to_cnn.values import (
 )
 from passes.onnx_to_cnn.view import View
 
+_LARGE = 2**30
+"""Biases from here on may leave int32 with what is added to them."""
+
 
 def settle(r: Conversion, real: Real, quant: Quant, bounds: Bounds, trail: Trail) -> Codes:
     """The codes of a value under an output quantisation; ``trail`` are the nodes that follow it.
@@ -122,7 +125,7 @@ def _sums(
     if key in r.products:
         return r.products[key]
     view = sums.result
-    properties = _stages(sums, quant, bounds if residual is None else FULL)
+    properties = _stages(sums, quant, bounds if residual is None else FULL, residual is None)
     if residual is not None:
         own = cnn.QuantAttr.of(quant.scale, quant.zero)
         properties["sum"] = cnn.SumAttr(StringAttr("wide"), own, clamp_of(bounds))
@@ -144,10 +147,14 @@ def unrounded(r: Conversion, sums: Sums) -> SSAValue:
     return r.emit(op, last_compute(sums.trail), sums.trail)
 
 
-def _stages(sums: Sums, quant: Quant, bounds: Bounds) -> dict[str, Attribute]:
-    """Weights and parameters of a convolution, and its requantisation."""
+def _stages(sums: Sums, quant: Quant, bounds: Bounds, rounded: bool = False) -> dict[str, Attribute]:
+    """Weights and parameters of a convolution, and its requantisation, which rounds nothing else if ``rounded``."""
     weights, scale, bias = products.settled(sums)
     weights, zero = products.one_zero_point(weights, sums.weight_zero)
+    if rounded and sums.spread is None and sums.count == 1 and np.abs(bias).max(initial=0) >= _LARGE:
+        steps = sums.input_scale * scale.astype(np.float64) / quant.scale
+        ends = (bounds[0] - quant.zero, bounds[1] - quant.zero)
+        bias = products.within_reach(weights, zero, bias, sums.codes.quant.zero, steps, ends)
     return {
         "weights": to_blob(np.ascontiguousarray(weights, np.int8)),
         "bias": to_blob(bias.astype(np.int32)),

@@ -11,6 +11,7 @@ import onnxruntime as ort
 import pytest
 
 from dialects.meaning.cnn import evaluate
+from dialects.onnx_export import strings_of
 from passes.common.problems import ModelError
 from tests.oracle import run_integer
 from tests.passes.onnx_to_cnn.graphs import Graph, compile_to_cnn
@@ -85,7 +86,7 @@ def test_linear_resize_on_a_machine(name: str, machine: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scales": (1, 1, 16, 16)}, "It resizes with weights of up to 961; the most is 255. Resize in two steps."),
+        ({"scales": (1, 1, 1, 200)}, "It resizes with weights of up to 399; the most is 255. Resize in two steps."),
         ({"sizes": (1, 3, 97, 97), "shape": (1, 3, 96, 96)},
          "It resizes [96, 96] to [97, 97], where 9,409 outputs in a row lie differently between their neighbours; the "
          "most is 256."),
@@ -99,6 +100,20 @@ def test_refusals(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError) as caught:
         compile_to_cnn(g.model(19), no_host=True)
     assert str(caught.value) == f"case: resize_1: {message}"
+
+
+def test_large_factors_come_in_two_steps() -> None:
+    """Sixteenfold both ways: rows, rounded, then columns; within a step of ONNX Runtime's float operator, and noted."""
+    g = graph_of(scales=(1, 1, 16, 16), alike=True)
+    module = compile_to_cnn(g.model(), no_host=True)
+    (found,), wanted = evaluate(module, g.feeds).values(), in_floats(g)
+    off = np.abs(found.astype(np.int64) - wanted)
+    assert off.max() == 1
+    assert (off > 0).mean() < 0.3
+    (note,) = strings_of(module.attributes["recon.notes"])
+    assert note.endswith("between rows and columns of resize_1, step 0.05.")
+    with pytest.raises(ModelError, match=r"weights of up to 961; the most is 255\. Resize in two steps\."):
+        compile_to_cnn(g.model(), no_host=True, exact=True)
 
 
 def test_example_of_the_page() -> None:

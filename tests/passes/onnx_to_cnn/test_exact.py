@@ -12,7 +12,9 @@ import pytest
 from onnx import helper
 from xdsl.dialects.builtin import ModuleOp
 
+from dialects.blobs import to_array
 from dialects.meaning.cnn import evaluate
+from dialects.recon import BlobAttr
 from passes.common.problems import ModelError
 from passes.pipeline import Entry
 from tests.oracle import run_integer
@@ -180,6 +182,35 @@ def test_dilated_average(shape: tuple[int, ...], window: dict[str, Any]) -> None
     module = compile_to_cnn(model, no_host=True)
     (found,), (wanted,) = evaluate(module, g.feeds).values(), run_integer(model, g.feeds).values()
     np.testing.assert_array_equal(found, wanted, strict=True)
+
+
+@pytest.mark.parametrize("factor", [1, -1])
+@pytest.mark.parametrize("zero", [0, 117, -128])
+def test_biases_at_the_ends_of_int32(zero: int, factor: int) -> None:
+    """Sums that leave int32 and saturate whatever the input: the bias is made as small as saturates, too."""
+    g = Graph(9)
+    x = g.input(1, 4, 6, 5, scale=0.0625, zero=11)
+    codes = g.random.integers(-127, 128, (6, 4, 1, 1)).astype(np.int8)
+    bias = np.asarray([2**31 - 4096, 4096 - 2**31, 2**31 - 8192, 100, 8192 - 2**31, 2**30], np.int64)
+    sw, step = np.float32(2**-6), np.float32(2**-10)
+    weights, shifts = (
+        g.node("DequantizeLinear", g.constant(values), g.constant(scale), g.constant(values.dtype.type(0)))
+        for values, scale in ((codes, sw), (bias.astype(np.int32), step))
+    )
+    y = g.node("Conv", x, weights, shifts)
+    if factor < 0:
+        y = g.node("Mul", y, g.constant(np.full((6, 1, 1), factor, np.float32)))
+    g.output(g.node("Clip", y, g.constant(np.float32(-2)), g.constant(np.float32(6))), scale=0.0625, zero=zero)
+    module = compile_to_cnn(g.model(21), no_host=True)
+    (values,), (found,) = g.feeds.values(), evaluate(module, g.feeds).values()
+    sums = np.einsum("nchw,kc->nkhw", values.astype(np.int64) - 11, codes[:, :, 0, 0].astype(np.int64))
+    real = factor * (sums + bias[:, None, None]) * float(step)
+    wanted = np.clip(np.rint(np.clip(real, -2, 6) / 0.0625) + zero, -128, 127)
+    np.testing.assert_array_equal(found, wanted)
+    (conv,) = (op for op in module.walk() if op.name == "cnn.conv2d")
+    carried = conv.properties["bias"]
+    assert isinstance(carried, BlobAttr)
+    assert np.abs(to_array(carried).astype(np.int64)).max() < 2**31 - 2**20
 
 
 @pytest.mark.parametrize(("name", "operations"), [
