@@ -9,7 +9,7 @@ LENGTH ?= normal
 POINTS ?= 500
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test verify prove texts bench small explore pictures models browser validate rtl fuzz lint format types floors filecheck pytest wheel docs site clean
+.PHONY: help run test verify prove texts bench small explore commands pictures models browser validate rtl fuzz lint format types floors filecheck pytest wheel docs site clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -41,6 +41,9 @@ bench: $(STAMP) ## cost of compiling and simulating; schedules against the bound
 
 models: $(STAMP) ## real models that packages ship, on the whole road; writes docs/models.md; MODELS_ARGS='nudenet craft'
 	@$(BIN)/python benchmarks/models.py $(MODELS_ARGS)
+
+commands: $(STAMP) ## every command of README and docs, run as it stands there, the long ones too
+	@COMMANDS=all $(BIN)/python -m pytest tests/test_commands.py
 
 explore: $(STAMP) ## what many points of recon explore cost; POINTS=10000 for all, some hours
 	@$(BIN)/python benchmarks/explore.py --points $(POINTS)
