@@ -1,8 +1,9 @@
-"""A batch: several images in one text, layer by layer over all of them, with one set of weights.
+"""A batch: several images in one text, with one set of weights.
 
-The network is there once for every image, its layers in the order of the one network, those of all images beside each
-other (but for the first few, which run in waves while inputs arrive). Twins share weights, parameters and
-configuration; everything else is their own. Ports hold the images one below the other.
+The network is there once for every image, its layers in the order of the one network, stage by stage (``stages``): in a
+stage those of a few images stand beside each other (but for the first layers, which run in waves while inputs arrive),
+then those of the next few. Twins share weights, parameters and configuration; everything else is their own. Ports hold
+the images one below the other.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from passes.planner.mapping import ConvMapping
 from passes.planner.network import Buffer, Layer, Network, Tensor
+from passes.planner.stages import BatchStage
 from passes.planner.stripes import Group
 
 
-def batched(network: Network, images: int, opening: int = 0) -> Network:
+def batched(network: Network, images: int, opening: int, stages: Sequence[BatchStage]) -> Network:
     """The network for so many images; for one it is the network itself.
 
     The first ``opening`` layers run in waves, every image a layer behind the one before, so that its input arrives
@@ -24,13 +26,18 @@ def batched(network: Network, images: int, opening: int = 0) -> Network:
     if images == 1:
         return network
     copies = [_Copy(network, image) for image in range(images)]
-    layers = [
-        copies[image].layers[network.layers[wave - image]]
-        for wave in range(opening + images - 1)
-        for image in reversed(range(images))
-        if 0 <= wave - image < opening
-    ]
-    layers += [copy.layers[layer] for layer in network.layers[opening:] for copy in copies]
+    layers: list[Layer] = []
+    visit = 0
+    for stage in stages:
+        opens = min(opening, stage.end) if stage.first == 0 else stage.first
+        for few in range(0, images, stage.together):
+            visit += 1
+            together = copies[few : few + stage.together]
+            visited = [*_waves(network, together, opens if stage.first == 0 else 0)]
+            visited += [copy.layers[layer] for layer in network.layers[opens : stage.end] for copy in together]
+            for layer in visited:
+                layer.visit, layer.fresh = visit, stage.again
+            layers += visited
     for index, layer in enumerate(layers):
         layer.index = index
 
@@ -45,6 +52,14 @@ def batched(network: Network, images: int, opening: int = 0) -> Network:
         tensors=every(network.tensors),
         buffers=[copy.buffers[buffer] for buffer in network.buffers for copy in copies],
     )
+
+
+def _waves(network: Network, copies: Sequence[_Copy], opening: int) -> Iterator[Layer]:
+    """The first layers of several images, each image a layer behind the one before."""
+    for wave in range(opening + len(copies) - 1 if opening else 0):
+        for image in reversed(range(len(copies))):
+            if 0 <= wave - image < opening:
+                yield copies[image].layers[network.layers[wave - image]]
 
 
 class _Copy:
@@ -84,13 +99,13 @@ def for_all(mappings: Mapping[Layer, ConvMapping], network: Network) -> Mapping[
 
 
 def together(groups: Sequence[Group], spilled: frozenset[Buffer]) -> Iterator[list[Group]]:
-    """Groups that run together: layers alone that are twins, where nothing of them waits in DRAM."""
+    """Groups that run together: layers alone that are twins of one visit, where nothing of them waits in DRAM."""
 
     def key(group: Group) -> object:
         layer = group.layers[0]
         alone = len(group.layers) == 1 and group.stripes == group.turns == 1 and group.kept is None
         touched = {tensor.buffer for tensor in (*layer.inputs, layer.output)}
-        return layer.shared if alone and layer.original is not None and not touched & spilled else group
+        return (layer.shared, layer.visit) if alone and layer.original and not touched & spilled else group
 
     for _, found in itertools.groupby(groups, key):
         yield list(found)

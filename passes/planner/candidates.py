@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from passes.planner.cost import Lanes, block_cycles, conv_cost, fill_cycles, reduction_words
 from passes.planner.mapping import Axis, ConvMapping, ConvShape, Loop
-from passes.planner.tuning import block_bytes, weights_bytes
+from passes.planner.tuning import MOST_BLOCKS, block_bytes, weights_bytes
 from sim.machine.description import Configuration, Machine
 from sim.machine.laws import ceil_div
 
@@ -78,9 +78,9 @@ class Table:
 
 
 @functools.lru_cache(maxsize=4096)
-def cost_table(machine: Machine, shape: ConvShape, choices: tuple[Configuration, ...] = ()) -> Table:
+def cost_table(machine: Machine, shape: ConvShape, choices: tuple[Configuration, ...] = (), images: int = 1) -> Table:
     """Cycles of a convolution in each of the given configurations (none given: all worth considering), NEVER where it
-    does not fit."""
+    does not fit; for one of several images, which share the fills of a reduction that is not cut."""
     choices = choices or configurations(machine)
     lanes = Lanes.columns(choices)
     cut = _cut(machine, shape, lanes)
@@ -94,7 +94,7 @@ def cost_table(machine: Machine, shape: ConvShape, choices: tuple[Configuration,
     def blocks(groups: Ints, outputs: Ints) -> Ints:
         busy = conv_cost(machine, shape, lanes, groups, outputs, inputs, (oy, ox)).busy
         filled = fill_cycles(machine, groups * outputs * cut.inputs * shape.taps)
-        return np.maximum(busy, filled) * cut.passes * row_tiles
+        return np.maximum(busy, np.where(several, filled, ceil_div(filled, images))) * cut.passes * row_tiles
 
     group_count, group_rest = shape.groups // cut.groups, shape.groups % cut.groups
     output_count, output_rest = shape.outputs // cut.outputs, shape.outputs % cut.outputs
@@ -122,11 +122,12 @@ def _cut(machine: Machine, s: ConvShape, lanes: Lanes) -> _Cut:
     step = np.maximum(reduction_words(machine, s, lanes, np.maximum(inputs, 1)), 1)
     per_half = np.maximum(limit // step, 1)
     many_groups = fits & (k_blocks * whole <= limit) & (s.groups > 1)
-    light = np.maximum(block_bytes(machine) // np.maximum(k * inputs * s.taps, 1), 1)
+    most = max(block_bytes(machine), min(s.weight_bytes // MOST_BLOCKS, weights_bytes(machine)))
+    light = np.maximum(most // np.maximum(k * inputs * s.taps, 1), 1)
     outputs = np.where(
         many_groups, s.outputs, np.minimum(s.outputs, np.where(fits, np.minimum(per_half, light), 1) * k)
     )
-    light = np.maximum(block_bytes(machine) // np.maximum(g * s.outputs * inputs * s.taps, 1), 1)
+    light = np.maximum(most // np.maximum(g * s.outputs * inputs * s.taps, 1), 1)
     groups = np.where(
         many_groups, np.minimum(s.groups, np.minimum(limit // np.maximum(k_blocks * whole, 1), light) * g), 1
     )
@@ -135,9 +136,9 @@ def _cut(machine: Machine, s: ConvShape, lanes: Lanes) -> _Cut:
     rows = np.where((passes > 1) & (wino == 1), rows // 2 * 2, rows).astype(np.int64)
     # Where not even one row (a pair, for Winograd) fits the accumulators, a row is cut too.
     together = np.where(wino == 1, 2, 1)
-    most = machine.array.accumulators // np.maximum(outputs * np.where(wino == 1, 16, 1), 1) * together
-    cut = (passes > 1) & (rows < together) & (most > 0)
-    return _Cut(groups, outputs, inputs, np.where(cut, together, rows), np.where(cut, most, 0), passes)
+    columns = machine.array.accumulators // np.maximum(outputs * np.where(wino == 1, 16, 1), 1) * together
+    cut = (passes > 1) & (rows < together) & (columns > 0)
+    return _Cut(groups, outputs, inputs, np.where(cut, together, rows), np.where(cut, columns, 0), passes)
 
 
 @functools.lru_cache(maxsize=16)

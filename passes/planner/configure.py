@@ -36,13 +36,14 @@ def choices(
     dram_bytes: int = 0,
     single: bool = False,
     near: float = NEAR,
+    images: int = 1,
 ) -> list[tuple[ConvMapping, ...]]:
     """Ways to run the convolutions, in network order, each another one; the most promising by the path's measure first.
 
     ``dram_bytes`` is what the network moves anyway: where the channel is the bottleneck an image costs more than the
     cycles it saves. ``single`` asks for one configuration for all; a way is left out that is measured to cost ``near``
-    times the cheapest. Raises ReconError for a layer that no configuration
-    of the machine can run.
+    times the cheapest; ``images`` run together. Raises ReconError for a layer that no configuration of the machine can
+    run.
     """
     for one in convolutions:
         if one.pin is not None:
@@ -52,7 +53,7 @@ def choices(
         chosen = [pins]
     else:
         every = list(dict.fromkeys((*configurations(machine), *pins)))
-        costs = _costs(machine, convolutions, every)
+        costs = _costs(machine, convolutions, every, images)
         found = [_one_for_all(machine, costs)] if single else _paths(machine, costs, every, dram_bytes, near)
         chosen = [[every[index] for index in path] for path in found]
     return [
@@ -60,10 +61,10 @@ def choices(
     ]
 
 
-def _costs(machine: Machine, convolutions: Sequence[ConvRequest], every: Sequence[Configuration]) -> Ints:
+def _costs(machine: Machine, convolutions: Sequence[ConvRequest], every: Sequence[Configuration], images: int) -> Ints:
     """Cycles of each convolution in each configuration, NEVER where it cannot or must not have it."""
     given = tuple(every) if len(every) > len(configurations(machine)) else ()
-    costs = np.stack([cost_table(machine, one.shape, given).cycles for one in convolutions])
+    costs = np.stack([cost_table(machine, one.shape, given, images).cycles for one in convolutions])
     for row, one in zip(costs, convolutions, strict=True):
         if one.pin is not None:
             row[np.arange(len(every)) != every.index(one.pin)] = NEVER

@@ -51,7 +51,7 @@ class ConvWorks:
         self.rooms = rooms
         self.mappings = mappings
         self.loads: list[Load] = []
-        self._weights: dict[Layer, dict[Block, tuple[Room, int, int]]] = {}
+        self._weights: dict[tuple[Layer, int], dict[Block, tuple[Room, int, int]]] = {}
         self._halves = Halves()
 
     def works(
@@ -104,10 +104,10 @@ class ConvWorks:
     ) -> Mapping[Block, tuple[Room, int, int]]:
         """The rooms of these blocks: those that stay from before, and new ones."""
         blocks = [block for block in mapping.blocks if block.within(mapping.shape, channels)]
-        stay = self._weights.setdefault(layer if kept is not None else layer.shared, {})
-        found, loads = weight_rooms(
-            self.machine, layer.shared, mapping, [block for block in blocks if block not in stay]
-        )
+        whose = layer if kept is not None else layer.shared
+        stay = self._weights.setdefault((whose, layer.visit if layer.fresh else 0), {})
+        missing = [block for block in blocks if block not in stay]
+        found, loads = weight_rooms(self.machine, layer.shared, mapping, missing, again=layer.fresh)
         self.loads += loads
         # What stays is what was used first, room by room, of the blocks of this box.
         room_left = (1 << 60) if kept is None else kept

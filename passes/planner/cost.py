@@ -154,8 +154,12 @@ def pass_costs(machine: Machine, passes: Sequence[ConvPass]) -> laws.ConvCost:
     return laws.conv(machine, **dict(zip(names, columns, strict=True)))
 
 
-def busy_cycles(machine: Machine, works: Sequence[Work]) -> tuple[list[int], int]:
-    """Cycles each work keeps its engine busy (stores: the DRAM channel), and the bytes that passes stream in all."""
+@functools.lru_cache(maxsize=2)
+def busy_cycles(machine: Machine, works: tuple[Work, ...]) -> tuple[tuple[int, ...], int]:
+    """Cycles each work keeps its engine busy (stores: the DRAM channel), and the bytes that passes stream in all.
+
+    One schedule is asked for again and again, once for every layout of it.
+    """
     cost = pass_costs(machine, [work for work in works if isinstance(work, ConvPass)])
     busy = iter(cost.busy.tolist())
     cycles: list[int] = []
@@ -175,4 +179,4 @@ def busy_cycles(machine: Machine, works: Sequence[Work]) -> tuple[list[int], int
             cycles.append(image_cycles(machine, work.copy is not None))
         else:
             cycles.append(swap_cycles(machine))
-    return cycles, int(cost.input_bytes.sum() + cost.output_bytes.sum())
+    return tuple(cycles), int(cost.input_bytes.sum() + cost.output_bytes.sum())

@@ -65,11 +65,11 @@ _INSTRUCTIONS: Mapping[type, str] = {
 
 
 def _constants(ordered: Schedule) -> list[Room]:
-    """Rooms that loads of constants fill, and nothing else does, in order of need."""
+    """Rooms that loads of constants fill, once and nothing else does, in order of need."""
     written = {work.output.root for work in ordered.works if isinstance(work, ConvPass | Vector | Move)}
     others = {load.room.root for load in ordered.loads if not isinstance(load.source, Constant)}
     rooms = dict.fromkeys(load.room.root for load in ordered.loads if isinstance(load.source, Constant))
-    return [room for room in rooms if room not in others and room not in written]
+    return [room for room in rooms if room not in others and room not in written and not room.again]
 
 
 def _peak(ordered: Schedule, constants: Sequence[Room]) -> int:

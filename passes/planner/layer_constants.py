@@ -43,7 +43,7 @@ def constants_of(layer: Layer, channels: Span) -> tuple[dict[str, Room], list[Lo
 
 
 def weight_rooms(
-    machine: Machine, layer: Layer, mapping: ConvMapping, blocks: Sequence[Block]
+    machine: Machine, layer: Layer, mapping: ConvMapping, blocks: Sequence[Block], again: bool = False
 ) -> tuple[Mapping[Block, tuple[Room, int, int]], list[Load]]:
     """For each of these blocks its room, and the output and input channel the room starts at; and the loads of all.
 
@@ -64,7 +64,7 @@ def weight_rooms(
     for batch in batches:
         k, c = batch[0].first_channel(shape), batch[0].input
         outputs, inputs = batch[-1].first_channel(shape) + batch[-1].channels - k, batch[0].inputs
-        room = Room(f"{layer.name}_w{k}", (outputs, shape.fy, shape.fx, inputs))
+        room = Room(f"{layer.name}_w{k}", (outputs, shape.fy, shape.fx, inputs), again=again)
         source, origin = Constant(weights, weights.shape), k
         if inputs < shape.inputs:
             source, origin = Constant(laid_out(weights, k, outputs, c, inputs), room.shape), 0

@@ -43,6 +43,9 @@ class Layer:
     nodes: tuple[str, ...] = ()
     original: Layer | None = None
     """In a batch, the layer of the one network that it is for an image."""
+    visit: int = 0
+    """In a batch, with which images together it runs; and whether weights come anew for them (``fresh``)."""
+    fresh: bool = False
 
     @property
     def shared(self) -> Layer:

@@ -8,7 +8,6 @@ finished program.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,16 +21,18 @@ from sim.machine.description import Machine
 class Pace:
     """The engines' clocks while a plan is read from top to bottom."""
 
-    def __init__(self, machine: Machine, works: Sequence[Work]):
+    def __init__(self, machine: Machine, works: tuple[Work, ...], frames: int = 1):
         self.machine = machine
-        self.busy, self.streamed = busy_cycles(machine, works)
+        busy, streamed = busy_cycles(machine, works)
+        self.busy, self.streamed = busy * frames, streamed * frames
+        self.moving: dict[Load, int] = {}
         self.moved = 0
         self.array = 0
         self.weights = 0
         self.vector = 0
         self.channel = 0
         self.finished = 0
-        self.finished_at = np.zeros(len(works) + 1, np.int64)
+        self.finished_at = np.zeros(len(self.busy) + 1, np.int64)
         self.slot_ready = 0
         self.swapped = 0
         self.halves = [0, 0]
@@ -42,7 +43,10 @@ class Pace:
     def load(self, load: Load, ready: int = 0) -> None:
         """A load that may start when ``ready``."""
         self.moved += math.prod(load.sizes)
-        busy = strided_cycles(self.machine, dram_shape(load.source), load.origin, load.sizes)
+        busy = self.moving.get(load)
+        if busy is None:
+            busy = strided_cycles(self.machine, dram_shape(load.source), load.origin, load.sizes)
+            self.moving[load] = busy
         self.channel = max(self.channel, ready) + busy
         when = self.channel + self.machine.dram.latency
         self.arrived.setdefault(load.room.root, []).append((*load.rows, when))

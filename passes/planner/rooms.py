@@ -5,6 +5,7 @@ A room says what it holds, not where or when: lives belong to a schedule and add
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -19,7 +20,8 @@ from sim.machine.description import Configuration
 class Room:
     """A buffer in SRAM: shape and stored rows (0: all); ``base`` is the room this one is another view of.
 
-    ``part`` are first and last (excluded) column and channel that it stores (empty: all).
+    ``part`` are first and last (excluded) column and channel that it stores (empty: all). ``again`` says that what it
+    holds is brought more than once in a plan, each time into another room.
     """
 
     name: str
@@ -27,8 +29,9 @@ class Room:
     ring: int = 0
     base: Room | None = None
     part: tuple[int, ...] = ()
+    again: bool = False
 
-    @property
+    @functools.cached_property
     def size(self) -> int:
         """Bytes it holds."""
         rows = self.ring or self.shape[0]
@@ -37,7 +40,7 @@ class Room:
             return rows * (end - first) * (high - low)
         return rows * math.prod(self.shape[1:])
 
-    @property
+    @functools.cached_property
     def bytes(self) -> int:
         """Bytes it takes, aligned as buffers are placed."""
         return -(-self.size // ALIGNMENT) * ALIGNMENT

@@ -10,19 +10,21 @@ all of them at once: rooms that are alive at the same moment of a frame, whichev
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from passes.planner.pace import Pace
 from passes.planner.prefetch import Cost, Layout
 from passes.planner.refusals import DoesNotFit
 from passes.planner.rooms import Load, Room
 from passes.planner.schedule import Schedule
-from passes.planner.tuning import FILLED, SLACKS
 from passes.planner.works import LoadImage
 from sim.machine.description import Machine
+
+Ints = npt.NDArray[np.int64]
 
 FRAMES = 3
 """Frames that are read; the last but one is taken."""
@@ -45,32 +47,29 @@ def around(machine: Machine, schedule: Schedule, stays: Mapping[Room, int], hori
     room, or no addresses are found.
     """
     capacity = machine.sram.bytes - sum(room.bytes for room in stays)
-    failure: DoesNotFit | None = None
-    for share in FILLED:
-        try:
-            return _filled(machine, schedule, stays, capacity, capacity * share // 100, horizon)
-        except DoesNotFit as error:
-            failure = failure or error
-    assert failure is not None
-    raise failure
-
-
-def _filled(
-    machine: Machine, schedule: Schedule, stays: Mapping[Room, int], capacity: int, filled: int, horizon: int
-) -> Layout:
-    """The layout with at most ``filled`` bytes of ``capacity`` taken at once."""
     loads = [load for load in schedule.loads if load.room.root not in stays]
     lives = {room: life for room, life in schedule.lives.items() if room not in stays}
-    reading = _Reading(machine, dataclasses.replace(schedule, lives=lives), loads, filled, horizon)
+    inner = dataclasses.replace(schedule, lives=lives)
+    reading = _Reading(machine, inner, loads, capacity, horizon)
     cycles, births = reading.read()
     firsts: dict[Room, int] = {}
+    needs: dict[Room, int] = {}
     for load, birth in zip(loads, births, strict=True):
         firsts.setdefault(load.room.root, birth)
-    arcs = [Arc(room, firsts.get(room, first), last) for room, (first, last) in lives.items()]
-    addresses = _addresses(arcs, set(firsts), len(schedule.works), capacity)
-    text = {arc.room: (max(0, arc.first), arc.last) for arc in arcs}
+        needs.setdefault(load.room.root, load.need)
+    made = [Arc(room, *life) for room, life in lives.items() if room not in firsts]
+    loaded = [Arc(room, first, lives[room][1]) for room, first in firsts.items()]
+    addresses, later = _addresses(made, loaded, needs, len(schedule.works), capacity)
+    if later != loaded:
+        firsts = {arc.room: arc.first for arc in later}
+        births = np.maximum.accumulate(
+            [max(b, firsts[y.room.root]) for y, b in zip(loads, births, strict=True)]
+        ).tolist()
+        reading = _Reading(machine, inner, loads, capacity, horizon)
+        cycles, births = reading.read(births)
+    text = {arc.room: (max(0, arc.first), arc.last) for arc in (*made, *later)}
     positions = tuple(max(0, birth) for birth in births)
-    cost = Cost(cycles, reading.pace.moved // FRAMES, reading.pace.streamed // FRAMES, reading.crowded)
+    cost = Cost(cycles, reading.pace.moved // FRAMES, reading.pace.streamed // FRAMES, reading.refused >= 0)
     return Layout({**addresses, **stays}, text, positions, cost, frozenset(stays))
 
 
@@ -81,8 +80,9 @@ class _Reading:
         self.works, self.loads, self.lives = schedule.works, loads, schedule.lives
         self.capacity, self.horizon = capacity, horizon
         self.size = len(schedule.works)
-        self.pace = Pace(machine, self.works * FRAMES)
-        self.crowded = False
+        self.pace = Pace(machine, schedule.works, FRAMES)
+        self.refused = -1
+        """The last load for which there was no room."""
         loaded = {load.room.root for load in loads}
         once = np.zeros(self.size, np.int64)
         for room, (first, last) in self.lives.items():
@@ -94,8 +94,8 @@ class _Reading:
         self.placed: dict[tuple[Room, int], None] = {}
         self.arrivals: list[tuple[Room, tuple[int, int, int]]] = []
 
-    def read(self) -> tuple[int, list[int]]:
-        """Cycles of a frame, and the position of every load (below 0: in the frame before)."""
+    def read(self, given: Sequence[int] = ()) -> tuple[int, list[int]]:
+        """Cycles of a frame, and the position of every load (below 0: in the frame before), where it is not given."""
         count, size, pace = len(self.loads), self.size, self.pace
         births = np.zeros(count * FRAMES, np.int64)
         finished: list[int] = []
@@ -104,10 +104,11 @@ class _Reading:
             if position % size == 0:
                 finished.append(self._clock())
                 self._forget(position // size * count)
-            while done < count * FRAMES and self._comes(done, position):
+            while done < count * FRAMES and self._stands(done, position, given):
                 births[done] = position
                 load = self.loads[done % count]
-                pace.load(load)
+                # What found no room before waits for what left it now.
+                pace.load(load, int(pace.finished_at[position - 1]) if done == self.refused else 0)
                 self.arrivals.append((load.room.root, pace.arrived[load.room.root][-1]))
                 done += 1
             pace.do(position, work)
@@ -124,6 +125,16 @@ class _Reading:
         self.pace.arrived.clear()
         for room, entry in self.arrivals[before:]:
             self.pace.arrived.setdefault(room, []).append(entry)
+
+    def _stands(self, index: int, position: int, given: Sequence[int]) -> bool:
+        """Whether a load stands before the work at this position: where it is said, or where it may come."""
+        if not given:
+            return self._comes(index, position)
+        frame, load = divmod(index, len(self.loads))
+        if given[load] + frame * self.size > position:
+            self.refused = index
+            return False
+        return True
 
     def _comes(self, index: int, position: int) -> bool:
         """Whether a load stands before the work at this position; DoesNotFit if it must and finds no room."""
@@ -151,22 +162,59 @@ class _Reading:
                 room.bytes,
             )
         else:
-            self.crowded = True
+            self.refused = index
         return fits
 
 
-def _addresses(arcs: Sequence[Arc], loaded: Set[Room], size: int, capacity: int) -> Mapping[Room, int]:
-    """Addresses in [0, capacity), found with as much slack as there is room for; DoesNotFit if there are none."""
-    for part in SLACKS:
-        slack = size // part if part else 0
-        wide = [
-            Arc(arc.room, max(arc.first - slack, arc.last - size + 1), arc.last) if arc.room in loaded else arc
-            for arc in arcs
-        ]
-        for order in (_area, _bytes, _birth):
-            found = _placed(sorted(wide, key=order), size, capacity)
+class _Circle:
+    """Addresses on the circle of a frame's works: arcs that share a moment of it never meet."""
+
+    def __init__(self, count: int, size: int, capacity: int):
+        self.size, self.capacity = size, capacity
+        self.first, self.length, self.start, self.end = np.zeros((4, count), np.int64)
+        self.rooms: list[Room] = []
+
+    def gaps(self, arc: Arc) -> tuple[Ints, Ints]:
+        """Free stretches [from, to) of addresses all along an arc that are long enough for its room, lowest first."""
+        placed = slice(0, len(self.rooms))
+        begin, long = arc.first % self.size, arc.last - arc.first + 1
+        meets = (begin - self.first[placed]) % self.size < self.length[placed]
+        meets |= (self.first[placed] - begin) % self.size < long
+        alive = np.flatnonzero(meets)
+        order = alive[np.argsort(self.start[alive], kind="stable")]
+        reach = np.maximum.accumulate(self.end[order]) if len(order) else order
+        lower, upper = np.concatenate(([0], reach)), np.concatenate((self.start[order], [self.capacity]))
+        fitting = upper - lower >= arc.room.bytes
+        return lower[fitting], upper[fitting]
+
+    def ends(self, arc: Arc, until: int) -> Ints:
+        """The moments behind the beginning of an arc, up to another, at which a room's life is over, in order."""
+        placed = slice(0, len(self.rooms))
+        after = (self.first[placed] + self.length[placed] - arc.first) % self.size
+        return np.unique(after[(after > 0) & (after <= until - arc.first)]) + arc.first
+
+    def put(self, arc: Arc, address: int) -> None:
+        count = len(self.rooms)
+        self.first[count], self.length[count] = arc.first % self.size, arc.last - arc.first + 1
+        self.start[count], self.end[count] = address, address + arc.room.bytes
+        self.rooms.append(arc.room)
+
+    @property
+    def addresses(self) -> dict[Room, int]:
+        return dict(zip(self.rooms, self.start.tolist(), strict=False))
+
+
+def _addresses(
+    made: Sequence[Arc], loaded: Sequence[Arc], needs: Mapping[Room, int], size: int, capacity: int
+) -> tuple[dict[Room, int], list[Arc]]:
+    """Addresses in [0, capacity) for what works make and for what is loaded, and the lives of the latter, in the order
+    of the load queue; DoesNotFit if there are none."""
+    for order in (_area, _bytes, _birth):
+        circle = _Circle(len(made) + len(loaded), size, capacity)
+        if all(_low(circle, arc) for arc in sorted(made, key=order)):
+            found = _around(circle, loaded, needs)
             if found is not None:
-                return found
+                return circle.addresses, found
     raise DoesNotFit(
         f"The plan's buffers fit the {capacity:,} bytes of SRAM at every moment of a frame, but no addresses were "
         "found for them all.",
@@ -186,19 +234,31 @@ def _birth(arc: Arc) -> int:
     return arc.first
 
 
-def _placed(arcs: Sequence[Arc], size: int, capacity: int) -> Mapping[Room, int] | None:
-    """Each arc in turn at the lowest address where it meets none that is alive when it is; None if one finds none."""
-    first, length, start, end = np.zeros((4, len(arcs)), np.int64)
-    for index, arc in enumerate(arcs):
-        begin, long = arc.first % size, arc.last - arc.first + 1
-        meets = ((begin - first[:index]) % size < length[:index]) | ((first[:index] - begin) % size < long)
-        alive = np.flatnonzero(meets)
-        order = alive[np.argsort(start[alive], kind="stable")]
-        reach = np.maximum.accumulate(end[order]) if len(order) else order
-        lower, upper = np.concatenate(([0], reach)), np.concatenate((start[order], [capacity]))
-        fitting = np.flatnonzero(upper - lower >= arc.room.bytes)
-        if not len(fitting):
+def _low(circle: _Circle, arc: Arc) -> bool:
+    """Place an arc as low as it fits."""
+    lower, _ = circle.gaps(arc)
+    if len(lower):
+        circle.put(arc, int(lower[0]))
+    return len(lower) > 0
+
+
+def _around(circle: _Circle, loaded: Sequence[Arc], needs: Mapping[Room, int]) -> list[Arc] | None:
+    """Place what is loaded, each behind the one before, so that it comes where what was there has been dead longest;
+    one that finds no gap comes later. None if there is no gap even when it is needed."""
+    found: list[Arc] = []
+    rover = least = 0
+    for number, arc in enumerate(loaded):
+        arc = dataclasses.replace(arc, first=max(arc.first, least)) if number else arc
+        for first in (arc.first, *circle.ends(arc, needs[arc.room]).tolist()):
+            arc = dataclasses.replace(arc, first=first)
+            lower, upper = circle.gaps(arc)
+            if len(lower):
+                break
+        else:
             return None
-        address = int(lower[fitting[0]])
-        first[index], length[index], start[index], end[index] = begin, long, address, address + arc.room.bytes
-    return {arc.room: int(address) for arc, address in zip(arcs, start, strict=True)}
+        behind = np.flatnonzero(upper >= rover + arc.room.bytes)
+        address = max(int(lower[behind[0]]), rover) if len(behind) else int(lower[0])
+        circle.put(arc, address)
+        found.append(arc)
+        rover, least = address + arc.room.bytes, arc.first
+    return found

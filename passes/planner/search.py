@@ -8,31 +8,22 @@ truth, so what is taken away from the planner sometimes misled it; the program's
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from passes.planner.attempts import PlanSearch, Workshop
-from passes.planner.batch import batched, for_all
 from passes.planner.configure import ConvRequest, choices
-from passes.planner.frames import code_bytes, layouts
 from passes.planner.mapping import ConvMapping, conv_shape
 from passes.planner.network import Layer, Network
 from passes.planner.options import Options
-from passes.planner.partition import Partition, Partitioner, alone
 from passes.planner.pins import pins_of
 from passes.planner.ranking import Plan, Ranking, Weigh
-from passes.planner.schedule import schedule
+from passes.planner.streams import in_a_row
 from passes.planner.tuning import (
     FEW,
-    FRAME_BUDGETS,
-    IMAGES,
-    LONGEST,
     MOST_WORKS,
     NEAR,
-    ROOMY,
     WEIGHED_WORKS,
-    WORTH,
 )
 from sim.machine.description import Machine
 from sim.machine.errors import ReconError
@@ -50,8 +41,9 @@ def configured(
     usable = options.usable(machine)
     if options.streams:
         moved = max(0, moved - usable.sram.bytes)
+    images = max(1, options.batch)
     near = NEAR if options.measure == "cycles" else math.inf  # bytes may be worth any cycles
-    ways = choices(usable, convolutions, moved, options.one_configuration, near)
+    ways = choices(usable, convolutions, moved // images, options.one_configuration, near, images)
     found = [dict(zip(layers, way, strict=True)) for way in ways]
     if len(found) == 1 or options.level < 2:
         return found[0]
@@ -93,25 +85,11 @@ def _frames_in_a_row(
     options: Options,
     weigh: Weigh | None,
 ) -> Plan:
-    """The best plan for frames that follow each other: by itself or several together, every layer alone or what crowds
-    SRAM fused, with more and less that stays."""
-    usable = options.usable(machine)
-    ranking = Ranking(usable, options.measure)
-    plans: list[Plan] = []
-    least = 0
+    """The best plan for frames that follow each other."""
     if pins_of(options.pin)[0]:
         raise ReconError("Of frames in a row only configurations can be pinned.")
-    for images in (options.batch,) if options.batch else IMAGES:
-        opening = _opening(Partitioner(usable, network, mappings, 1))
-        made = _of_a_batch(usable, batched(network, images, opening), mappings, options)
-        if images > 1 and not options.batch:
-            made = [one for one in made if code_bytes(one.schedule) <= usable.instruction_memory.bytes]
-        plans += made
-        if not plans:
-            break
-        before, least = least, ranking.key(min((one.layout.cost for one in plans), key=ranking.key))[0]
-        if options.level < 2 or 0 < options.trials <= len(plans) or least * 1000 > before * (1000 - WORTH) > 0:
-            break
+    usable = options.usable(machine)
+    plans = in_a_row(usable, network, mappings, options)
     if not plans and options.batch > 1:
         raise ReconError(
             f"A batch of {options.batch} does not fit in SRAM: {machine.name} has {usable.sram.bytes:,} bytes. A "
@@ -120,45 +98,7 @@ def _frames_in_a_row(
     if not plans:
         best = _alone(machine, network, mappings, options, weigh)
         return dataclasses.replace(best, layout=dataclasses.replace(best.layout, stays=frozenset()))
-    return ranking.best(plans, weigh if options.level > 1 else None)
-
-
-def _opening(partitioner: Partitioner) -> int:
-    """Layers at the start that take as long as the inputs need to arrive."""
-    rate = float(partitioner.machine.dram_rate)
-    arriving = sum(tensor.buffer.bytes for tensor in partitioner.network.inputs) / rate
-    for count, layer in enumerate(partitioner.layers):
-        if arriving <= 0:
-            return count
-        arriving -= partitioner.cycles(layer, 1)
-    return len(partitioner.layers)
-
-
-def _of_a_batch(
-    machine: Machine, network: Network, mappings: Mapping[Layer, ConvMapping], options: Options
-) -> list[Plan]:
-    """Plans of a network, or of several images of one, for frames that follow each other; costs are those of a
-    frame."""
-    mapped = for_all(mappings, network)
-    partitioner = Partitioner(machine, network, mapped, LONGEST if options.fusion else 1)
-    capacity = machine.sram.bytes
-    crowded = max(partitioner.live(), default=0) > capacity * ROOMY // 100 and network.images == 1
-    made: list[Callable[[], Partition]] = [lambda: alone(network)]
-    made += [functools.partial(partitioner.cut, capacity * share // 100) for share in FRAME_BUDGETS if crowded]
-    plans: list[Plan] = []
-    seen: set[Partition] = set()
-    for make in made:
-        try:
-            partition = make()
-        except ReconError:
-            continue
-        if partition not in seen:
-            seen.add(partition)
-            ordered = schedule(machine, network, mapped, partition, frames=True)
-            for layout in layouts(machine, ordered):
-                each = dataclasses.replace(layout, cost=layout.cost.per(network.images))
-                plans.append(Plan(network, mapped, partition, ordered, each))
-    return plans
+    return Ranking(usable, options.measure).best(plans, weigh if options.level > 1 else None)
 
 
 def _alone(

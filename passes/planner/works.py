@@ -6,6 +6,7 @@ when it runs. Equal works at two places of a plan are two works, so they compare
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ class Fill:
     def rooms(self) -> tuple[Room, ...]:
         return (self.weights,)
 
-    @property
+    @functools.cached_property
     def reads(self) -> tuple[Read, ...]:
         return ((self.weights, _rows(self.slice)),)
 
@@ -97,7 +98,7 @@ class ConvPass:
     def configuration(self) -> Configuration:
         return self.half.configuration
 
-    @property
+    @functools.cached_property
     def rows(self) -> Span:
         """The output rows it writes."""
         return _rows(self.out)
@@ -113,7 +114,7 @@ class ConvPass:
     def rooms(self) -> tuple[Room, ...]:
         return (self.output, *(room for room, _ in self.reads))
 
-    @property
+    @functools.cached_property
     def reads(self) -> tuple[Read, ...]:
         found: list[Read] = [(self.input, self.input_rows)]
         if self.finish is not None:
@@ -143,7 +144,7 @@ class Vector:
     channel: int = 0
     table: Room | None = None
 
-    @property
+    @functools.cached_property
     def rows(self) -> Span:
         """The output rows it writes."""
         return _rows(self.out)
@@ -166,7 +167,7 @@ class Vector:
     def rooms(self) -> tuple[Room, ...]:
         return (self.output, *(room for room, _ in self.reads))
 
-    @property
+    @functools.cached_property
     def reads(self) -> tuple[Read, ...]:
         found: list[Read] = [(self.lhs, self.input_rows)]
         if self.rhs is not None:
@@ -187,7 +188,7 @@ class Move:
     sizes: tuple[int, int, int]
     completes: Span | None = None
 
-    @property
+    @functools.cached_property
     def rows(self) -> Span:
         """The output rows it writes, and those between them."""
         return _walked(self.write, self.sizes)
@@ -196,7 +197,7 @@ class Move:
     def rooms(self) -> tuple[Room, ...]:
         return self.output, self.input
 
-    @property
+    @functools.cached_property
     def reads(self) -> tuple[Read, ...]:
         return ((self.input, _walked(self.read, self.sizes)),)
 
@@ -221,7 +222,7 @@ class Store:
     def rooms(self) -> tuple[Room, ...]:
         return (self.source,)
 
-    @property
+    @functools.cached_property
     def reads(self) -> tuple[Read, ...]:
         first = self.source_offset[0]
         return ((self.source, (first, first + self.sizes[0])),)
