@@ -1,10 +1,11 @@
 """What many points cost on this computer: ``make explore``.
 
     python benchmarks/explore.py                 500 points of the space of many_machines.toml
-    python benchmarks/explore.py --points 10000  all of it: some hours
+    python benchmarks/explore.py --points 10000  all of it: a quarter of an hour of CPU
 
-Printed is what was measured; only the last line is projected, and says so. CPU seconds are the system's, of all
-processes; memory is each worker's peak.
+Printed is what was measured. CPU seconds are the system's, of all processes; memory is the most that any worker had
+taken. The first points once more, with one process, with four, and with a run that is killed on the way and started
+again, must give the same rows bit for bit, and a few must give what ``recon compile`` and ``recon run`` say.
 """
 
 from __future__ import annotations
@@ -13,17 +14,16 @@ import argparse
 import dataclasses
 import os
 import random
+import signal
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # the sibling scripts, from wherever this one is imported
-
 import psutil
-from networks import cached
 
 from tools.explore.bundle import Point
 from tools.explore.engine import cluster
@@ -33,8 +33,11 @@ from tools.explore.store import PointStore
 from tools.reports.compare import Study
 from tools.runtime import run_program
 
+ROOT = Path(__file__).resolve().parent.parent
 SPACE = Path(__file__).parent / "many_machines.toml"
 ALL = 10_000
+AGAIN = 200
+"""Points that are computed again, by one process and by four."""
 CHECKED = 5
 """Points that are compiled by the whole road as well."""
 
@@ -48,30 +51,103 @@ def everybody() -> float:
 
 def line(name: str, text: str) -> None:
     """A line of the table."""
-    print(f"{name:26} {text}", flush=True)
+    print(f"{name:24} {text}", flush=True)
 
 
-def quarters(store: Path) -> tuple[float, float, int, int]:
-    """CPU seconds per point and the workers' peak bytes in the first and in the last quarter of each worker's points.
+class Growth:
+    """CPU and memory after an eighth, a quarter, half and all of the points; told as soon as they are there."""
 
-    The first points of a worker, which open the models, are left out of the seconds.
-    """
+    def __init__(self, store: Path, points: int):
+        self.connection = sqlite3.connect(store)
+        self.marks = [points // part for part in (8, 4, 2, 1)]
+        self.first: tuple[float, float] | None = None
+        self.last = (0.0, 0.0)
+
+    def __call__(self, count: int, _all: int) -> None:
+        """Called with every batch of rows."""
+        if not count or (self.first is not None and not (self.marks and count >= self.marks[0])):
+            return
+        rows, work, peak = self.connection.execute(
+            "SELECT COUNT(*), SUM(cpu_seconds), MAX(peak_bytes) FROM effort"
+        ).fetchone()
+        self.last = everybody(), work
+        self.first = self.first or self.last
+        if count >= self.marks[0]:
+            self.marks.pop(0)
+            per = 1e3 * work / rows
+            line(f"  after {rows:,}", f"{work:7,.1f} CPU s, {per:5.1f} ms a point, {peak / 2**20:,.0f} MiB a worker")
+
+    @property
+    def overhead(self) -> float:
+        """CPU beyond the points, over theirs, from the first rows to the last."""
+        assert self.first is not None
+        everything, work = (last - first for first, last in zip(self.first, self.last, strict=True))
+        return (everything - work) / work
+
+
+def part(folder: Path, points: int) -> Path:
+    """The space file with fewer machines: the first ones that are drawn."""
+    text = SPACE.read_text(encoding="utf-8").replace('"../', f'"{ROOT}/')
+    path = folder / "part.toml"
+    path.write_text(text.replace("sample = 2000", f"sample = {max(1, points // 5)}"), encoding="utf-8")
+    return path
+
+
+def table(store: Path, keys: Sequence[str]) -> list[tuple[object, ...]]:
+    """All that the store says of these points."""
     connection = sqlite3.connect(store)
-    rows = connection.execute("SELECT process, place, cpu_seconds, peak_bytes FROM effort ORDER BY process, place")
-    by_process: dict[str, list[tuple[int, float, int]]] = {}
-    for process, place, seconds, peak in rows:
-        by_process.setdefault(process, []).append((place, seconds, peak))
+    wanted = set(keys)
+    rows = [row for row in connection.execute("SELECT * FROM points ORDER BY key") if row[0] in wanted]
     connection.close()
-    first: list[float] = []
-    last: list[float] = []
-    peaks: list[tuple[int, int]] = []
-    for mine in by_process.values():
-        part = max(1, len(mine) // 4)
-        first += [seconds for place, seconds, _ in mine[: part + 10] if place > 10]
-        last += [seconds for _, seconds, _ in mine[-part:]]
-        peaks.append((mine[part - 1][2], mine[-1][2]))
-    mean = [sum(values) / max(1, len(values)) for values in (first, last)]
-    return mean[0], mean[1], max(early for early, _ in peaks), max(late for _, late in peaks)
+    return rows
+
+
+def again(path: Path, folder: Path, workers: int) -> list[tuple[object, ...]]:
+    """The rows of a space, computed by so many processes."""
+    store = folder / f"by{workers}.sqlite"
+    exploration = Exploration(read_space(path), PointStore(store))
+    points = exploration.points(exploration.space.machines())
+    with cluster(None, workers) as client:
+        exploration.explore(client, points)
+    exploration.store.close()
+    return table(store, [point.key for point in points])
+
+
+def killed(path: Path, folder: Path, keys: Sequence[str]) -> tuple[list[tuple[object, ...]], int, str]:
+    """The rows of a run that is killed and started again, how many there were when it was, and what the second said."""
+    store = folder / "killed.sqlite"
+    command = [sys.executable, "-m", "tools.main", "explore", str(path), "-o", str(store), "--workers", "2"]
+    first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    kept = 0
+    while kept < len(keys) // 3 and first.poll() is None:
+        time.sleep(0.1)
+        if store.exists():
+            try:
+                kept = len(table(store, keys))
+            except sqlite3.OperationalError:  # the tables are not made yet
+                continue
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    kept = len(table(store, keys))
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+    return table(store, keys), kept, said.partition(": ")[0] if ": " in said else said
+
+
+def same(stored: Path, folder: Path) -> None:
+    """Compute the first points again in three ways; SystemExit if a row differs."""
+    path = part(folder, AGAIN)
+    by_one = again(path, folder, 1)
+    keys = [str(row[0]) for row in by_one]
+    big = table(stored, keys)
+    if big and big != by_one:
+        raise SystemExit("The rows of one process differ from those of the run.")
+    if again(path, folder, 4) != by_one:
+        raise SystemExit("The rows of four processes differ from those of one.")
+    line("4 processes against 1", f"{len(by_one)} rows the same bit for bit; {len(big)} of them as in the run above")
+    rows, kept, said = killed(path, folder, keys)
+    if rows != by_one:
+        raise SystemExit("The rows of a run that was killed and started again differ from those of one process.")
+    line("killed and started again", f"{kept} rows were there; then: {said}; the same bit for bit")
 
 
 def check(exploration: Exploration, points: Sequence[Point], explored: Explored) -> str:
@@ -98,8 +174,6 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), metavar="N")
     arguments = parser.parse_args()
     space = read_space(SPACE)
-    for entry in space.models:
-        cached(entry.file.stem)
     space = dataclasses.replace(space, sample=max(1, min(arguments.points, ALL) // len(space.models)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "points.sqlite")
@@ -107,39 +181,25 @@ def main() -> None:
         exploration = Exploration(space, PointStore(path))
         points = exploration.points(space.machines())
         front = time.process_time() - start
-        line("points", f"{len(points):,} of {len(space.models)} models on {space.sample:,} machines")
+        line("points", f"{len(points):,}: {len(space.models)} models on {space.sample:,} machines of {space.size:,}")
         line("front end, once", f"{front:.1f} CPU s")
-        keys = [point.key for point in points]
-        seen: list[tuple[float, float]] = []
-
-        def sample(count: int, _all: int) -> None:
-            if count and (not seen or count == len(points)):  # with the first rows, and with the last
-                seen.append((everybody(), exploration.store.cpu_seconds(keys)))
-
-        before = everybody()
-        wall = time.monotonic()
+        growth = Growth(path, len(points))
+        before, wall = everybody(), time.monotonic()
         with cluster(None, arguments.workers) as client:
-            explored = exploration.explore(client, points, sample)
+            explored = exploration.explore(client, points, growth)
         wall = time.monotonic() - wall
         work = explored.cpu_seconds
-        (first, done), (last, _) = seen[0], seen[-1]
-        running, starting = last - first - (work - done), first - before - done
-        early, late, small, large = quarters(path)
         line("with a plan", f"{sum(row.ok for row in explored.rows):,}; the others are rows with their reason")
         line(
             "points per CPU second",
-            f"{len(points) / work:.2f} ({work:,.1f} CPU s, {wall:,.1f} s on {arguments.workers} workers)",
+            f"{len(points) / work:.1f} ({work:,.1f} CPU s, {wall:,.0f} s on {arguments.workers} workers)",
         )
-        line("growth", f"{early:.3f} CPU s per point in a worker's first quarter, {late:.3f} in its last")
-        line(
-            "memory of a worker", f"peak {small / 2**20:,.0f} MiB after a quarter, {large / 2**20:,.0f} MiB at the end"
-        )
+        assert growth.first is not None
+        starting = growth.first[0] - before - growth.first[1]
         line("starting", f"{starting:.1f} CPU s, once: the processes, and every model to each of them")
-        line("engine", f"{100 * running / (work - done):.1f} % of CPU beyond the points: client, scheduler and workers")
+        line("engine", f"{100 * growth.overhead:.1f} % of CPU beyond the points: client, scheduler and workers")
         line("whole road", check(exploration, points, explored))
-        if len(points) < ALL:
-            hours = ALL * work / len(points) / 3600
-            line(f"{ALL:,} points, projected", f"{hours:.2f} CPU hours, {hours / 2:.2f} hours on 2 free cores")
+        same(path, Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Many points on many processes: Dask's ``distributed``, on this machine or on a cluster that is running already.
 
 Nothing between the processes is ours. The models go to each worker once, as a plugin of Dask's, which also reaches
-workers that join later or take a dead one's place; a task is a few hundred bytes. Only so many tasks are under way as
-keep every worker busy, so neither the scheduler's memory nor a worker's grows with the number of points.
+workers that join later or take a dead one's place; a task is about a second of points, some hundred bytes each. Only
+so many tasks are under way as keep every worker busy, so neither the scheduler's memory nor a worker's grows with the
+number of points.
 
 Imported when it is used: Dask belongs to the extra ``explore``.
 """
@@ -28,11 +29,20 @@ from tools.explore.store import LOST, PointEffort
 AHEAD = 8
 """Tasks under way for each worker."""
 
+TASK = 1.0
+"""CPU seconds that a task should take."""
+
+MOST_TOGETHER = 64
+"""Points in one task at most."""
+
 PATIENCE = 30
 """Seconds that a scheduler may take to answer, and a worker to be there."""
 
 DEATHS = 3
 """Processes that may die under one point before it is given up."""
+
+ALONE = "alone"
+"""The name of a task whose point is computed while no other is under way."""
 
 PLUGIN = "recon-explore"
 
@@ -47,10 +57,10 @@ class _Models(WorkerPlugin):
         self.bundle.prepare()
 
 
-def _compute(point: Point) -> Done:
+def _compute(points: tuple[Point, ...]) -> list[Done]:
     """The task."""
     plugin: Any = get_worker().plugins[PLUGIN]
-    return plugin.bundle.compute(point)
+    return [plugin.bundle.compute(point) for point in points]
 
 
 @contextmanager
@@ -62,6 +72,8 @@ def cluster(scheduler: str | None, workers: int) -> Generator[Client, None, None
         "distributed.comm.timeouts.connect": f"{PATIENCE}s",
         "distributed.admin.tick.limit": "1h",
         # What watches the processes costs CPU for every second that they run, and nobody looks at it.
+        "distributed.admin.tick.interval": "1s",
+        "distributed.scheduler.active-memory-manager.start": False,
         "distributed.worker.profile.enabled": False,
         "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.admin.system-monitor.interval": "5s",
@@ -101,32 +113,64 @@ def run(client: Client, bundle: Bundle, points: Iterable[Point]) -> Iterator[Don
 
     Raises ReconError where the scheduler is gone; what came before has been given.
     """
-    waiting = iter(points)
-    under_way: dict[str, Point] = {}
+    tasks = _Tasks(client, iter(points))
     try:
         client.register_plugin(_Models(bundle), name=PLUGIN)
-        futures: Any = as_completed()
-
-        def submit(count: int) -> None:
-            for point in islice(waiting, count):
-                future = client.submit(_compute, point, key=f"point-{point.key}", pure=True)
-                under_way[str(future.key)] = point
-                futures.add(future)
-
         threads: Any = client.nthreads()
-        submit(AHEAD * max(1, len(threads)))
-        while under_way:
-            future = next(futures)
-            point = under_way.pop(str(future.key))
-            try:
-                done: Done = future.result()
-            except KilledWorker as error:
-                reason = f"{DEATHS + 1} processes that computed it died: {error}"
-                done = Done(point, PointRow(LOST, reason), PointEffort(0.0, "", 0, 0))
-            submit(1)
-            yield done
+        tasks.submit(AHEAD * max(1, len(threads)))
+        while tasks.under_way:
+            yield from tasks.next()
     except (CancelledError, CommClosedError, OSError) as error:
         raise ReconError(
             f"The scheduler is gone ({type(error).__name__}); the rows that had come are in the store, and the same "
             "command goes on from there."
         ) from None
+
+
+class _Tasks:
+    """Points on their way, so many in a task as take about TASK seconds: a task costs the engine some milliseconds."""
+
+    def __init__(self, client: Client, points: Iterator[Point]):
+        self.client = client
+        self.points = points
+        self.under_way: dict[str, tuple[Point, ...]] = {}
+        self.futures: Any = as_completed()
+        self.suspects: list[Point] = []
+        """Points of tasks under which processes died: they may have waited beside the one that was to blame."""
+        self.count, self.seconds = 0, 0.0
+
+    @property
+    def together(self) -> int:
+        """Points of a task, by what those so far have taken; one, before that is known."""
+        return max(1, min(MOST_TOGETHER, int(TASK * self.count / self.seconds))) if self.seconds else 1
+
+    def submit(self, tasks: int) -> None:
+        """Send so many tasks more while there are points; when all others are back, the suspects, each alone."""
+        for _ in range(tasks):
+            if part := tuple(islice(self.points, self.together)):
+                self.send(part, "points")
+        if not self.under_way and self.suspects:
+            self.send((self.suspects.pop(0),), ALONE)
+
+    def send(self, part: tuple[Point, ...], name: str) -> None:
+        future = self.client.submit(_compute, part, key=f"{name}-{len(part)}-{part[0].key}", pure=True)
+        self.under_way[str(future.key)] = part
+        self.futures.add(future)
+
+    def next(self) -> list[Done]:
+        """The rows of the next task that is done; none, where processes died under it in company."""
+        future = next(self.futures)
+        part = self.under_way.pop(str(future.key))
+        found: list[Done] = []
+        try:
+            found = future.result()
+        except KilledWorker as error:
+            if str(future.key).startswith(ALONE):
+                reason = f"{DEATHS + 1} processes that computed it alone died: {error}"
+                found = [Done(part[0], PointRow(LOST, reason), PointEffort(0.0, "", 0, 0))]
+            else:
+                self.suspects += part
+        self.count += len(found)
+        self.seconds += sum(done.effort.cpu_seconds for done in found)
+        self.submit(1)
+        return found

@@ -9,13 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
 from tests.tools.explore.support import alone, table, written
-from tools.explore.store import COLUMNS
+from tools.explore.bundle import Bundle, Done, Point
+from tools.explore.explore import Exploration
+from tools.explore.frontend import version
+from tools.explore.space_file import read_space
+from tools.explore.store import COLUMNS, PointStore
 
 pytest.importorskip("distributed", reason="pip install -e '.[explore]'")
 
@@ -137,3 +142,34 @@ def test_a_killed_scheduler_is_told_of_and_what_came_is_kept(
     kept = table(store)
     assert 0 < len(kept) < len(expected)
     assert all(row in expected for row in kept)
+
+
+@dataclass
+class Deadly(Bundle):
+    """One machine takes the process with it."""
+
+    def compute(self, point: Point) -> Done:
+        if "sram.bytes=8192" in point.machine and "systolic" in point.machine:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().compute(point)
+
+
+def test_a_point_that_kills_its_process_is_lost_and_takes_none_with_it(
+    space: Path, expected: list[tuple[object, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tools.explore import engine
+
+    monkeypatch.setattr(engine, "DEATHS", 0)
+    monkeypatch.setattr(engine._Tasks, "together", 4)
+    exploration = Exploration(read_space(space), PointStore(tmp_path / "rows.sqlite"))
+    exploration.bundle = Deadly(exploration.models, exploration.bundle.bases, exploration.space.area, version())
+    points = [p for p in exploration.points(exploration.space.machines()) if "array.lanes=256" in p.machine]
+    with engine.cluster(None, 1) as client:
+        rows = exploration.explore(client, points).rows
+    lost = [row.values for row in rows if row.values["status"] == "lost"]
+    assert len(rows) == len(points) == 8
+    assert [str(values["reason"])[:40] for values in lost] == ["1 processes that computed it alone died:"]
+    kept = [row for row in table(tmp_path / "rows.sqlite") if row[list(COLUMNS).index("status")] != "lost"]
+    assert len(kept) == 7
+    assert all(row in expected for row in kept)
+    assert len(exploration.store.known([point.key for point in points])) == 7
