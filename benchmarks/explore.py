@@ -36,7 +36,7 @@ from tools.runtime import run_program
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = Path(__file__).parent / "many_machines.toml"
 ALL = 10_000
-AGAIN = 200
+AGAIN = 100
 """Points that are computed again, by one process and by four."""
 CHECKED = 5
 """Points that are compiled by the whole road as well."""
@@ -54,35 +54,57 @@ def line(name: str, text: str) -> None:
     print(f"{name:24} {text}", flush=True)
 
 
-class Growth:
-    """CPU and memory after an eighth, a quarter, half and all of the points; told as soon as they are there."""
+class Overhead:
+    """What the engine takes beside the points, from the first rows that come to the last."""
 
-    def __init__(self, store: Path, points: int):
-        self.connection = sqlite3.connect(store)
-        self.marks = [points // part for part in (8, 4, 2, 1)]
+    def __init__(self, exploration: Exploration):
+        self.work = exploration.store.connection.execute
+        self.begun = self.seen()
         self.first: tuple[float, float] | None = None
-        self.last = (0.0, 0.0)
+        self.last = self.begun
 
-    def __call__(self, count: int, _all: int) -> None:
+    def seen(self) -> tuple[float, float]:
+        """CPU seconds of all processes, and of the points."""
+        (work,) = self.work("SELECT COALESCE(SUM(cpu_seconds), 0) FROM effort").fetchone()
+        return everybody(), work
+
+    def __call__(self, count: int, whole: int) -> None:
         """Called with every batch of rows."""
-        if not count or (self.first is not None and not (self.marks and count >= self.marks[0])):
-            return
-        rows, work, peak = self.connection.execute(
-            "SELECT COUNT(*), SUM(cpu_seconds), MAX(peak_bytes) FROM effort"
-        ).fetchone()
-        self.last = everybody(), work
-        self.first = self.first or self.last
-        if count >= self.marks[0]:
-            self.marks.pop(0)
-            per = 1e3 * work / rows
-            line(f"  after {rows:,}", f"{work:7,.1f} CPU s, {per:5.1f} ms a point, {peak / 2**20:,.0f} MiB a worker")
+        if self.first is None or count == whole:
+            seen = self.seen()
+            if seen[1] > self.begun[1]:
+                self.first, self.last = self.first or seen, seen
 
     @property
-    def overhead(self) -> float:
-        """CPU beyond the points, over theirs, from the first rows to the last."""
+    def starting(self) -> float:
+        """CPU seconds before the first rows came, beside their own."""
+        assert self.first is not None
+        return self.first[0] - self.begun[0] - (self.first[1] - self.begun[1])
+
+    @property
+    def share(self) -> float:
+        """CPU beyond the points, over theirs."""
         assert self.first is not None
         everything, work = (last - first for first, last in zip(self.first, self.last, strict=True))
         return (everything - work) / work
+
+
+def growth(store: Path) -> None:
+    """CPU and memory after an eighth, a quarter, half and all of each worker's points."""
+    connection = sqlite3.connect(store)
+    rows = connection.execute("SELECT process, place, cpu_seconds, peak_bytes FROM effort ORDER BY process, place")
+    found = rows.fetchall()
+    connection.close()
+    most: dict[str, int] = {}
+    for process, place, _, _ in found:
+        most[process] = max(place, most.get(process, 0))
+    for share in (8, 4, 2, 1):
+        there = [row for row in found if row[1] * share <= most[row[0]]]
+        work, peak = sum(row[2] for row in there), max(row[3] for row in there)
+        line(
+            f"after {len(there):,} points",
+            f"{work:7,.1f} CPU s, {1e3 * work / len(there):.1f} ms each; {peak / 2**20:,.0f} MiB a worker",
+        )
 
 
 def part(folder: Path, points: int) -> Path:
@@ -113,8 +135,9 @@ def again(path: Path, folder: Path, workers: int) -> list[tuple[object, ...]]:
     return table(store, [point.key for point in points])
 
 
-def killed(path: Path, folder: Path, keys: Sequence[str]) -> tuple[list[tuple[object, ...]], int, str]:
-    """The rows of a run that is killed and started again, how many there were when it was, and what the second said."""
+def killed(path: Path, folder: Path, keys: Sequence[str]) -> tuple[list[tuple[object, ...]], int]:
+    """The rows of a run that is killed and started again, and how many of them the second run found; SystemExit where
+    it did not find all that were there."""
     store = folder / "killed.sqlite"
     command = [sys.executable, "-m", "tools.main", "explore", str(path), "-o", str(store), "--workers", "2"]
     first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -130,24 +153,23 @@ def killed(path: Path, folder: Path, keys: Sequence[str]) -> tuple[list[tuple[ob
     first.wait()
     kept = len(table(store, keys))
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
-    return table(store, keys), kept, said.partition(": ")[0] if ": " in said else said
+    if f", {kept} of them from before;" not in said:
+        raise SystemExit(f"{kept} rows were there when the run was killed; the next one says: {said}")
+    return table(store, keys), kept
 
 
-def same(stored: Path, folder: Path) -> None:
-    """Compute the first points again in three ways; SystemExit if a row differs."""
+def same(folder: Path) -> list[tuple[object, ...]]:
+    """Compute the first points in three ways; their rows, SystemExit if one differs."""
     path = part(folder, AGAIN)
     by_one = again(path, folder, 1)
-    keys = [str(row[0]) for row in by_one]
-    big = table(stored, keys)
-    if big and big != by_one:
-        raise SystemExit("The rows of one process differ from those of the run.")
     if again(path, folder, 4) != by_one:
         raise SystemExit("The rows of four processes differ from those of one.")
-    line("4 processes against 1", f"{len(by_one)} rows the same bit for bit; {len(big)} of them as in the run above")
-    rows, kept, said = killed(path, folder, keys)
+    line("4 processes against 1", f"{len(by_one)} rows, the same bit for bit")
+    rows, kept = killed(path, folder, [str(row[0]) for row in by_one])
     if rows != by_one:
         raise SystemExit("The rows of a run that was killed and started again differ from those of one process.")
-    line("killed and started again", f"{kept} rows were there; then: {said}; the same bit for bit")
+    line("killed, started again", f"{kept} rows were there and stayed, {len(rows) - kept} came; the same bit for bit")
+    return by_one
 
 
 def check(exploration: Exploration, points: Sequence[Point], explored: Explored) -> str:
@@ -172,21 +194,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What many points cost on this computer.")
     parser.add_argument("--points", type=int, default=500, metavar="N", help=f"at most {ALL:,}")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1), metavar="N")
+    parser.add_argument("--store", type=Path, metavar="FILE", help="where the rows are kept; goes on where it was")
     arguments = parser.parse_args()
     space = read_space(SPACE)
     space = dataclasses.replace(space, sample=max(1, min(arguments.points, ALL) // len(space.models)))
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "points.sqlite")
+        path = arguments.store or Path(folder, "points.sqlite")
+        path.parent.mkdir(parents=True, exist_ok=True)
         start = time.process_time()
         exploration = Exploration(space, PointStore(path))
         points = exploration.points(space.machines())
         front = time.process_time() - start
         line("points", f"{len(points):,}: {len(space.models)} models on {space.sample:,} machines of {space.size:,}")
         line("front end, once", f"{front:.1f} CPU s")
-        growth = Growth(path, len(points))
-        before, wall = everybody(), time.monotonic()
+        by_one = same(Path(folder))
+        overhead, wall = Overhead(exploration), time.monotonic()
         with cluster(None, arguments.workers) as client:
-            explored = exploration.explore(client, points, growth)
+            explored = exploration.explore(client, points, overhead)
         wall = time.monotonic() - wall
         work = explored.cpu_seconds
         line("with a plan", f"{sum(row.ok for row in explored.rows):,}; the others are rows with their reason")
@@ -194,12 +218,12 @@ def main() -> None:
             "points per CPU second",
             f"{len(points) / work:.1f} ({work:,.1f} CPU s, {wall:,.0f} s on {arguments.workers} workers)",
         )
-        assert growth.first is not None
-        starting = growth.first[0] - before - growth.first[1]
-        line("starting", f"{starting:.1f} CPU s, once: the processes, and every model to each of them")
-        line("engine", f"{100 * growth.overhead:.1f} % of CPU beyond the points: client, scheduler and workers")
+        growth(path)
+        line("starting", f"{overhead.starting:.1f} CPU s, once: the processes, and every model to each of them")
+        line("engine", f"{100 * overhead.share:.1f} % of CPU beyond the points: client, scheduler and workers")
+        if not set(by_one) <= set(table(path, [str(row[0]) for row in by_one])):
+            raise SystemExit("The rows of one process differ from those of the run.")
         line("whole road", check(exploration, points, explored))
-        same(path, Path(folder))
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def run(client: Client, bundle: Bundle, points: Iterable[Point]) -> Iterator[Don
 
     Raises ReconError where the scheduler is gone; what came before has been given.
     """
-    tasks = _Tasks(client, iter(points))
+    tasks = PointTasks(client, iter(points))
     try:
         client.register_plugin(_Models(bundle), name=PLUGIN)
         threads: Any = client.nthreads()
@@ -127,7 +127,7 @@ def run(client: Client, bundle: Bundle, points: Iterable[Point]) -> Iterator[Don
         ) from None
 
 
-class _Tasks:
+class PointTasks:
     """Points on their way, so many in a task as take about TASK seconds: a task costs the engine some milliseconds."""
 
     def __init__(self, client: Client, points: Iterator[Point]):

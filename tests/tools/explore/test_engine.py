@@ -160,7 +160,7 @@ def test_a_point_that_kills_its_process_is_lost_and_takes_none_with_it(
     from tools.explore import engine
 
     monkeypatch.setattr(engine, "DEATHS", 0)
-    monkeypatch.setattr(engine._Tasks, "together", 4)
+    monkeypatch.setattr(engine.PointTasks, "together", 4)
     exploration = Exploration(read_space(space), PointStore(tmp_path / "rows.sqlite"))
     exploration.bundle = Deadly(exploration.models, exploration.bundle.bases, exploration.space.area, version())
     points = [p for p in exploration.points(exploration.space.machines()) if "array.lanes=256" in p.machine]
