@@ -45,7 +45,7 @@ models: $(STAMP) ## real models that packages ship, on the whole road; writes do
 commands: $(STAMP) ## every command of README and docs, run as it stands there, the long ones too
 	@COMMANDS=all $(BIN)/python -m pytest tests/test_commands.py
 
-explore: $(STAMP) ## what many points of recon explore cost; POINTS=10000 for all, some hours
+explore: $(STAMP) ## what many points of recon explore cost; POINTS=10000 for all, a quarter of an hour of CPU
 	@$(BIN)/python benchmarks/explore.py --points $(POINTS)
 
 quantisers: $(STAMP) ## small networks as many quantisers write them; writes docs/quantisers.md

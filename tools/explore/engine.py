@@ -170,6 +170,10 @@ class PointTasks:
                 found = [Done(part[0], PointRow(LOST, reason), PointEffort(0.0, "", 0, 0))]
             else:
                 self.suspects += part
+        except (CancelledError, CommClosedError):
+            raise
+        except Exception as error:  # evaluate lets none through: a worker without its models, or out of memory
+            raise ReconError(f"A worker failed at its task ({type(error).__name__}: {error}).") from None
         self.count += len(found)
         self.seconds += sum(done.effort.cpu_seconds for done in found)
         self.submit(1)

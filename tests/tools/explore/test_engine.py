@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from sim.machine.errors import ReconError
 from tests.conftest import ROOT
 from tests.tools.explore.support import alone, table, written
 from tools.explore.bundle import Bundle, Done, Point
@@ -23,6 +25,10 @@ from tools.explore.space_file import read_space
 from tools.explore.store import COLUMNS, PointStore
 
 pytest.importorskip("distributed", reason="pip install -e '.[explore]'")
+
+from distributed import Client
+
+from tools.explore import engine
 
 BIN = Path(sys.executable).parent
 WAIT = 120.0
@@ -119,20 +125,24 @@ def test_of_two_runs_into_one_store_one_is_killed_and_the_store_is_whole(
     assert "16 of them from before" in out
 
 
-def test_a_killed_scheduler_is_told_of_and_what_came_is_kept(
+def running_cluster(start: Callable[..., subprocess.Popen[str]], file: Path) -> tuple[subprocess.Popen[str], str]:
+    """A scheduler with a worker, started as anybody starts them, and its address."""
+    scheduler = start(
+        BIN / "dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", file
+    )
+    start(BIN / "dask", "worker", "--scheduler-file", file, "--nthreads", "1", "--no-dashboard", "--no-nanny")
+    until = time.monotonic() + WAIT
+    while not file.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    return scheduler, json.loads(file.read_text())["address"]
+
+
+def test_a_killed_scheduler_is_told_of_and_another_one_goes_on_from_what_came(
     space: Path, expected: list[tuple[object, ...]], tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    store, address = tmp_path / "rows.sqlite", tmp_path / "scheduler.json"
-    scheduler = start(
-        BIN / "dask", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", address
-    )
-    start(BIN / "dask", "worker", "--scheduler-file", address, "--nthreads", "1", "--no-dashboard", "--no-nanny")
-    until = time.monotonic() + WAIT
-    while not address.exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    import json
-
-    client = start(*explore(space, store, "--scheduler", json.loads(address.read_text())["address"]))
+    store = tmp_path / "rows.sqlite"
+    scheduler, address = running_cluster(start, tmp_path / "first.json")
+    client = start(*explore(space, store, "--scheduler", address))
     processes(store, client)
     scheduler.kill()
     _, err = client.communicate(timeout=WAIT)
@@ -142,6 +152,12 @@ def test_a_killed_scheduler_is_told_of_and_what_came_is_kept(
     kept = table(store)
     assert 0 < len(kept) < len(expected)
     assert all(row in expected for row in kept)
+    _, address = running_cluster(start, tmp_path / "second.json")
+    client = start(*explore(space, store, "--scheduler", address))
+    out, err = client.communicate(timeout=WAIT)
+    assert (client.returncode, err) == (0, "")
+    assert f"16 rows in {store}, {len(kept)} of them from before" in out
+    assert table(store) == expected
 
 
 @dataclass
@@ -154,18 +170,31 @@ class Deadly(Bundle):
         return super().compute(point)
 
 
-def test_a_point_that_kills_its_process_is_lost_and_takes_none_with_it(
-    space: Path, expected: list[tuple[object, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tools.explore import engine
+@dataclass
+class Failing(Bundle):
+    """A worker that cannot do its work."""
 
+    def compute(self, point: Point) -> Done:
+        raise OSError("no space left on device")
+
+
+@pytest.fixture(scope="module")
+def one_worker() -> Generator[Client, None, None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "DEATHS", 0)
+        with engine.cluster(None, 1) as client:
+            yield client
+
+
+def test_a_point_that_kills_its_process_is_lost_and_takes_none_with_it(
+    space: Path, expected: list[tuple[object, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_worker: Client
+) -> None:
     monkeypatch.setattr(engine, "DEATHS", 0)
     monkeypatch.setattr(engine.PointTasks, "together", 4)
     exploration = Exploration(read_space(space), PointStore(tmp_path / "rows.sqlite"))
     exploration.bundle = Deadly(exploration.models, exploration.bundle.bases, exploration.space.area, version())
     points = [p for p in exploration.points(exploration.space.machines()) if "array.lanes=256" in p.machine]
-    with engine.cluster(None, 1) as client:
-        rows = exploration.explore(client, points).rows
+    rows = exploration.explore(one_worker, points).rows
     lost = [row.values for row in rows if row.values["status"] == "lost"]
     assert len(rows) == len(points) == 8
     assert [str(values["reason"])[:40] for values in lost] == ["1 processes that computed it alone died:"]
@@ -173,3 +202,20 @@ def test_a_point_that_kills_its_process_is_lost_and_takes_none_with_it(
     assert len(kept) == 7
     assert all(row in expected for row in kept)
     assert len(exploration.store.known([point.key for point in points])) == 7
+
+
+@pytest.mark.parametrize(
+    ("kind", "made_by", "message"),
+    [
+        (Failing, version(), "A worker failed at its task (OSError: no space left on device)."),
+        (Bundle, "older", "A worker has another version of recon than this client; install the same on both."),
+    ],
+)
+def test_what_a_worker_cannot_do_is_told(
+    space: Path, tmp_path: Path, one_worker: Client, kind: type[Bundle], made_by: str, message: str
+) -> None:
+    exploration = Exploration(read_space(space), PointStore(tmp_path / "rows.sqlite"))
+    exploration.bundle = kind(exploration.models, exploration.bundle.bases, exploration.space.area, made_by)
+    with pytest.raises(ReconError) as error:
+        exploration.explore(one_worker, exploration.points(exploration.space.machines()))
+    assert str(error.value) == message
