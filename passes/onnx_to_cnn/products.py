@@ -13,6 +13,7 @@ from dialects.onnx import NodeOp, shape_of
 from passes.common.grid import on_grid
 from passes.common.windows import window_of
 from passes.onnx_to_cnn.context import Conversion, float32_vector
+from passes.onnx_to_cnn.folded import folded
 from passes.onnx_to_cnn.values import Affine, Array, ByChannel, Codes, Known, KnownCodes, Meaning, Sums, Unsupported
 from passes.onnx_to_cnn.view import View, flat
 
@@ -85,7 +86,7 @@ def read_conv(r: Conversion, node: NodeOp) -> Meaning:
         result=View.canonical((shape[0], k, *window.outputs)),
         input_scale=codes.quant.scale,
     )
-    return with_operand_bias(r, node, sums, 2, 1.0)
+    return with_operand_bias(r, node, folded(r, node, sums), 2, 1.0)
 
 
 def with_scales(value: ByChannel, scale: F32) -> F32:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -45,12 +46,29 @@ def _reduced(kind: str, axes: Sequence[int], g: Graph) -> None:
         g.output(g.node(kind, *operands, keepdims=keep, **attributes))
 
 
+LONG: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
+    "window": ((1, 1, 1, 700), (5, 1, 1, 256), {"strides": [1, 64]}),
+    "odd_window": ((1, 2, 1, 700), (3, 2, 1, 301), {"strides": [1, 6], "pads": [0, 6, 0, 5]}),
+    "stride": ((1, 3, 2, 900), (4, 3, 1, 5), {"strides": [1, 300]}),
+    "line": ((1, 2, 900), (4, 2, 260), {"strides": [320], "pads": [0, 100]}),
+    "cut": ((1, 2, 999), (4, 2, 258), {"strides": [258]}),
+}
+"""Convolutions whose windows or strides are longer than 255: input, weights, attributes."""
+
+
+def _long(shape: Sequence[int], weights: Sequence[int], given: dict[str, Any], g: Graph) -> None:
+    zero = 5 if g.unsigned else 0
+    y = g.node("Conv", g.input(*shape), g.weights(*weights, zero=zero), g.vector(weights[0]), **given)
+    g.output(g.node("Relu", y))
+
+
 EVERY: dict[str, Callable[[Graph], None]] = CASES | {
     "max_pool_dilated": lambda g: chain(
         g, lambda x: g.node("MaxPool", x, kernel_shape=[2, 3], dilations=[2, 1], pads=[1, 0, 0, 1], strides=[1, 1])),
     "max_pool_dilated_strided": lambda g: chain(
         g, lambda x: g.node("MaxPool", x, kernel_shape=[3, 2], dilations=[2, 3], strides=[3, 2], pads=[2, 1, 1, 1]),
         shape=(1, 8, 12, 13)),
+    **{f"conv_long_{name}": functools.partial(_long, *given) for name, given in LONG.items()},
     **{f"add_{name}": functools.partial(_spread, "Add", shapes) for name, shapes in SPREAD.items()},
     "sub_tokens": functools.partial(_spread, "Sub", ((1, 7, 24), (1, 7, 1))),
     "sub_from_row": functools.partial(_spread, "Sub", ((1, 1, 1, 5), (1, 8, 6, 5))),
