@@ -37,7 +37,10 @@ from dialects.cnn_attributes import (
     SumAttr,
     TensorType,
     WindowAttr,
+    are_finite,
     between,
+    check_finite,
+    check_ratio,
     check_window,
     slid,
     tensor_of,
@@ -59,6 +62,7 @@ from dialects.cnn_movement import (
 )
 from dialects.integers import integer, integers
 from dialects.recon import BlobAttr
+from dialects.text import print_float
 
 __all__ = [
     "CNN",
@@ -130,6 +134,7 @@ class _Pool(UnaryOp):
 
     def verify_(self) -> None:
         check_window(self.window, tensor_of(self.input), self.result_tensor.dims, tensor_of(self.input).dims[3])
+        check_ratio(tensor_of(self.input).scale.data, self.result_tensor.scale.data)
 
 
 @irdl_op_definition
@@ -174,6 +179,7 @@ class GlobalAveragePoolOp(UnaryOp, ClampedOp):
         n, _, _, c = tensor_of(self.input).dims
         if self.result_tensor.dims != (n, 1, 1, c):
             raise VerifyException(f"the result must be {n}x1x1x{c}, got {self.output.type}")
+        check_ratio(tensor_of(self.input).scale.data, self.result_tensor.scale.data)
 
 
 class BinaryOp(ClampedOp):
@@ -197,6 +203,10 @@ class BinaryOp(ClampedOp):
         n, h, w, c = left
         if left != out or (right[0], right[3]) != (n, c) or right[1] not in (1, h) or right[2] not in (1, w):
             raise VerifyException(f"shapes {left}, {right} and {out} do not fit together")
+        self._verify_scales(tensor_of(self.lhs).scale.data, tensor_of(self.rhs).scale.data)
+
+    def _verify_scales(self, a: float, b: float) -> None:
+        check_ratio(max(a, b), self.result_tensor.scale.data)
 
 
 @irdl_op_definition
@@ -218,6 +228,12 @@ class MulOp(BinaryOp):
     """Elementwise product."""
 
     name = "cnn.mul"
+
+    @override
+    def _verify_scales(self, a: float, b: float) -> None:
+        check_ratio(a * b, self.result_tensor.scale.data, "the product of scales")
+        if a * b > 2.0**127:
+            raise VerifyException(f"the product of scales {print_float(a)} and {print_float(b)} is beyond float32")
 
 
 @irdl_op_definition
@@ -263,6 +279,8 @@ class AffineOp(ElementwiseOp, ClampedOp):
         for blob in (self.scale, self.offset):
             if blob.shape != (self.result_tensor.dims[3],) or blob.data.element != "f32":
                 raise VerifyException(f"scale and offset are one f32 per channel, got {blob.data!r}")
+            if not are_finite(blob.data):
+                raise VerifyException("scale and offset are finite numbers, one of each for every channel")
 
 
 @irdl_op_definition
@@ -280,6 +298,7 @@ class LrnOp(ElementwiseOp):
         super().verify_()
         if self.size.value.data < 1:
             raise VerifyException(f"lrn normalises over at least one channel, not {self.size.value.data}")
+        check_finite(number.value.data for number in (self.alpha, self.beta, self.bias))
 
 
 @irdl_op_definition

@@ -6,6 +6,7 @@ the stages behind a convolution are attributes of their own, so that every opera
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -16,6 +17,7 @@ from xdsl.parser import AttrParser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
+from dialects.recon import Blob
 from dialects.text import float32, parse_float, print_float
 
 RANK = 4
@@ -177,8 +179,7 @@ class ClampAttr(ParametrizedAttribute):
         printer.print_string(f"<{self.lo.data}, {self.hi.data}>")
 
     def verify(self) -> None:
-        if not -128 <= self.lo.data <= self.hi.data <= 127:
-            raise VerifyException(f"clamp {self.lo.data}, {self.hi.data} is not within [-128, 127]")
+        check_clamp(self.lo.data, self.hi.data)
 
 
 @irdl_attr_definition
@@ -228,7 +229,12 @@ class WindowAttr(ParametrizedAttribute):
             parts: dict[str, tuple[int, ...]] = {"pad": (0, 0, 0, 0), "stride": (1, 1), "dilation": (1, 1)}
             for keyword, default in parts.items():
                 if parser.parse_optional_keyword(keyword) is not None:
-                    parts[keyword] = tuple(parser.parse_integer(allow_boolean=False) for _ in default)
+                    given = list[int]()
+                    while (number := parser.parse_optional_integer(allow_boolean=False)) is not None:
+                        given.append(number)
+                    parts[keyword] = tuple(given)
+                    if len(parts[keyword]) != len(default):
+                        parser.raise_error(f"'{keyword}' is {len(default)} numbers, not {len(parts[keyword])}")
         window = cls.of((fy, fx), parts["pad"], parts["stride"], parts["dilation"])
         return window.parameters
 
@@ -295,6 +301,30 @@ def check_clamp(lo: int, hi: int) -> None:
     """VerifyException for bounds that no int8 lies between."""
     if not -128 <= lo <= hi <= 127:
         raise VerifyException(f"clamp {lo} {hi} is not within -128 to 127, the lower bound first")
+
+
+@functools.lru_cache(maxsize=4096)
+def are_finite(blob: Blob) -> bool:
+    """Whether a blob that is at hand holds finite numbers (a factor folded into them may be negative or 0)."""
+    return blob.data is None or all(map(math.isfinite, blob.values()))
+
+
+MOST_RATIO = 2.0**100
+"""Of two scales: beyond, what a law makes of codes leaves float32."""
+
+
+def check_ratio(scale: float, by: float, what: str = "") -> None:
+    """VerifyException for two scales (or a product of two, called ``what``) so far apart that no law has a number."""
+    if scale > MOST_RATIO * by:
+        raise VerifyException(
+            f"{what or 'scale'} {_short(scale)} is more than 2^100 times the result's scale {_short(by)}: float32 has "
+            "no number for the law"
+        )
+
+
+def _short(value: float) -> str:
+    """As the text has it; a product may be beyond float32."""
+    return print_float(value) if value < 2.0**127 else f"{value:.7g}"
 
 
 def check_finite(values: Iterable[float]) -> None:

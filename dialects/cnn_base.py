@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from typing import NoReturn
 
 from typing_extensions import override
 from xdsl.dialects.builtin import ArrayAttr, StringAttr
@@ -53,9 +54,9 @@ class ImpliedTypes(CustomDirective):
             if issubclass(state.op_type, CnnOp) and len(types) == len(given):
                 implied = state.op_type.implied(types, state.properties)
         except VerifyException as error:
-            parser.raise_error(str(error))
+            _refuse(parser, str(error))
         if implied is None:
-            parser.raise_error("the result's type does not follow from the operands: write it behind '->'")
+            _refuse(parser, "the result's type does not follow from the operands: write it behind '->'")
         state.result_types = [[implied]]
 
     @override
@@ -68,6 +69,13 @@ class ImpliedTypes(CustomDirective):
         if implied != op.results[0].type:
             printer.print_string(" -> ")
             printer.print_attribute(op.results[0].type)
+
+
+def _refuse(parser: Parser, message: str) -> NoReturn:
+    """A ParseError at the end of what has been read, which is the operation's last word."""
+    text = parser._current_token.span.input.content  # pyright: ignore[reportPrivateUsage]
+    end = len(text[: parser.pos].rstrip())
+    parser.raise_error(message, end - 1, end)
 
 
 def _defined(parser: Parser, operand: UnresolvedOperand) -> Attribute:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Mapping, Sequence
 
 from typing_extensions import override
@@ -20,13 +18,15 @@ from dialects.cnn_attributes import (
     SumAttr,
     TensorType,
     WindowAttr,
+    are_finite,
     between,
+    check_ratio,
     check_window,
     slid,
     tensor_of,
 )
 from dialects.cnn_base import TAIL, CnnOp
-from dialects.recon import Blob, BlobAttr
+from dialects.recon import BlobAttr
 
 
 class ConvolutionOp(CnnOp):
@@ -90,9 +90,12 @@ class ConvolutionOp(CnnOp):
             raise VerifyException(f"the residual {self.residual.type} has not the result's shape")
         between("weight_zero", self.weight_zero.value.data, -128, 127)
         between("count", self.count.value.data, 1, 2**24)
-        if not _are_scales(self.scales.data):
+        if not are_finite(self.scales.data):
             raise VerifyException("scales are finite numbers, one for each output channel")
         last = self.sum.quant if self.sum is not None else self.quant
+        if self.residual is not None and self.sum is not None:
+            scales = self.quant.scale.data, tensor_of(self.residual).scale.data
+            check_ratio(max(scales), self.sum.quant.scale.data)
         if self.table is None and not self.is_float and self.result_tensor.quant != last:
             stage = "sum" if self.sum is not None else "requantisation"
             raise VerifyException(
@@ -104,12 +107,6 @@ class ConvolutionOp(CnnOp):
             raise VerifyException("a float result is final: neither a residual nor a table comes behind it")
         if self.quant != QuantAttr.of(1.0, 0) or self.clamp != ClampAttr.of():
             raise VerifyException("a float result is in units of 1 and not clamped: scale 1.0, zero 0, clamp -128, 127")
-
-
-@functools.lru_cache(maxsize=4096)
-def _are_scales(blob: Blob) -> bool:
-    """Whether a blob that is at hand holds finite numbers (a factor folded into them may be negative or 0)."""
-    return blob.data is None or all(map(math.isfinite, blob.values()))
 
 
 @irdl_op_definition

@@ -31,6 +31,37 @@ def _number(given: Attribute | None, otherwise: int) -> int:
     return given.value.data if isinstance(given, IntegerAttr) else otherwise
 
 
+def _check_axis(axis: int) -> None:
+    if not 0 <= axis <= 3:
+        raise VerifyException(f"a tensor has the axes 0 to 3, not {axis}")
+
+
+def _check_slice(offsets: Sequence[int], steps: Sequence[int]) -> None:
+    if len(offsets) != 4 or len(steps) != 4:
+        raise VerifyException("a slice has four offsets and four steps")
+    if min(offsets) < 0 or min(steps) < 1:
+        raise VerifyException(
+            f"a slice's offsets are at least 0 and its steps at least 1, not {list(offsets)} and {list(steps)}"
+        )
+
+
+def _check_pads(pads: Sequence[int]) -> None:
+    if len(pads) != 4 or min(pads) < 0:
+        raise VerifyException(f"pads are four numbers (top, bottom, left, right), each at least 0, not {list(pads)}")
+
+
+def _check_factors(what: str, factors: Sequence[int]) -> None:
+    if len(factors) != 2 or min(factors) < 1:
+        raise VerifyException(f"{what} has two factors, each at least 1, not {list(factors)}")
+
+
+def _check_permutation(order: Sequence[int], count: int) -> None:
+    if sorted(order) != list(range(count)):
+        raise VerifyException(
+            f"a permutation of {count} dimensions names each of 0 to {count - 1} once, not {list(order)}"
+        )
+
+
 def _made_of(dims: Sequence[int], factors: Sequence[int]) -> bool:
     """Whether each of ``dims`` in turn is the product of the next factors, none of which belongs to two."""
     rest = list(factors)
@@ -72,8 +103,7 @@ class ConcatOp(CnnOp):
     @override
     def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
         axis, dims = _number(properties.get("axis"), 3), list(types[0].dims)
-        if not 0 <= axis <= 3:
-            return None
+        _check_axis(axis)
         dims[axis] = sum(kind.dims[axis] for kind in types)
         return types[0].like(dims)
 
@@ -81,8 +111,7 @@ class ConcatOp(CnnOp):
         out = self.result_tensor
         types = [tensor_of(value) for value in self.inputs]
         axis = self.axis.value.data
-        if not 0 <= axis <= 3:
-            raise VerifyException(f"a tensor has the axes 0 to 3, not {axis}")
+        _check_axis(axis)
         rest = [size for at, size in enumerate(out.dims) if at != axis]
         fits = all([size for at, size in enumerate(t.dims) if at != axis] == rest for t in types)
         if not fits or sum(t.dims[axis] for t in types) != out.dims[axis]:
@@ -103,8 +132,7 @@ class SliceOp(MovingOp):
     @override
     def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
         offsets, steps = _numbers(properties["offsets"]), _numbers(properties.get("steps")) or (1, 1, 1, 1)
-        if len(offsets) != 4 or len(steps) != 4 or min(steps) < 1:
-            return None
+        _check_slice(offsets, steps)
         rest = zip(types[0].dims, offsets, steps, strict=True)
         return types[0].like([-(-(size - offset) // step) for size, offset, step in rest])
 
@@ -112,10 +140,9 @@ class SliceOp(MovingOp):
         super().verify_()
         offsets, steps = self.offsets.get_values(), self.steps.get_values()
         sizes, whole = self.result_tensor.dims, tensor_of(self.input).dims
-        if len(offsets) != 4 or len(steps) != 4:
-            raise VerifyException("a slice has four offsets and four steps")
+        _check_slice(offsets, steps)
         for offset, step, size, limit in zip(offsets, steps, sizes, whole, strict=True):
-            if offset < 0 or step < 1 or offset + (size - 1) * step >= limit:
+            if offset + (size - 1) * step >= limit:
                 raise VerifyException(f"the slice leaves its operand {self.input.type}")
 
 
@@ -132,15 +159,16 @@ class PadOp(MovingOp):
     @override
     def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
         pads, (n, h, w, c) = _numbers(properties["pads"]), types[0].dims
-        return types[0].like((n, h + pads[0] + pads[1], w + pads[2] + pads[3], c)) if len(pads) == 4 else None
+        _check_pads(pads)
+        return types[0].like((n, h + pads[0] + pads[1], w + pads[2] + pads[3], c))
 
     def verify_(self) -> None:
         super().verify_()
         (n, h, w, c), pads = tensor_of(self.input).dims, list(self.pads.get_values())
         if self.value is not None:
             between("the value of the pads", self.value.value.data, -128, 127)
-        fits = len(pads) == 4 and min(pads) >= 0
-        if not fits or self.result_tensor.dims != (n, h + pads[0] + pads[1], w + pads[2] + pads[3], c):
+        _check_pads(pads)
+        if self.result_tensor.dims != (n, h + pads[0] + pads[1], w + pads[2] + pads[3], c):
             raise VerifyException(f"pads {pads} do not make {self.output.type} of {self.input.type}")
 
 
@@ -156,15 +184,14 @@ class ResizeOp(MovingOp):
     @override
     def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
         factors, (n, h, w, c) = _numbers(properties["factors"]), types[0].dims
-        return types[0].like((n, h * factors[0], w * factors[1], c)) if len(factors) == 2 else None
+        _check_factors("a resize", factors)
+        return types[0].like((n, h * factors[0], w * factors[1], c))
 
     def verify_(self) -> None:
         super().verify_()
         n, h, w, c = tensor_of(self.input).dims
-        factors = list(self.factors.get_values())
-        if len(factors) != 2 or min(factors) < 1:
-            raise VerifyException(f"a resize has two factors, each at least 1, not {factors}")
-        fy, fx = factors
+        _check_factors("a resize", self.factors.get_values())
+        fy, fx = self.factors.get_values()
         if self.result_tensor.dims != (n, h * fy, w * fx, c):
             raise VerifyException(f"factors {fy}, {fx} do not make {self.output.type} of {self.input.type}")
 
@@ -206,7 +233,9 @@ class SelectOp(MovingOp):
             raise VerifyException(f"the result {self.output.type} does not hold as many rows, columns and channels")
         for chosen, size in zip(self.indices, whole, strict=True):
             if min(chosen) < 0 or max(chosen) >= size:
-                raise VerifyException(f"an index is outside its operand {self.input.type}")
+                raise VerifyException(
+                    f"index {min(chosen) if min(chosen) < 0 else max(chosen)} is outside its operand {self.input.type}"
+                )
 
 
 @irdl_op_definition
@@ -224,7 +253,8 @@ class InterleaveOp(CnnOp):
     @override
     def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
         factors, (n, _, _, c) = _numbers(properties["factors"]), types[0].dims
-        if len(factors) != 2 or len(types) != factors[0] * factors[1]:
+        _check_factors("an interleaving", factors)
+        if len(types) != factors[0] * factors[1]:
             return None
         rows, columns = (
             sum(kind.dims[1] for kind in types[:: factors[1]]),
@@ -234,8 +264,9 @@ class InterleaveOp(CnnOp):
 
     def verify_(self) -> None:
         types = [value.type for value in self.inputs]
+        _check_factors("an interleaving", self.factors.get_values())
         fy, fx = self.factors.get_values()
-        if fy < 1 or fx < 1 or len(types) != fy * fx:
+        if len(types) != fy * fx:
             raise VerifyException(f"factors {fy}, {fx} take {fy * fx} operands, not {len(types)}")
         n, h, w, c = self.result_dims
         for number, kind in enumerate(types):
@@ -262,8 +293,9 @@ class TransposeOp(MovingOp):
     @override
     def implied(cls, types: Sequence[TensorType], properties: Mapping[str, Attribute]) -> TensorType | None:
         order, dims = _numbers(properties["permutation"]), types[0].dims
-        if "factors" in properties or sorted(order) != [0, 1, 2, 3]:
+        if "factors" in properties:
             return None
+        _check_permutation(order, 4)
         return types[0].like([dims[axis] for axis in order])
 
     @property
@@ -274,10 +306,9 @@ class TransposeOp(MovingOp):
     def verify_(self) -> None:
         super().verify_()
         order, sizes = self.permutation.get_values(), self.sizes
-        if (
-            sorted(order) != list(range(len(sizes)))
-            or not _made_of(tensor_of(self.input).dims, sizes)
-            or not _made_of(self.result_tensor.dims, [sizes[i] for i in order])
+        _check_permutation(order, len(sizes))
+        if not _made_of(tensor_of(self.input).dims, sizes) or not _made_of(
+            self.result_tensor.dims, [sizes[i] for i in order]
         ):
             raise VerifyException(f"permutation {list(order)} does not make {self.output.type} of {self.input.type}")
 

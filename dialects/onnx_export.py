@@ -17,6 +17,8 @@ from xdsl.ir import Attribute, Block, SSAValue
 
 from dialects.onnx import ConstantOp, NodeOp, NoneOp, Value, element_of, shape_of
 from dialects.recon import BlobAttr
+from dialects.text import place_in_text
+from sim.machine.errors import ReconError
 
 ELEMENT_NAME: dict[int, str] = {
     onnx.TensorProto.FLOAT: "f32",
@@ -87,11 +89,14 @@ def output_names(function: FuncOp) -> list[str]:
 
 
 def main_function(module: ModuleOp) -> FuncOp:
-    """The function ``main``; ValueError if the module has none."""
+    """The function ``main``; ReconError if the module has none."""
     for op in module.body.ops:
         if isinstance(op, FuncOp) and op.sym_name.data == "main":
             return op
-    raise ValueError("the module has no function @main")
+    others = [op for op in module.body.ops if isinstance(op, FuncOp)]
+    place = f"{where}: " if others and (where := place_in_text(others[0])) else ""
+    only = f", only @{others[0].sym_name.data}" if others else ""
+    raise ReconError(f"{place}The module has no function @main{only}; what is compiled is called @main.")
 
 
 def export_module(module: ModuleOp, weights_as_inputs: bool = False) -> Exported:

@@ -52,7 +52,8 @@ def mul_scale(sa: float, sb: float, sy: float) -> float:
 
 def average_scale(sx: float, sy: float, count: npt.ArrayLike) -> F32:
     """s[n] = f32(sx / f32(sy · f32(n)))."""
-    return np.asarray(np.float32(sx) / (np.float32(sy) * np.asarray(count, np.float32)), np.float32)
+    with np.errstate(over="ignore"):  # of a scale near the end of float32, the mean is 0
+        return np.asarray(np.float32(sx) / (np.float32(sy) * np.asarray(count, np.float32)), np.float32)
 
 
 # --- one tensor to codes -----------------------------------------------------------------------------------------
@@ -87,7 +88,8 @@ def scaled(acc: Int64, scale: npt.NDArray[np.float32]) -> npt.NDArray[np.float32
 def requantise(acc: Array, scale: npt.ArrayLike, zero: int, lo: int = -128, hi: int = 127) -> Int8:
     """clamp(rne(f32(f32(acc) · s)) + zy, lo, hi); ``scale`` broadcasts over the last axis."""
     value = acc.astype(np.float32)
-    value *= np.asarray(scale, np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 it saturates
+        value *= np.asarray(scale, np.float32)
     np.rint(value, out=value)
     # A float32 below 2^24 takes the zero point exactly, and anything larger saturates all the same.
     value += np.float32(zero)
@@ -270,8 +272,9 @@ def mul(a: Int8, za: int, b: Int8, zb: int, scale: float, zero: int, lo: int = -
 def affine(x: Int8, scale: F32, offset: F32, zero: int, lo: int = -128, hi: int = 127) -> Int8:
     """clamp(rne(f32(f32(x)·a[c]) + b[c]) + zy, lo, hi): a float32 multiply, then a float32 add."""
     value = x.astype(np.float32)
-    value *= scale
-    value += offset
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 it saturates, and no number counts as 0
+        value *= scale
+        value += offset
     return _codes(value, zero, lo, hi)
 
 
@@ -357,7 +360,8 @@ def lrn(x: Int8, size: int, alpha: float, beta: float, bias: float, sx: float, z
     powers = np.ones(most + 1, np.float64)
     for s in np.flatnonzero(present):
         powers[s] = math.pow(bias + u * int(s), beta)
-    return _codes(real * (sx / sy) / powers[sums], zy, lo, hi)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _codes(real * (sx / sy) / powers[sums], zy, lo, hi)
 
 
 # --- movement ----------------------------------------------------------------------------------------------------

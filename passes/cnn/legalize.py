@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.func import FuncOp
 from xdsl.passes import ModulePass
 
 from dialects import cnn
@@ -53,4 +54,8 @@ class LegalizePass(ModulePass):
                 problems.add(
                     place_of(inner), f"ONNX Runtime, which runs the host's operators, cannot run it: {reason}."
                 )
+        for other in op.body.block.ops:
+            if isinstance(other, FuncOp) and other.sym_name.data != "main" and other.body.blocks:
+                name = ", ".join(filter(None, [place_in_text(other), f"@{other.sym_name.data}"]))
+                problems.add(name, "Only @main becomes a program; put what it does there.")
         problems.raise_if_any()

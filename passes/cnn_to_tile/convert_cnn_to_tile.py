@@ -27,6 +27,7 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from dialects.recon import CallOp
+from passes.cnn_to_tile.blame import blamed
 from passes.cnn_to_tile.layer_table import add_array_by_images, array_by_images, layer_table
 from passes.cnn_to_tile.program_clock import program_clock, spelled
 from passes.cnn_to_tile.segments import boundary, segments
@@ -64,7 +65,9 @@ class ConvertCnnToTilePass(ModulePass, Options):
             options = dataclasses.replace(self, trials=min(trials, self.trials or trials))
         for function, parts in found:
             for number, ops in enumerate(parts):
-                self.convert(op, function, ops, f"segment{number}" if number else "main_segment", target, options)
+                name = f"segment{number}" if number else f"{function.sym_name.data}_segment"
+                with blamed(ops):
+                    self.convert(op, function, ops, name, target, options)
 
     def convert(
         self,

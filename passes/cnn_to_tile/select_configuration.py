@@ -23,6 +23,7 @@ from xdsl.dialects import func
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+from passes.cnn_to_tile.blame import blamed
 from passes.cnn_to_tile.program_clock import program_clock
 from passes.cnn_to_tile.segments import boundary, segments
 from passes.planner.network import network
@@ -56,8 +57,9 @@ class SelectConfigurationPass(ModulePass, Options):
                     if layer.name in pins:
                         layer.configure(pins[layer.name])
                 weigh = program_clock(self.machine, self.sram_limit)
-                for layer, mapping in configured(target, net, self, weigh).items():
-                    layer.configure(mapping.configuration)
+                with blamed(ops):
+                    for layer, mapping in configured(target, net, self, weigh).items():
+                        layer.configure(mapping.configuration)
         check_names(pins, convolutions, "convolution {} to pin a configuration to")
         check_names(plan_pins.names, there, "layer {} to pin")
 

@@ -101,8 +101,6 @@ class _Checker:
                 self.machine(op)
             name = op.properties.get("sym_name")
             if isinstance(name, StringAttr):
-                if name.data in self.symbols:
-                    problems.add(f"@{name.data}", "this symbol is defined twice.")
                 self.symbols[name.data] = op
             if isinstance(op, FuncOp) and op.sym_name.data == "main":
                 self.ports(op)

@@ -14,6 +14,7 @@ from xdsl.ir import Operation, SSAValue
 from dialects.onnx import NodeOp, element_of, shape_of
 from dialects.onnx_export import ELEMENT_NAME, export_module
 from passes.common.problems import Problems, place_in_text
+from sim.machine.errors import ReconError
 
 
 def check_declared_shapes(module: ModuleOp, subject: str = "The module") -> None:
@@ -23,7 +24,7 @@ def check_declared_shapes(module: ModuleOp, subject: str = "The module") -> None
     """
     try:
         exported = export_module(module, weights_as_inputs=True)
-    except ValueError:
+    except (ValueError, ReconError):
         return
     nodes = [(exported.names[value], value) for op in module.walk() if isinstance(op, NodeOp) for value in op.results]
     problems = Problems(subject)

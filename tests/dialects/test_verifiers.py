@@ -13,79 +13,10 @@ from dialects.cnn_attributes import WindowAttr, tensor_of
 from dialects.text import TextPrinter
 from passes.common.problems import ModelError
 from tests.dialects import broken_rules
+from tests.dialects.broken_cnn import BODY, CNN, CONV, T
 from tools.driver import make_context
 from tools.terminal import diagnostics
 from tools.terminal.diagnostics import parse_module
-
-T = "!cnn.tensor<1x8x8x4, scale 0.5, zero 0>"
-CONV = (
-    "%y = cnn.conv2d %x weights <4x3x3x4xi8, 1> bias <4xi32, 0> scales <4xf32, 0.5> window <3x3 pad 1 1 1 1> "
-    "quant <scale 0.5, zero 0> clamp <-128, 127>"
-)
-
-BODY = f"\n %r = cnn.reshape %a : ({T}) -> {T}\n func.return %r : {T}\n}}"
-
-CNN = {
-    "groups of none": (
-        CONV.replace("quant", "groups 0 quant") + f" : ({T}) -> {T}",
-        "0 groups do not divide 4 input and 4 output channels",
-    ),
-    "a shape that the window does not make": (
-        CONV.replace(" pad 1 1 1 1", "") + f" : ({T}) -> {T}",
-        "the window <3x3> makes 1x6x6x4 of 1x8x8x4, and the result is 1x8x8x4",
-    ),
-    "another batch": (
-        CONV + f" : ({T}) -> {T.replace('1x8x8x4', '2x8x8x4')}",
-        "the window <3x3 pad 1 1 1 1> makes 1x8x8x4 of 1x8x8x4, and the result is 2x8x8x4",
-    ),
-    "a window larger than the image": (
-        CONV.replace("4x3x3x4", "4x11x3x4").replace("3x3 pad", "11x3 pad") + f" : ({T}) -> {T}",
-        "the window <11x3 pad 1 1 1 1> does not fit into 8x8 pixels with its pads",
-    ),
-    "a zero point of weights": (
-        CONV.replace("quant", "weight_zero 300 quant") + f" : ({T}) -> {T}",
-        "weight_zero is 300, and -128 to 127 are allowed",
-    ),
-    "scales that are no numbers": (
-        CONV.replace("<4xf32, 0.5>", "<4xf32, nan>") + f" : ({T}) -> {T}",
-        "scales are finite numbers, one for each output channel",
-    ),
-    "a result of another quantisation": (
-        CONV + f" : ({T}) -> {T.replace('scale 0.5', 'scale 0.25')}",
-        "the result !cnn.tensor<1x8x8x4, scale 0.25, zero 0> has not the quantisation #cnn.quant<scale 0.5, zero 0> of "
-        "its last stage, the requantisation",
-    ),
-    "a count of pads": (
-        f"%y = cnn.average_pool2d %x window <3x3 pad 1 1 1 1> count_pads 5 : ({T}) -> {T}",
-        "count_pads is 5, and 0 to 1 are allowed",
-    ),
-    "a pad's value": (
-        f"%y = cnn.pad %x pads [0, 0, 0, 0] value 300 : ({T}) -> {T}",
-        "the value of the pads is 300, and -128 to 127 are allowed",
-    ),
-    "one factor": (
-        f"%y = cnn.resize %x factors [1] : ({T}) -> {T}",
-        "a resize has two factors, each at least 1, not [1]",
-    ),
-    "a factor of 0": (
-        f"%y = cnn.resize %x factors [0, 1] : ({T}) -> {T}",
-        "a resize has two factors, each at least 1, not [0, 1]",
-    ),
-    "a host region of other types": (
-        f"%y = cnn.host %x {{\n^bb0(%a: tensor<1x8x8x4xui8>):\n cnn.yield %a : tensor<1x8x8x4xui8>\n}} : ({T}) -> {T}",
-        "argument 0 of the host region is tensor<1x8x8x4xui8>, and tensor<1x8x8x4xi8> outside",
-    ),
-    "a host region that yields another type": (
-        f"%y = cnn.host %x {{\n^bb0(%a: tensor<1x8x8x4xi8>):\n cnn.yield %a : tensor<1x8x8x4xi8>\n}} : ({T}) -> "
-        "tensor<1x8x8x4xf32>",
-        "yielded value 0 of the host region is tensor<1x8x8x4xi8>, and tensor<1x8x8x4xf32> outside",
-    ),
-    "a host region that yields less": (
-        f"%y = cnn.host %x {{\n^bb0(%a: tensor<1x8x8x4xi8>):\n cnn.yield\n}} : ({T}) -> {T}",
-        "a host region with 1 outside has 0 yielded values",
-    ),
-}
-"""Bodies over ``%x``, and what is said of them."""
 
 TILE = {
     "groups of none": (
@@ -240,6 +171,10 @@ MORE = {
     "operands of other shapes": (
         X + OTHER + "%y = cnn.add %x, %v",
         "shapes (1, 8, 8, 4), (1, 1, 1, 6) and (1, 8, 8, 4) do not fit together",
+    ),
+    "a product beyond float32": (
+        X.replace("0.5", "2e20") + f"%y = cnn.mul %x, %x -> {T.replace('0.5', '3e38')}",
+        "the product of scales 2.0e+20 and 2.0e+20 is beyond float32",
     ),
     "a kernel of nothing": (
         X + "%y = cnn.max_pool2d %x window <0x3>",

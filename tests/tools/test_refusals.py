@@ -102,3 +102,74 @@ def test_text_of_the_cnn_level_meets_the_limits(recon: Tool) -> None:
         "x.mlir:2:2: error: the model: p: It pools with dilation 2x2. The vector unit's windows are dense; replace the "
         "dilated pool by a plain one.\n",
     )
+
+
+FUNCTION = (
+    "func.func @{name}(%x: {kind}) -> {kind} {{\n"
+    "  %y = cnn.conv2d %x weights <4x1x1x4xi8, seed 1> bias <4xi32, 0> scales <4xf32, 0.1> window <1x1> "
+    'quant <scale 0.5, zero 0> layer "{layer}"\n  func.return %y : {kind}\n}}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["foo"],
+         "x.mlir:1:1: error: The module has no function @main, only @foo; what is compiled is called @main.\n"),
+        (["main", "main"],
+         "x.mlir:5:1: error: the symbol @main is defined twice, first at x.mlir:1:1\n"
+         "  func.func @main(%x: !cnn.tensor<1x4x4x4, scale 0.5, zero 0>) -> "
+         "!cnn.tensor<1x4x4x4, scale 0.5, zero 0> { …\n"),
+        (["main", "other"],
+         "x.mlir:5:1: error: the model: @other: Only @main becomes a program; put what it does there.\n"),
+        ([], "x.mlir:1:1: error: there is nothing in this text\n  // Nothing.\n  ^\n"),
+    ],
+    ids=["no main", "two mains", "another function", "nothing"],
+)  # fmt: skip
+def test_what_is_no_main(recon: Tool, names: list[str], message: str) -> None:
+    texts = [FUNCTION.format(name=name, kind=T, layer=f"l{number}") for number, name in enumerate(names)]
+    Path("x.mlir").write_text("".join(texts) or "// Nothing.\n")
+    ended = recon("compile", "x.mlir", "-o", "x.rbin")
+    assert (ended.code, ended.err.replace("  in the pass legalize\n", ""), Path("x.rbin").exists()) == (
+        1,
+        message,
+        False,
+    )
+
+
+def test_an_empty_module(recon: Tool) -> None:
+    Path("x.mlir").write_text("builtin.module {\n}\n")
+    ended = recon("compile", "x.mlir", "-o", "x.rbin")
+    assert (ended.code, ended.err) == (
+        1, "error: The module has no function @main; what is compiled is called @main.\n",
+    )  # fmt: skip
+
+
+def test_a_main_without_names_is_validated_and_proven(recon: Tool) -> None:
+    """Its inputs and outputs are called as the text calls its arguments, and ``output0``."""
+    Path("x.mlir").write_text(FUNCTION.format(name="main", kind=T, layer="a"))
+    ended = recon("compile", "x.mlir", "-o", "x.rbin", "--validate-inputs", 1)
+    assert (ended.code, ended.err) == (0, "")
+    assert "; the program proven for every input\n" in ended.out
+
+
+def test_a_main_without_inputs_is_validated(recon: Tool) -> None:
+    Path("x.mlir").write_text(
+        f'func.func @main() -> {T} {{\n  %k = cnn.constant <1x4x4x4xi8, seed 1> layer "k" : {T}\n'
+        f'  %y = cnn.add %k, %k layer "a"\n  func.return %y : {T}\n}}\n'
+    )
+    ended = recon("compile", "x.mlir", "-o", "x.rbin", "--validate")
+    assert (ended.code, ended.err) == (0, "")
+    assert " passes checked on 1 input, " in ended.out
+
+
+def test_the_planner_speaks_of_lines(recon: Tool) -> None:
+    pinned = FUNCTION.replace('layer "{layer}"', 'layer "{layer}" {{{{configuration = {conf}}}}}').format(
+        name="main", kind=T, layer="a", conf="#tile.configuration<winograd g1 k16 r16 p16>"
+    )
+    Path("x.mlir").write_text(pinned.replace("{{", "{").replace("}}", "}"))
+    ended = recon("compile", "x.mlir", "-o", "x.rbin")
+    assert (ended.code, ended.err) == (
+        1, "x.mlir:2:3: error: Layer a cannot run in winograd g1 k16 r16 p16 on edge4k: Winograd is for 3×3 kernels "
+        "with stride and dilation 1.\n",
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from xdsl.ir import Operation, SSAValue
 
 from dialects import cnn
 from dialects.blobs import to_array
-from dialects.onnx_export import export_block, main_function, opsets_of, strings_of
+from dialects.onnx_export import export_block, input_names, main_function, opsets_of, output_names
 from sim.machine.errors import ReconError
 from tools.proof import functions, host, laws
 from tools.proof.book import Book, Rounding
@@ -48,8 +48,7 @@ def labels_of(module: ModuleOp, run: Round, frame: int = 0, layers: bool = False
     values: dict[SSAValue, Labels] = {}
     left: Counter[SSAValue] = Counter(value for op in function.body.block.ops for value in op.operands)
     found = Labelled()
-    names = strings_of(function.attributes.get("inputs"))
-    for name, argument in zip(names, function.body.block.args, strict=True):
+    for name, argument in zip(input_names(function), function.body.block.args, strict=True):
         shape = _shape(argument)
         values[argument] = symbols_of(run, name, math.prod(shape), frame).reshape(shape)
         if layers:
@@ -60,8 +59,8 @@ def labels_of(module: ModuleOp, run: Round, frame: int = 0, layers: bool = False
             operands = [functions.number(run, labels) if isinstance(value.type, cnn.FloatType) else labels
                         for value, labels in zip(op.operands, operands, strict=True)]  # fmt: skip
         if isinstance(op, ReturnOp):
-            outputs = strings_of(function.attributes.get("outputs"))
-            found.outputs = {name: x.reshape(-1) for name, x in zip(outputs, operands, strict=True)}
+            names = output_names(function)
+            found.outputs = {name: x.reshape(-1) for name, x in zip(names, operands, strict=True)}
         elif isinstance(op, cnn.HostOp):
             places = [f"x{number}" for number in range(len(operands))], [f"y{n}" for n in range(len(op.results))]
             graph = host.described(export_block(op.body.block, *places, opsets_of(module)).proto)

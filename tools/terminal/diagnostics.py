@@ -147,6 +147,8 @@ def parse_module(context: Context, text: str, name: str, implicit_module: bool =
     Every operation knows its place; ``line`` is the number of the text's first line.
     """
     parser = _PlacedParser(context, text, name, line)
+    if not re.sub(r"//.*", "", text).strip():
+        parser.raise_error("there is nothing in this text", 0, 1)
     with lean_diagnostics():
         try:
             return parser.parse_module(implicit_module)
@@ -170,6 +172,7 @@ def verify(module: ModuleOp, ran: ModulePass | None = None) -> None:
     In our own levels also what xDSL leaves out: definitions before uses, symbols that exist, and that a conversion,
     if ``ran`` was one, has left no operation of the level above.
     """
+    _check_symbols(module)
     with lean_diagnostics():
         try:
             module.verify()
@@ -185,6 +188,18 @@ def verify(module: ModuleOp, ran: ModulePass | None = None) -> None:
             verify_structure(module, _converted_to(ran))
         except ReconError as error:
             raise VerifyException(str(error)) from None
+
+
+def _check_symbols(module: ModuleOp) -> None:
+    """VerifyException at the second definition of a symbol; xDSL says it of the module."""
+    first: dict[str, Operation] = {}
+    for op in module.body.block.ops:
+        name = op.properties.get("sym_name")
+        if isinstance(name, StringAttr) and first.setdefault(name.data, op) is not op:
+            at = f", first at {where}" if (where := place_in_text(first[name.data])) else ""
+            error = VerifyException(f"the symbol @{name.data} is defined twice{at}")
+            error.add_note(about(op))
+            raise error
 
 
 def _converted_to(ran: ModulePass | None) -> str:

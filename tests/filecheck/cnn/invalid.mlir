@@ -12,7 +12,7 @@
 %x = "test.op"() : () -> !cnn.tensor<8x8x4, scale 0.5, zero 3>
 
 // -----
-// CHECK: clamp 5, 4 is not within [-128, 127]
+// CHECK: clamp 5 4 is not within -128 to 127, the lower bound first
 %x = "test.op"() : () -> !cnn.tensor<1x1x1x4, scale 0.5, zero 3>
 %y = cnn.global_average_pool %x clamp <5, 4> : (!cnn.tensor<1x1x1x4, scale 0.5, zero 3>) -> !cnn.tensor<1x1x1x4, scale 0.5, zero 3>
 
@@ -133,7 +133,7 @@
 %y = cnn.concat %x axis 4 -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
 
 // -----
-// CHECK: an index is outside its operand !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
+// CHECK: index 4 is outside its operand !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
 %x = "test.op"() : () -> !cnn.tensor<1x4x4x2, scale 0.5, zero 3>
 %y = cnn.select %x columns [0, 4]
 
