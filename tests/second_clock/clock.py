@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sim.machine.description import Configuration, Machine
 from sim.machine.isa import INSTRUCTIONS
-from tests.second_clock.laws import Fields, conv_cost, fill_busy, transfer_cost, vector_busy
+from tests.second_clock.laws import ChannelUse, Fields, conv_cost, fill_busy, transfer_cost, vector_busy
 
 QUEUES = ("load", "store", "weights", "array", "vector")
 """The five queues; the order is that of the reports only."""
@@ -272,7 +272,7 @@ class Clock:
         cost = transfer_cost(self.machine, name, fields)
         timing.granted = self.now
         timing.taken = timing.granted + (self.machine.dram.turn if cost.writes != self.channel_writes else 0)
-        timing.left = timing.taken + cost.cycles
+        timing.left = self._leaves(timing.taken, name, fields, cost)
         timing.completion = timing.left + self.machine.dram.latency
         self.channel_writes = cost.writes
         self.channel_until = timing.left
@@ -285,11 +285,17 @@ class Clock:
             self.result.read_bytes += cost.bytes
             self.result.read_burst_bytes += cost.burst_bytes
 
+    def _leaves(self, taken: int, _name: str, _fields: Fields, cost: ChannelUse) -> int:
+        """When the channel is free again of a transfer that began to move at ``taken``."""
+        return taken + cost.cycles
+
     def _fetch(self) -> None:
         """Give the free channel to the next piece of text."""
         assert self.text is not None
-        cost = transfer_cost(self.machine, "load", {**_COPY, **self.text.place(self.text.next)})
-        left = self.now + (self.machine.dram.turn if self.channel_writes else 0) + cost.cycles
+        fields = {**_COPY, **self.text.place(self.text.next)}
+        cost = transfer_cost(self.machine, "load", fields)
+        taken = self.now + (self.machine.dram.turn if self.channel_writes else 0)
+        left = self._leaves(taken, "load", fields, cost)
         self.channel_writes = False
         self.channel_until = self.frees["text"] = left
         # Fetches are numbered downwards, so that those under way together stay apart.

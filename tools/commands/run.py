@@ -37,6 +37,9 @@ def run_command(
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Names of the classes, one a line.")] = None,
     output: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each output there as NAME.npy.")] = None,
     timing_only: Annotated[bool, typer.Option("--timing-only", help="Run the clock alone, without values.")] = False,
+    interval: Annotated[
+        bool, typer.Option("--interval", help="With --timing-only: least and most cycles, whenever DRAM refreshes.")
+    ] = False,
     stats: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write all numbers as JSON.")] = None,
     trace: Annotated[
         Path | None, typer.Option(metavar="FILE.pftrace", help="Write a Perfetto trace, for ui.perfetto.dev.")
@@ -67,6 +70,7 @@ def run_command(
     recon run mobilenet.rbin --input photo.jpg --labels labels.txt
     recon run detector.rbin --input image=photo.png --scale 0.00392157 --output results
     recon run model.rbin --timing-only --stats stats.json
+    recon run model.rbin --timing-only --interval    least and most, with refreshes and closed rows of DRAM
     recon run model.rbin --timing-only --trace run.pftrace
     recon run camera.rbin --input frames/    a file for each frame; compile with --frames stream
     recon run camera.rbin --timing-only --frames 1000000
@@ -99,6 +103,8 @@ def run_command(
         raise typer.BadParameter(
             "runs without values, so it takes no --input, --labels or --output", param_hint="--timing-only"
         )
+    if interval:
+        _bounded(timing_only and form == "text" and not is_in_a_row(input or [], frames))
     others = (("--stats", stats, STATISTICS), ("--trace", trace, TRACE))
     files = _files(loaded, [program, labels], input or [], output, others, force)
     picture = Picture.parse(scale, mean)
@@ -131,6 +137,21 @@ def run_command(
     elif form == "text" and not timing_only:
         (talk.answer if input else talk.say)(outputs_table(result.outputs))
     _end(talk, loaded, (result.outputs, result.statistics), form, (files, trace, stats))
+    if interval:
+        talk.answer(_interval(loaded))
+
+
+def _bounded(is_one_frame: bool) -> None:
+    """BadParameter for an interval of something else than the clock of one frame, in words."""
+    if not is_one_frame:
+        raise typer.BadParameter("goes with --timing-only, one frame, and --format text", param_hint="--interval")
+
+
+def _interval(program: Program) -> str:
+    from sim.machine.interval import of_program
+
+    found = of_program(program)
+    return f"between {found.least:,} and {found.most:,} cycles, whenever DRAM refreshes and opens rows"
 
 
 def _end(

@@ -14,6 +14,7 @@ import pytest
 from sim import simulator, statistics
 from sim.machine.description import Machine, from_mapping, schema_rows
 from sim.machine.errors import ReconError
+from sim.machine.interval import of_program
 from sim.machine.program import LayerRow, Program
 from tests.sim.support import SMALL, changed, image, program
 
@@ -45,6 +46,9 @@ OTHER: dict[str, Any] = {
     "dram.bytes": 1024,
     "dram.bytes_per_second": 1_000_000_000,
     "dram.refresh_per_mille": 500,
+    "dram.refresh_interval": 50,
+    "dram.row_bytes": 64,
+    "dram.row_miss": 1,
     "dram.burst": 128,
     "dram.latency": 11,
     "dram.turn": 6,
@@ -109,7 +113,7 @@ def figures(machine: Machine) -> str:
         return f"refused: {error}"
     found = statistics.collect(made, run).to_json()
     del found["machine"], found["machine_fingerprint"], found["energy"]["source"]
-    return json.dumps([found, run.segments[0].timeline.end.tolist()])
+    return json.dumps([found, run.segments[0].timeline.end.tolist(), dataclasses.astuple(of_program(made))])
 
 
 def with_key(key: str, value: Any) -> Machine:
