@@ -68,7 +68,8 @@ def weight_rooms(
         source, origin = Constant(weights, weights.shape), k
         if inputs < shape.inputs:
             source, origin = Constant(laid_out(weights, k, outputs, c, inputs), room.shape), 0
-        for first, end in _pieces([block.channels for block in batch], shape.taps * inputs):
+        least = 1 if mapping.is_tapered else least_piece_bytes()
+        for first, end in _pieces([block.channels for block in batch], shape.taps * inputs, least):
             sizes = (end - first, shape.fy, shape.fx, inputs)
             loads.append(Load(room, (first, 0, 0, 0), source, (origin + first, 0, 0, 0), sizes, layer.name))
         found |= dict.fromkeys(batch, (room, k, c))
@@ -83,13 +84,14 @@ def laid_out(weights: BlobAttr, k: int, outputs: int, c: int, inputs: int) -> Bl
     return BlobAttr.make(part.shape, "i8", part.tobytes())
 
 
-def _pieces(channels: Sequence[int], size: int) -> list[Span]:
-    """Output channels that come in one load each, from blocks of so many; ``size`` bytes belong to a channel."""
+def _pieces(channels: Sequence[int], size: int, least: int) -> list[Span]:
+    """Output channels that come in one load of ``least`` bytes and more each, from blocks of so many; ``size`` bytes
+    belong to a channel."""
     found: list[Span] = []
     first = end = 0
     for count in channels:
         end += count
-        if (end - first) * size >= least_piece_bytes():
+        if (end - first) * size >= least:
             found += cuts(first, end, (end - first) * size // piece_bytes())
             first = end
     return [*found, (first, end)] if end > first else found

@@ -9,6 +9,7 @@ output; which boxes there are, and whether the weights of one stay for the next,
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import functools
 from collections.abc import Iterator, Sequence
@@ -143,18 +144,24 @@ class Loop:
     """A loop over one axis in steps of ``size``.
 
     With ``multiple`` the steps are about equal instead, none longer than ``size``, each but the last a multiple of it.
+    With ``taper`` the last of them is cut in halves again and again, down to pieces of so much.
     """
 
     axis: Axis
     size: int
     multiple: int = 0
+    taper: int = 0
 
     def steps(self, span: Span) -> list[Span]:
         """The steps over a span, in order."""
         begin, stop = span
         if self.multiple:
             return cuts(begin, stop, ceil_div(stop - begin, self.size), self.multiple)
-        return [(first, min(first + self.size, stop)) for first in range(begin, stop, self.size)]
+        found = [(first, min(first + self.size, stop)) for first in range(begin, stop, self.size)]
+        while self.taper and found[-1][1] - found[-1][0] > self.taper:
+            first, end = found.pop()
+            found += cuts(first, end, 2, self.taper)
+        return found
 
 
 def walk(loops: Sequence[Loop], spans: dict[Axis, Span]) -> Iterator[dict[Axis, Span]]:
@@ -238,6 +245,19 @@ class ConvMapping:
     def is_split(self) -> bool:
         """Whether a reduction takes several passes, with the accumulators holding what is between them."""
         return self.size(Axis.INPUT) < self.shape.inputs
+
+    @property
+    def is_tapered(self) -> bool:
+        """Whether the last of its weights come in smaller and smaller blocks."""
+        return any(loop.taper for loop in self.loops)
+
+    def tapered(self, smallest: int) -> ConvMapping:
+        """The same with its last output channels in blocks of half the size each, down to ``smallest`` channels: when
+        the last byte of a network has come, little is left to do with it."""
+        if self.shape.groups > 1 or self.is_split:
+            return self
+        loops = [dataclasses.replace(loop, taper=smallest) if loop.axis is Axis.OUTPUT else loop for loop in self.loops]
+        return dataclasses.replace(self, loops=tuple(loops))
 
     def counted(self, box: Box) -> Box:
         """A box of the output tensor, its channels counted in those of the convolution: floats are bytes there."""

@@ -31,6 +31,8 @@ class Pace:
         self.weights = 0
         self.vector = 0
         self.channel = 0
+        self.arrives = 0
+        """When the last load is complete."""
         self.finished = 0
         self.finished_at = np.zeros(len(self.busy) + 1, np.int64)
         self.slot_ready = 0
@@ -43,14 +45,17 @@ class Pace:
     def load(self, load: Load, ready: int = 0) -> None:
         """A load that may start when ``ready``."""
         self.moved += math.prod(load.sizes)
-        busy = self.moving.get(load)
-        if busy is None:
-            busy = strided_cycles(self.machine, dram_shape(load.source), load.origin, load.sizes)
-            self.moving[load] = busy
-        self.channel = max(self.channel, ready) + busy
-        when = self.channel + self.machine.dram.latency
+        self.channel = max(self.channel, ready) + self.busy_of(load)
+        when = self.arrives = self.channel + self.machine.dram.latency
         self.arrived.setdefault(load.room.root, []).append((*load.rows, when))
         self.finished = max(self.finished, when)
+
+    def busy_of(self, load: Load) -> int:
+        """Cycles for which a load keeps the channel."""
+        if load not in self.moving:
+            shape = dram_shape(load.source)
+            self.moving[load] = strided_cycles(self.machine, shape, load.origin, load.sizes)
+        return self.moving[load]
 
     def do(self, position: int, work: Work) -> None:
         """The work at this position."""
@@ -69,10 +74,13 @@ class Pace:
                 self._wrote(work, end, "vector")
             case Use():
                 end = self.array = self.swapped = max(self.array, self.slot_ready) + busy
+            case LoadImage(copy=None):
+                self.channel = max(self.channel, self.swapped) + busy
+                end = self.slot_ready = self.channel + self.machine.dram.latency
+                self.moved += self.machine.configuration.image_bytes
             case LoadImage():
-                end = self.channel = self.slot_ready = max(self.channel, self.swapped) + busy
-                if work.copy is None:
-                    self.moved += self.machine.configuration.image_bytes
+                # A copy takes no channel, but begins when all that was loaded before is there.
+                end = self.channel = self.slot_ready = max(self.arrives, self.swapped) + busy
             case Store():
                 ready = self._reads(work, "store")
                 # The channel goes on loading while a store waits for its data; only its own time and the turns are lost

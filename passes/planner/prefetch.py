@@ -18,7 +18,7 @@ from passes.planner.refusals import DoesNotFit
 from passes.planner.rooms import Load, Room
 from passes.planner.schedule import Schedule
 from passes.planner.space import Space, Stay, Tally
-from passes.planner.works import Move, Vector, Work
+from passes.planner.works import ConvPass, Fill, LoadImage, Move, Use, Vector, Work
 from sim.machine.description import Machine
 
 FAR = 1 << 30
@@ -96,6 +96,8 @@ class _Prefetch:
         )
         self.pace = Pace(machine, schedule.works)
         self.waited = False
+        self.images = _images(schedule.works)
+        self.passes = _passes(schedule.works)
 
     def layout(self) -> Layout:
         works, loads = self.schedule.works, self.schedule.loads
@@ -132,6 +134,14 @@ class _Prefetch:
         """Whether a load should stand before the work at this position, if there is room for it."""
         if load.need <= position:
             return True
+        if position in self.images:
+            # What the next pass reads goes ahead of an image, what is read behind its use only while its slot is held.
+            following, use = self.images[position]
+            need = self.passes.get(load.need, load.need)
+            if following < use and need <= following and load.earliest <= position and self.effort.ahead:
+                return True
+            if need > use and self.pace.channel + self.pace.busy_of(load) > self.pace.swapped:
+                return False
         if self.pace.channel > self.pace.array or load.earliest > position:
             return False
         far = load.need > position + self.effort.horizon
@@ -170,6 +180,33 @@ class _Prefetch:
             "A machine with more SRAM, or a smaller input, would help.",
             max(0, demand - capacity),
         )
+
+
+def _images(works: Sequence[Work]) -> dict[int, tuple[int, int]]:
+    """For the place of every configuration image the next pass, and the work that makes the image active."""
+    found: dict[int, tuple[int, int]] = {}
+    following = use = FAR
+    for position in reversed(range(len(works))):
+        match works[position]:
+            case ConvPass():
+                following = position
+            case Use():
+                use = position
+            case LoadImage():
+                found[position] = following, use
+            case _:
+                pass
+    return found
+
+
+def _passes(works: Sequence[Work]) -> dict[int, int]:
+    """For the position of every fill that of the first pass over its weights."""
+    fills = {work: position for position, work in enumerate(works) if isinstance(work, Fill)}
+    found: dict[int, int] = {}
+    for position, work in enumerate(works):
+        if isinstance(work, ConvPass):
+            found.setdefault(fills[work.half], position)
+    return found
 
 
 def _clearances(works: Sequence[Work], lives: Mapping[Room, Life]) -> dict[Room, int]:

@@ -17,12 +17,15 @@ from passes.planner.mapping import ConvMapping, conv_shape
 from passes.planner.network import Layer, Network
 from passes.planner.options import Options
 from passes.planner.pins import pins_of
+from passes.planner.prefetch import Effort
 from passes.planner.ranking import Plan, Ranking, Weigh
 from passes.planner.streams import in_a_row
 from passes.planner.tuning import (
     FEW,
+    MOST_TAPERED,
     MOST_WORKS,
     NEAR,
+    TAPERS,
     WEIGHED_WORKS,
 )
 from sim.machine.description import Machine
@@ -122,7 +125,7 @@ def _alone(
         return best
     plans = [best, *search.plans]
     if best.works <= WEIGHED_WORKS and not options.trials:
-        plans += _of_lesser(workshop, options)
+        plans += [*_of_lesser(workshop, options), *_tapered(workshop, best, options)]
     plans += [twin for one in (list(plans) if best.is_tiny else [best]) for twin in search.late(one)]
     return search.ranking.best(list(dict.fromkeys(plans)), weigh, trusted=best)
 
@@ -136,4 +139,24 @@ def _of_lesser(workshop: Workshop, options: Options) -> list[Plan]:
             search = PlanSearch(workshop, lesser)
             search.run()
             found += search.plans
+    return found
+
+
+def _tapered(workshop: Workshop, best: Plan, options: Options) -> list[Plan]:
+    """The best plan with the weights of its last convolutions in smaller and smaller blocks."""
+    whole = {
+        group.layers[0] for group in best.partition.groups if group.turns * group.stripes == len(group.layers) == 1
+    }
+    last = [layer for layer in best.mappings if layer in whole][-MOST_TAPERED:]
+    found: list[Plan] = []
+    for lanes in TAPERS:
+        changed = {
+            layer: best.mappings[layer].tapered(best.mappings[layer].configuration.k // lanes or 1) for layer in last
+        }
+        other = Workshop(workshop.machine, workshop.network, {**best.mappings, **changed}, workshop.pins)
+        for effort in (Effort(clear=True, ahead=options.ahead), Effort(ahead=options.ahead)):
+            try:
+                found.append(other.plan(best.partition, other.layout(best.partition, effort)))
+            except ReconError:
+                continue
     return found

@@ -98,7 +98,7 @@ latency               80
 last instruction      17
 last result           81
 bound3             3,617
-limit: channel; the program takes 4,005 cycles
+limit: channel; the program takes 3,955 cycles
 certified: 3,617 cycles, recomputed from {model} alone
 """)  # fmt: skip
     other = runner.invoke(app, ["certificate", str(file), "--machine", "edge1k"])
