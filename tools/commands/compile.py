@@ -124,9 +124,9 @@ def compile_command(
         talk.note(note)
     if hosted := segments_text(host_of(program)):
         talk.say(hosted)
-    bound = program.bounds.bound
     macs = sum(layer.macs for layer in program.layers)
-    ratio = f", {program.predicted_cycles / bound:.2f} × bound" if bound else ""
+    bounds = (("bound", program.bounds.bound), ("bound3", program.bounds.bound3))
+    ratio = "".join(f", {program.predicted_cycles / cycles:.2f} × {name}" for name, cycles in bounds if cycles)
     if verdict:
         talk.say(f"valid: {verdict}")
     if program.rhythm is not None:
