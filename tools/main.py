@@ -34,6 +34,7 @@ from tools.commands.report import report_command
 from tools.commands.roofline import roofline_command
 from tools.commands.run import run_command
 from tools.commands.sensitivity import sensitivity_command
+from tools.commands.vary import vary_command
 from tools.terminal.errors import as_error
 
 COMMANDS = (
@@ -45,6 +46,7 @@ COMMANDS = (
     dump_command,
     gui_command,
     explain_command,
+    vary_command,
     roofline_command,
     evaluate_command,
     compare_command,

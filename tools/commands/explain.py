@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -34,13 +33,14 @@ def explain_command(
     recon explain float_model.onnx --assume-int8 --machine edge1k
 
     Of a layer: why it has its configuration and what the runners-up would have cost; why its weights come late, why it
-    is not fused, why activations wait in DRAM; what would help. Every other plan it speaks of was planned and timed.
+    is not fused, why activations wait in DRAM; what would help, in the machine and in the model. Every other plan it
+    speaks of was planned and timed, and its options stand beside it.
     """
     from tools.driver import DEFAULT_MACHINE
     from tools.options import Planning, input_shapes
     from tools.reports.compare import Study
     from tools.reports.explain.text import explain_layer, explain_run, find_layer
-    from tools.reports.explain.trials import Laboratory
+    from tools.reports.explain.trials import CommandLine, Laboratory
     from tools.reports.profile.records import profile
 
     talk = Talk(quiet, verbose)
@@ -59,15 +59,14 @@ def explain_command(
         given = {
             "--machine": [machine] if machine else [],
             "--set": settings or [],
-            "--input-shape": input_shape or [],
             "-O": [str(options.level)] if options.level != Planning().level else [],
             "--objective": [options.objective] if options.objective != Planning().objective else [],
             "--sram-limit": [str(options.sram_limit)] if options.sram_limit else [],
         }
         words = [word for option, values in given.items() for value in values for word in (option, value)]
-        words += ["--assume-int8"] if assume_int8 else []
-        again = shlex.join(["recon", "compile", str(model), "-o", "again.rbin", *words])
-        laboratory = Laboratory(study, target, options, again, step)
+        reading = [word for shape in input_shape or [] for word in ("--input-shape", shape)]
+        reading += ["--assume-int8"] if assume_int8 else []
+        laboratory = Laboratory(study, target, options, CommandLine(str(model), tuple(reading), tuple(words)), step)
         if layer is None:
             text = explain_run(made, laboratory)
         else:

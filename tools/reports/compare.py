@@ -42,6 +42,7 @@ class Study:
         assume_int8: bool = False,
         report: Report | None = None,
     ):
+        self.source, self.shapes, self.assume_int8 = model, input_shapes, assume_int8
         self.context = make_context()
         self.module = read_module(model, self.context, input_shapes)
         level = level_of(self.module)

@@ -12,6 +12,7 @@ from sim.machine.program import load
 from tests.conftest import ROOT, Tool
 from tools.driver import compile_model
 from tools.options import Planning
+from tools.reports.explain.text import find_layer
 from tools.reports.profile.records import profile
 from tools.runtime import run_program
 
@@ -42,7 +43,11 @@ def test_the_run(recon: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         "4 frames together, each",
     ]
     # each row is what its command gives
-    again = shlex.split(text.splitlines()[-1])
+    again, vary, varied = (shlex.split(line) for line in (text.splitlines()[at] for at in (-4, -2, -1)))
+    (half,) = re.findall(r"^pictures of half the rows and columns .* ([\d,]+) +[-+][\d.]+ % .*--smaller 2$", text, re.M)
+    assert recon(*vary[1:], "--smaller", 2, "-q").code == 0
+    assert recon(*varied[1:], "--force", "-q").code == 0
+    assert load("again.rbin").predicted_cycles == int(half.replace(",", ""))
     assert again == ["recon", "compile", str(RESNET8), "-o", "again.rbin"]
     for cycles, options in trials.values():
         assert recon(*again[1:], *shlex.split(options), "--force").code == 0
@@ -50,7 +55,7 @@ def test_the_run(recon: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert round(timed.cycles / timed.batch) == cycles
 
 
-def test_a_layer(recon: Tool) -> None:
+def test_a_layer(recon: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = compile_model(RESNET8)
     chosen = next(layer for layer in program.layers if layer.name == "conv2d_7")
     text = recon("explain", RESNET8, "conv2d_7", "-q").out
@@ -71,7 +76,18 @@ def test_a_layer(recon: Tool) -> None:
             assert "average_pooling2d_AvgPool, 2 stripes: Cannot pin: average_pooling2d_AvgPool (global_av" in said
             continue
         assert compile_model(RESNET8, options=Planning(pin=(pin,))).predicted_cycles == cycles
-    assert recon("explain", RESNET8, chosen.onnx[0], "-q").out == text  # by a node of the model
+    made = profile(program)  # a node of the model means its layer
+    assert find_layer(made, chosen.onnx[0]) == find_layer(made, "conv2d_7")
+    other = re.findall(r"^(.+?)  +([\d,]+) +([\d,]+|no plan) .* --layer conv2d_7 (--.*)$", text, re.M)
+    assert [options for *_, options in other] == ["--channels 48", "--pointwise", "--without"]
+    vary, varied = (shlex.split(line) for line in text.splitlines()[-2:])
+    monkeypatch.chdir(tmp_path)
+    for _, _, measured, options in other:
+        ended = recon(*vary[1:], "--force", "-q", "--layer", "conv2d_7", *options.split())
+        assert (ended.code == 0) == (measured != "no plan")
+        if ended.code == 0:
+            assert recon(*varied[1:], "--force", "-q").code == 0
+            assert load("again.rbin").predicted_cycles == int(measured.replace(",", ""))
 
 
 def pins(text: str) -> dict[str, int | None]:

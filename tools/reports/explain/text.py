@@ -7,9 +7,11 @@ import textwrap
 from collections.abc import Sequence
 
 from sim.machine.clock import TERMS
+from sim.machine.description import Configuration
 from sim.machine.errors import ReconError
 from tools.reports.explain.rows import measured, share, trials_table, wrapped
-from tools.reports.explain.trials import Choice, Laboratory, roomier
+from tools.reports.explain.trials import Choice, Laboratory, Trial, roomier
+from tools.reports.explain.variants import LayerVariant
 from tools.reports.explain.why_not import NOTICED, why_nots
 from tools.reports.page.verdict import BINDS, verdict
 from tools.reports.profile.records import LayerProfile, Profile
@@ -66,7 +68,9 @@ def explain_run(profile: Profile, laboratory: Laboratory) -> str:
         "What a larger machine would give, and frames in a row",
         trials_table(laboratory.levers(profile), s.cycles, promises=True),
     ]
-    lines += ["", *_again(laboratory)]
+    lines += ["", "What smaller pictures would give"]
+    lines += [trials_table([laboratory.smaller_pictures(profile)], s.cycles, promises=True)]
+    lines += ["", *_again(laboratory), *_again_varied(laboratory, "varied.onnx")]
     return "\n".join(lines)
 
 
@@ -88,8 +92,38 @@ def explain_layer(profile: Profile, index: int, laboratory: Laboratory) -> str:
     lines += why_nots(profile, index, laboratory)
     lines += ["", "What would help", *wrapped(_model_levers(profile, index, laboratory))]
     lines += [trials_table(laboratory.levers(profile), s.cycles, promises=True)]
-    lines += ["", *_again(laboratory)]
+    if other := _other_layers(profile, index, laboratory):
+        lines += ["", "What another layer in its place would give", trials_table(other, s.cycles, promises=True)]
+    lines += ["", *_again(laboratory), *(_again_varied(laboratory, "varied.mlir") if other else [])]
     return "\n".join(lines)
+
+
+def _other_layers(profile: Profile, index: int, laboratory: Laboratory) -> list[Trial]:
+    """The model with fewer or more channels in this layer, with a 1x1 kernel, or without it: whatever can be.
+
+    What is promised is the layer's share of the critical path, less what its multiply-accumulates shrink by; channels
+    up to the next whole step of the array are promised to be free.
+    """
+    row, cycles = profile.layers[index].statistics, profile.statistics.cycles
+    shape = laboratory.shapes().get(row.name)
+    found: list[Trial] = []
+    if shape is not None and shape.groups == 1 and row.configuration:
+        unit = Configuration.parse(row.configuration).k
+        steps, rest = divmod(shape.outputs, unit)
+        if rest:
+            up = laboratory.varied(f"{unit * (steps + 1)} output channels for {shape.outputs}",
+                                   LayerVariant(row.name, channels=unit * (steps + 1)), cycles)  # fmt: skip
+            found.append(up)
+        fewer = unit * (steps if rest else steps - 1)
+        if fewer:
+            part = round(row.cycles * (1 - fewer / (unit * (steps + bool(rest)))))
+            found.append(laboratory.varied(f"{fewer} output channels for {shape.outputs}",
+                                           LayerVariant(row.name, channels=fewer), cycles - part))  # fmt: skip
+    if shape is not None and shape.taps > 1:
+        part = round(row.cycles * (1 - 1 / shape.taps))
+        found.append(laboratory.varied("a kernel of 1x1", LayerVariant(row.name, pointwise=True), cycles - part))
+    found.append(laboratory.varied("nothing in its place", LayerVariant(row.name, without=True), cycles - row.cycles))
+    return found
 
 
 def _folded(text: str) -> list[str]:
@@ -130,10 +164,14 @@ def _model_levers(profile: Profile, index: int, laboratory: Laboratory) -> list[
             f"In the model: {layer.losses['spatial fit']:,.0f} of its {layer.array_cycles:,.0f} array cycles are lanes "
             f"without work; channels in multiples of {row.configuration or 'the configuration'} would use them."
         )
-    if row.limited_by == "dram" and layer.traffic["weights"] > layer.traffic["spill"] + layer.traffic["input"]:
-        half = layer.traffic["weights"] / 2 / float(profile.machine.dram_rate)
-        said.append(f"In the model: half its weights would save up to {half:,.0f} cycles of the channel.")
     return said
+
+
+def _again_varied(laboratory: Laboratory, varied: str) -> list[str]:
+    return [
+        "and those of another model, with theirs at the end of the first:",
+        *map("  {}".format, laboratory.vary(varied)),
+    ]
 
 
 def _limit(layer: LayerProfile) -> str:

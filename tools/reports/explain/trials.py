@@ -5,7 +5,9 @@ A *promise* is what the numbers of the run let one hope for; the trial beside it
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +23,7 @@ from sim.machine.description import Machine, load, with_settings
 from sim.machine.errors import ReconError
 from tools.options import Planning
 from tools.reports.compare import Study
+from tools.reports.explain.variants import LayerVariant, changed, smaller
 from tools.reports.per_frame import per_frame
 from tools.reports.profile.records import Profile
 from tools.runtime import run_program
@@ -60,11 +63,37 @@ class Choice:
     run: Trial
 
 
-class Laboratory:
-    """One model on one machine, to be planned again and again; ``again`` is the command that a trial's options end."""
+@dataclass(frozen=True)
+class CommandLine:
+    """The command line that a laboratory stands for: the model, how it is read, and how it is planned."""
 
-    def __init__(self, study: Study, machine: str, options: Planning, again: str, step: Step):
-        self.study, self.machine, self.options, self.again, self.step = study, machine, options, again, step
+    model: str
+    reading: tuple[str, ...] = ()
+    planning: tuple[str, ...] = ()
+
+    def compiles(self, model: str, *reading: str) -> str:
+        """The command that plans a model so."""
+        return shlex.join(["recon", "compile", model, "-o", "again.rbin", *self.planning, *reading])
+
+
+class Laboratory:
+    """One model on one machine, to be planned again and again."""
+
+    def __init__(self, study: Study, machine: str, options: Planning, asked: CommandLine, step: Step):
+        self.study, self.machine, self.options, self.asked, self.step = study, machine, options, asked, step
+
+    @property
+    def again(self) -> str:
+        """The command that a trial's options end."""
+        return self.asked.compiles(self.asked.model, *self.asked.reading)
+
+    def vary(self, varied: str) -> tuple[str, str]:
+        """The commands that write another model, whose options end the first, and plan it; text holds all that was
+        asked of reading the model."""
+        model, reading = self.asked.model, self.asked.reading
+        if varied.endswith(".mlir"):
+            return shlex.join(["recon", "vary", model, "-o", varied, *reading]), self.asked.compiles(varied)
+        return shlex.join(["recon", "vary", model, "-o", varied]), self.asked.compiles(varied, *reading)
 
     def trial(
         self,
@@ -74,11 +103,14 @@ class Laboratory:
         planning: Planning | None = None,
         settings: Sequence[str] = (),
         promised: int | None = None,
+        study: Callable[[], Study] | None = None,
     ) -> Trial:
-        """Plan with other options or on a changed machine."""
+        """Plan with other options, on a changed machine, or another ``study``."""
         self.step(f"trying {what}")
         try:
-            program = self.study.program(with_settings(self.machine, settings), planning or self.options)
+            program = (study() if study is not None else self.study).program(
+                with_settings(self.machine, settings), planning or self.options
+            )
         except ReconError as error:
             return Trial(what, options, promised, None, None, str(error))
         cost = per_frame(run_program(program, timing_only=True).statistics)
@@ -111,6 +143,37 @@ class Laboratory:
                 f"without {name}", f"--without {name}", planning=dataclasses.replace(self.options, **FREEDOMS[name])
             )
             for name in names
+        )
+
+    def varied(self, what: str, change: LayerVariant, promised: int) -> Trial:
+        """The model with another layer, as ``recon vary`` writes it."""
+        parts = [f"--channels {change.channels}"] if change.channels else []
+        parts += ["--pointwise"] if change.pointwise else []
+        parts += ["--without"] if change.without else []
+        options = f"--layer {shlex.quote(change.layer)} {' '.join(parts)}"
+
+        def study() -> Study:
+            other = copy.copy(self.study)
+            other.module = changed(self.study.module, change)
+            return other
+
+        return self.trial(what, options, promised=promised, study=study)
+
+    def smaller_pictures(self, profile: Profile) -> Trial:
+        """The model for pictures of half as many rows and columns, as ``recon vary`` writes it."""
+        s, layers = profile.statistics, profile.layers
+        quarters = ("compute", "input", "output", "vector")
+        saved = sum(layer.statistics.terms[term] for layer in layers for term in quarters)
+        moved = sum(layer.traffic[kind] for layer in layers for kind in ("input", "output", "spill"))
+        saved += min(
+            sum(layer.statistics.terms["dram"] for layer in layers), round(moved / float(profile.machine.dram_rate))
+        )
+
+        def study() -> Study:
+            return Study(smaller(self.study.source), self.study.shapes, self.study.assume_int8)
+
+        return self.trial(
+            "pictures of half the rows and columns", "--smaller 2", promised=s.cycles - 3 * saved // 4, study=study
         )
 
     def _within(self, limit: int) -> Planning:
