@@ -123,17 +123,27 @@ class _Checker:
                     _where(last), f"@main returns its input {hint} as it is; a program makes its outputs itself."
                 )
         arguments = len(main.body.block.args) if main.body.blocks else 0
+        called = {
+            "inputs": [value.name_hint or f"input{value.index}" for value in main.body.block.args] if arguments else [],
+            "outputs": [f"output{number}" for number in range(results)],
+        }
         for key, what, count in (("inputs", "argument", arguments), ("outputs", "result", results)):
             if (given := main.attributes.get(key)) is None:
                 continue
             items = given.data if isinstance(given, ArrayAttr) else ()
             names = [item.data for item in items if isinstance(item, StringAttr)]
+            called[key] = names
             if not isinstance(given, ArrayAttr) or len(names) != len(items):
                 self.problems.add(_where(main), f"its {key} are a list of names, one for every {what}.")
             elif len(names) != count:
                 self.problems.add(_where(main), f"its {key} name {len(names)} of {count} {what}s; name each, or none.")
             for name in sorted({name for name in names if names.count(name) > 1}):
                 self.problems.add(_where(main), f"two of its {key} are called '{name}'.")
+        given = dict(zip(called["inputs"], main.body.block.args if arguments else (), strict=False))
+        for name, value in zip(called["outputs"], last.operands if isinstance(last, ReturnOp) else (), strict=False):
+            if name in given and given[name] is not value:  # a model may return an input as it is
+                said = f"an input and an output are called '{name}'; tensors go by their names."
+                self.problems.add(_where(main), said)
 
     def block(self, block: Block, seen: set[SSAValue], on_host: bool) -> None:
         """Check a block in which the values ``seen`` are visible; those it adds are removed again."""
