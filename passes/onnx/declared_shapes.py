@@ -14,6 +14,7 @@ from xdsl.ir import Operation, SSAValue
 from dialects.onnx import NodeOp, element_of, shape_of
 from dialects.onnx_export import ELEMENT_NAME, export_module
 from passes.common.problems import Problems, place_in_text
+from passes.onnx.sizes import propagates
 from sim.machine.errors import ReconError
 
 
@@ -32,7 +33,9 @@ def check_declared_shapes(module: ModuleOp, subject: str = "The module") -> None
     for info in proto.graph.output:
         info.type.tensor_type.ClearField("shape")
     try:
-        inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(
+            proto, check_type=True, strict_mode=True, data_prop=propagates(proto)
+        )
     except Exception as error:  # the library raises classes of its own that share no base
         _blame(error, module, problems)
         return

@@ -32,6 +32,7 @@ from dialects.recon import BlobAttr
 from passes.common.problems import Problems
 from passes.onnx import onnx_forms, sizes
 from passes.onnx.onnx_file import ModelFile, check_size, read_model
+from passes.onnx.operand_sizes import check_operands
 from passes.onnx.pool_shapes import mend_pools
 from passes.onnx.tolerance import for_checker, tolerate
 
@@ -228,12 +229,13 @@ def _static_types(model: ModelFile, problems: Problems) -> dict[str, Attribute]:
     """The type of every value, after shape arithmetic has been evaluated as often as that makes shapes known."""
     while True:
         shapes, elements = _infer(model, problems)
-        sizes.check_tensors(model.proto, shapes, problems)
+        sizes.check_tensors(model.proto, shapes, elements, problems)
         unknown = [name for node in model.proto.graph.node for name in node.output if name and
                    (name not in shapes or -1 in shapes[name])]  # fmt: skip
         if not unknown or problems or not _fold_shapes(model, shapes, problems):
             break
     types: dict[str, Attribute] = {}
+    check_operands(model.proto, shapes, problems)
     _name_foreign(model.proto, shapes, problems)
     if problems:
         return types
@@ -283,8 +285,8 @@ def _fold_shapes(model: ModelFile, shapes: Mapping[str, tuple[int, ...]], proble
                 continue
             else:
                 operands = [known.get(name) for name in node.input]
-                if (size := sizes.made_by(node, operands, opsets)) > sizes.MOST_COMPUTED:
-                    sizes.refuse_computed(node, size, problems)
+                sizes.check_computed(node, *sizes.made_by(node, operands, opsets), problems)
+                if problems:
                     return False
                 results = run_node(node, operands, opsets)
         except Exception:  # the reference raises what it likes; the node then stays as it is

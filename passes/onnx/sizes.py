@@ -8,6 +8,7 @@ machine, whose memory has 32-bit addresses.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -25,6 +26,9 @@ MOST_MADE = 2**30
 
 MOST_COMPUTED = 2**28
 """Elements of all constants together that nodes compute: twice the weights of VGG-19, which some files state so."""
+
+MOST_INDICES = 2**22
+"""The same of int64: shapes and indices, of which the largest networks compute some ten thousand."""
 
 
 def check_text(proto: onnx.ModelProto, problems: Problems) -> None:
@@ -98,31 +102,38 @@ def propagates(proto: onnx.ModelProto) -> bool:
     return True
 
 
-def check_tensors(proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], problems: Problems) -> None:
+def check_tensors(
+    proto: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]], elements: Mapping[str, int], problems: Problems
+) -> None:
     """A problem for the first input or result that is too large, and for constants that nodes would make too large.
 
-    ``shapes`` of all values, those of the constants in the file among them; -1: not known.
+    ``shapes`` and ``elements`` (ONNX's types) of all values, those of the constants in the file among them; -1: not
+    known.
     """
     for value in proto.graph.input:
         _check_one(f"the input '{value.name}'", shapes.get(value.name, ()), problems)
-    known, computed = {item.name for item in proto.graph.initializer}, 0
+    known, computed = {item.name for item in proto.graph.initializer}, Counter[bool]()
     for node in proto.graph.node:
         if problems:
             return  # what follows is as large, and told by the first
         made = [name for name in node.output if name]
         for name in made:
             _check_one(f"the tensor '{name}' ({node.op_type})", shapes.get(name, ()), problems)
-        if all(name in known for name in node.input if name):
+        if node.op_type in ("Shape", "Size") or all(name in known for name in node.input if name):
             known.update(made)
             size = sum(_elements(shapes, made))
             # A weight that is only quantised, reshaped or turned is as large as the file says, and no more.
-            computed += size if size > 2 * sum(_elements(shapes, node.input)) else 0
-            if computed > MOST_COMPUTED and not problems:
-                refuse_computed(node, computed, problems)
+            indices = elements.get(made[0]) == onnx.TensorProto.INT64 if made else False
+            computed[indices] += size if indices or size > 2 * sum(_elements(shapes, node.input)) else 0
+            if not problems:
+                check_computed(node, computed[indices], indices, problems)
 
 
-def made_by(node: onnx.NodeProto, operands: Sequence[np.ndarray | None], opsets: Mapping[str, int]) -> int:
-    """Elements of all results of a node on these constants, without computing them; 0 if that is not known."""
+def made_by(node: onnx.NodeProto, operands: Sequence[np.ndarray | None], opsets: Mapping[str, int]) -> tuple[int, bool]:
+    """Elements of all results of a node on these constants, without computing them, and whether they are int64.
+
+    0 elements if that is not known.
+    """
     given = [numpy_helper.from_array(value, name) for name, value in zip(node.input, operands, strict=True)
              if name and value is not None]  # fmt: skip
     results = [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name]
@@ -130,20 +141,24 @@ def made_by(node: onnx.NodeProto, operands: Sequence[np.ndarray | None], opsets:
     imports = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     model = onnx.helper.make_model(graph, opset_imports=imports, ir_version=8)
     shapes: dict[str, tuple[int, ...]] = {}
+    indices = False
     for value in onnx.shape_inference.infer_shapes(model).graph.output:
+        indices = indices or value.type.tensor_type.elem_type == onnx.TensorProto.INT64
         if value.type.tensor_type.HasField("shape"):
             shapes[value.name] = tuple(d.dim_value if d.HasField("dim_value") else -1
                                        for d in value.type.tensor_type.shape.dim)  # fmt: skip
-    return sum(_elements(shapes, node.output))
+    return sum(_elements(shapes, node.output)), indices
 
 
-def refuse_computed(node: onnx.NodeProto, size: int, problems: Problems) -> None:
-    """The problem of constants that nodes compute, ``size`` elements up to this node's."""
-    problems.add(
-        f"the tensor '{node.output[0]}' ({node.op_type})",
-        f"With it, the constants that nodes compute would have {size:,} elements, and at most {MOST_COMPUTED:,} are "
-        "computed; store them in the file.",
-    )
+def check_computed(node: onnx.NodeProto, size: int, indices: bool, problems: Problems) -> None:
+    """A problem if the constants that nodes compute, ``size`` elements up to this node's, are too many."""
+    most, kind = (MOST_INDICES, "int64 ") if indices else (MOST_COMPUTED, "")
+    if size > most:
+        problems.add(
+            f"the tensor '{node.output[0]}' ({node.op_type})",
+            f"With it, the {kind}constants that nodes compute would have {size:,} elements, and at most {most:,} are "
+            "computed; store them in the file.",
+        )
 
 
 def _elements(shapes: Mapping[str, tuple[int, ...]], names: Iterable[str]) -> Iterator[int]:

@@ -6,6 +6,7 @@ their memory, so neither a copy nor protobuf's 2 GB limit stands in the way.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -65,7 +66,18 @@ def ranges_of(
             results = session.run(None, {**sample, **weights})
             found.append(np.asarray([float(np.asarray(result)) for result in results]))
     except Exception as error:  # the runtime raises classes of its own that share no base
-        text = str(error).strip().splitlines()[0]
-        raise ModelError(f"ONNX Runtime cannot run the float model, which {need} needs: {text}") from None
+        raise ModelError(f"ONNX Runtime cannot run the float model, which {need} needs: {_said(error)}") from None
     ends = np.asarray(found).reshape(len(found), len(values), 2)
     return {value: (float(ends[:, at, 0].min()), float(ends[:, at, 1].max())) for at, value in enumerate(values)}
+
+
+def _said(error: Exception) -> str:
+    """What the runtime says, without its codes and places in its own source: the node, and the reason."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    node = re.search(r"while running (\w+) node\. Name:'(.*?)' Status Message: (.*)", text)
+    if node is None:
+        return f"{text[:300].rstrip('.')}."
+    kind, name, reason = node.groups()
+    reason = re.sub(r"^(.* was false\. |\S+:\d+ \w+ )", "", reason)
+    return f"{f'{kind} {name!r}' if name else f'an unnamed {kind}'}: {reason[:300].rstrip('.')}."

@@ -119,8 +119,8 @@ def test_a_range_whose_end_is_computed() -> None:
     ]
     model = _model(nodes, (1, 1), a=np.array(0), b=np.array(100_000), c=np.array(1))
     assert _refused(model) == (
-        "m.onnx: the tensor 'r' (Range): With it, the constants that nodes compute would have 10,000,000,000 elements, "
-        "and at most 268,435,456 are computed; store them in the file."
+        "m.onnx: the tensor 'r' (Range): With it, the int64 constants that nodes compute would have 10,000,000,000 "
+        "elements, and at most 4,194,304 are computed; store them in the file."
     )
 
 
@@ -135,6 +135,15 @@ def test_constants_are_counted_together() -> None:
 
 def test_shapes_joined_to_themselves_are_not_followed() -> None:
     joined = [helper.make_node("Concat", [f"s{n}", f"s{n}"], [f"s{n + 1}"], axis=0) for n in range(24)]
+    total = [
+        helper.make_node("ReduceSum", ["s24"], ["t"]),
+        helper.make_node("Cast", ["t"], ["w"], to=TensorProto.FLOAT),
+        ADD,
+    ]
+    assert _refused(_model([helper.make_node("Shape", ["x"], ["s0"]), *joined, *total])) == (
+        "m.onnx: the tensor 's20' (Concat): With it, the int64 constants that nodes compute would have 8,388,604 "
+        "elements, and at most 4,194,304 are computed; store them in the file."
+    )
     assert not propagates(_model([helper.make_node("Shape", ["x"], ["s0"]), *joined]))
     assert propagates(_model([helper.make_node("Shape", ["x"], ["s0"]), *joined[:3]]))
 
