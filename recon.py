@@ -282,7 +282,9 @@ def _run(module: str) -> None:
             sys.exit(f"error: {problem}")
         importlib.import_module(module).main()
     except _Interrupted:
-        sys.stderr.write("interrupted; a file is written whole or not at all.\n")
+        from recon_commands import INTERRUPTED
+
+        sys.stderr.write(INTERRUPTED)
         sys.exit(130)
 
 

@@ -146,7 +146,7 @@ def test_the_wheel_works_in_a_project_with_such_packages(tmp_path: Path) -> None
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         assert {name.partition("/")[0] for name in archive.namelist() if ".dist-info/" not in name} == {
-            "recon.py", *PACKAGES}  # fmt: skip
+            "recon.py", "recon_commands.py", *PACKAGES}  # fmt: skip
         assert {f"{name}/py.typed" for name in PACKAGES} <= set(archive.namelist())
         archive.extractall(site)
     scripts = tmp_path / "bin"

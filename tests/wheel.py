@@ -33,7 +33,7 @@ def build(folder: Path) -> Path:
     """The wheel, built below the folder."""
     source = folder / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "recon.py"):
+    for name in ("pyproject.toml", "README.md", "recon.py", "recon_commands.py"):
         shutil.copy(ROOT / name, source)
     for name in PACKAGES:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -30,6 +30,7 @@ from passes.every_level.verify_structure import verify_plans
 from passes.pipeline import passes_between
 from passes.planner.options import OFFERS, options_from
 from sim.machine.errors import ReconError
+from sim.machine.files import check_regular
 from tools import CONSTANTS, DEFAULT_MACHINE, VERSION
 from tools.instruments import Instruments
 from tools.options import check_planned_machine, for_passes, input_shapes
@@ -93,6 +94,11 @@ class ReconOpt(xDSLOptMain):
                 action.help = "passes to run, as 'a,b{key=value}': those listed below and all of xDSL's"
         add_options(arg_parser)
         completion.add_completion(arg_parser, self.available_passes)
+
+    def get_input_stream(self) -> tuple[IO[bytes], str]:
+        if self.args.input_file is not None:
+            check_regular(Path(self.args.input_file))
+        return super().get_input_stream()
 
     def parse_chunk(self, chunk: IO[bytes], file_extension: str, start_offset: int = 0) -> ModuleOp | None:
         content = b"" if file_extension == "onnx" and self.args.input_file else chunk.read()

@@ -13,7 +13,6 @@ import functools
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.machine.errors import MachineFileError
-from sim.machine.files import read_text
+from sim.machine.files import parse_toml, read_text
 from sim.machine.quantities import whole
 
 MACHINES = Path(__file__).parent.parent / "machines"
@@ -74,7 +73,8 @@ class Configuration:
 
 
 def key(doc: str, *, allowed: tuple[str, ...] = (), low: int = 0, high: int = MOST_CYCLES) -> Any:
-    """A documented key of the machine file; ``low`` and ``high`` are the least and greatest value of a number."""
+    """A documented key of the machine file; ``low`` and ``high`` are the least and greatest value of a number, and a
+    text with a ``low`` is not empty."""
     return dataclasses.field(metadata={"doc": doc, "allowed": allowed, "low": low, "high": high})
 
 
@@ -159,7 +159,7 @@ class Energy:
 class Machine:
     """A machine: everything the laws of time, the faults and the planner ask about the hardware."""
 
-    name: str = key("the machine's name")
+    name: str = key("the machine's name", low=1)
     description: str = key("one sentence for people")
     clock_hz: int = key("cycles per second", low=1, high=10**11)
     array: Array = key("the MAC array")
@@ -280,6 +280,8 @@ def _value_problem(field: dataclasses.Field[Any], value: Any) -> str | None:
         return f"must be {said}, not {value!r}"
     if field.metadata["allowed"] and value not in field.metadata["allowed"]:
         return f"must be one of {', '.join(field.metadata['allowed'])}, not {value!r}"
+    if isinstance(value, str) and field.metadata["low"] and not value.strip():
+        return "must not be empty"
     if kind is int and value < field.metadata["low"]:
         return f"must be at least {field.metadata['low']}, not {value}"
     if kind is int and value > field.metadata["high"]:
@@ -329,8 +331,8 @@ def names() -> tuple[str, ...]:
 def _read(path: Path, _stamp: tuple[int, int]) -> Machine:
     text = read_text(path)
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = parse_toml(text)
+    except ValueError as error:
         raise MachineFileError(f"{path}: this is not TOML: {error}.") from None
     return from_mapping(data, str(path), text)
 
@@ -364,10 +366,18 @@ def load(name_or_file: str) -> Machine:
         return _read(path, (stat.st_mtime_ns, stat.st_size))
     except UnicodeDecodeError:
         raise MachineFileError(f"{path}: this is not a text file.") from None
-    except (OSError, ValueError):
-        raise MachineFileError(
-            f"There is no machine '{name_or_file}': known are {', '.join(names())}, or give the path of a TOML file."
-        ) from None
+    except OSError as error:
+        if path.exists():
+            raise MachineFileError(f"{path}: cannot be read: {error.strerror}.") from None
+        raise _unknown(name_or_file) from None
+    except ValueError:  # a name that no file can have
+        raise _unknown(name_or_file) from None
+
+
+def _unknown(name_or_file: str) -> MachineFileError:
+    return MachineFileError(
+        f"There is no machine '{name_or_file}': known are {', '.join(names())}, or give the path of a TOML file."
+    )
 
 
 @functools.lru_cache(maxsize=64)

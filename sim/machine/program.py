@@ -375,7 +375,7 @@ def _open(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, npt.NDArra
         header = json.loads(data[8 : 8 + size]) if 0 < size <= len(data) - 8 else {}
         ours = header.get("__metadata__", {}).get("recon") if isinstance(header, dict) else None
         head = json.loads(ours) if isinstance(ours, str) else None
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         head = None
     if not isinstance(head, dict):
         raise ProgramError(

@@ -6,7 +6,6 @@ program, seal it, and then prove and run it. What is taken is written out again 
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import io
 import json
@@ -22,14 +21,14 @@ from xdsl.utils.exceptions import DiagnosticException, ParseError
 from passes.accel.check_hazards import check_program
 from sim.machine.description import MACHINES
 from sim.machine.description import load as load_machine
-from sim.machine.encoding import decode
 from sim.machine.errors import ReconError
-from sim.machine.program import MachineSegment, Port, Program, from_bytes
+from sim.machine.program import Port, Program, from_bytes
+from tests.attacks.programs import small_program, with_code
 from tests.conftest import ROOT
 from tests.mutations.heads import joined, parts_of
 from tests.mutations.texts import constants, texts_of
 from tests.passes.onnx_to_cnn.spread_graphs import case
-from tools.driver import compile_model, make_context, read_module
+from tools.driver import make_context, read_module
 from tools.explore.space_file import read_space
 from tools.files.arrays import fit, read_npy
 from tools.files.listing import assemble_program, disassemble_program
@@ -51,12 +50,6 @@ class Reader:
     read: Callable[[bytes], object]
     seeds: Callable[[], list[bytes]]
     kind: str = "bytes"
-
-
-@functools.cache
-def base() -> Program:
-    """A small program of a residual network."""
-    return compile_model(case("residual").model(), "edge4k")
 
 
 @functools.cache
@@ -87,7 +80,7 @@ def read_program(data: bytes) -> None:
 
 def read_head(data: bytes) -> None:
     """Other entries of a program's head, sealed."""
-    header, head, rest = parts_of(base().to_bytes())
+    header, head, rest = parts_of(small_program().to_bytes())
     try:
         given = json.loads(data)
     except (ValueError, RecursionError):
@@ -97,14 +90,7 @@ def read_head(data: bytes) -> None:
 
 def read_code(data: bytes) -> None:
     """Other instructions in a program."""
-    count = len(decode(data).opcodes)
-    segments = [
-        dataclasses.replace(segment, code=data, layer_of=np.zeros(count, np.uint32), buffers=segment.buffers[:0])
-        if isinstance(segment, MachineSegment)
-        else segment
-        for segment in base().segments
-    ]
-    _execute(dataclasses.replace(base(), segments=tuple(segments)))
+    _execute(with_code(small_program(), data))
 
 
 def _execute(program: Program) -> None:
@@ -123,7 +109,7 @@ def _execute(program: Program) -> None:
 
 def read_assembly(data: bytes) -> None:
     """The text of ``recon assemble``, for the small program."""
-    assemble_program(_text(data), base()).to_bytes()
+    assemble_program(_text(data), small_program()).to_bytes()
 
 
 # ------------------------------------------------------------------------------------------------------------ texts
@@ -200,8 +186,8 @@ def _texts() -> list[bytes]:
 def _side_files() -> list[bytes]:
     import safetensors.numpy
 
-    texts_of("residual")
-    held = {digest: np.frombuffer(data, np.uint8) for digest, data in sorted(constants().items()) if len(data) < 600}
+    text = texts_of("residual")["residual at cnn"]
+    held = {digest: np.frombuffer(data, np.uint8) for digest, data in sorted(constants().items()) if digest in text}
     return [safetensors.numpy.save(held)]
 
 
@@ -224,16 +210,16 @@ def _pictures() -> list[bytes]:
 
 
 def _heads() -> list[bytes]:
-    _, head, _ = parts_of(base().to_bytes())
+    _, head, _ = parts_of(small_program().to_bytes())
     kept = {key: value for key, value in head.items() if key not in ("checksum", "instructions", "sha256", "format")}
     return [json.dumps({key: value}).encode() for key, value in kept.items()] + [json.dumps(kept).encode()]
 
 
 READERS: dict[str, Reader] = {
-    "program": Reader(read_program, lambda: [base().to_bytes()]),
+    "program": Reader(read_program, lambda: [small_program().to_bytes()]),
     "head": Reader(read_head, _heads, "json"),
-    "code": Reader(read_code, lambda: [base().machine_segments[0].code]),
-    "assembly": Reader(read_assembly, lambda: [disassemble_program(base()).encode()], "text"),
+    "code": Reader(read_code, lambda: [small_program().machine_segments[0].code]),
+    "assembly": Reader(read_assembly, lambda: [disassemble_program(small_program()).encode()], "text"),
     "machine": Reader(read_machine, lambda: [path.read_bytes() for path in sorted(MACHINES.glob("*.toml"))], "text"),
     "space": Reader(
         read_design_space, lambda: [path.read_bytes() for path in sorted((ROOT / "benchmarks").glob("*.toml"))], "text"

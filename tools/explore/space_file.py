@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 from passes.planner.options import FREEDOMS, MOST_IMAGES, OBJECTIVES, options_from
 from sim.machine.description import load, schema_rows
 from sim.machine.errors import ReconError
-from sim.machine.files import read_text
+from sim.machine.files import parse_toml, read_text
 from sim.machine.quantities import whole
 from tools.explore.area import AreaCosts
 from tools.explore.expressions import Expression
@@ -41,12 +40,12 @@ def read_space(path: str | Path) -> DesignSpace:
     """The space of a TOML file; ReconError names the key that is wrong."""
     where = str(path)
     try:
-        data = tomllib.loads(read_text(Path(path)))
+        data = parse_toml(read_text(Path(path)))
     except OSError as error:
         raise ReconError(f"{where}: cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise ReconError(f"{where}: this is not a text file.") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise ReconError(f"{where}: this is not TOML: {error}.") from None
     return _Reader(where, Path(path).parent).space(data)
 
