@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     import numpy as np
     import numpy.typing as npt
     from onnx import ModelProto
@@ -273,7 +275,13 @@ class _Interrupted(BaseException):
 
 
 def _run(module: str) -> None:
-    def interrupt(_signal: int, _frame: object) -> None:
+    from recon_commands import INTERRUPTED, end_at_once
+
+    def interrupt(_signal: int, frame: FrameType | None) -> None:
+        while frame is not None:
+            if frame.f_code.co_filename.startswith("<frozen importlib"):
+                end_at_once()  # a module of C that is half imported makes an error of its own of it, or crashes
+            frame = frame.f_back
         raise _Interrupted
 
     try:
@@ -282,8 +290,6 @@ def _run(module: str) -> None:
             sys.exit(f"error: {problem}")
         importlib.import_module(module).main()
     except _Interrupted:
-        from recon_commands import INTERRUPTED
-
         sys.stderr.write(INTERRUPTED)
         sys.exit(130)
 

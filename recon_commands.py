@@ -4,8 +4,14 @@ Importing ``recon`` takes some hundredths of a second, and what it imports some 
 start, is not ours: an interrupt ends it in Python's words.
 """
 
+from __future__ import annotations
+
 import _signal  # pyright: ignore[reportMissingImports] # the module behind signal, which imports a good deal
 import os
+
+TYPE_CHECKING = False  # as typing has it, which imports a good deal
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 INTERRUPTED = "interrupted; a file is written whole or not at all.\n"
 
@@ -37,8 +43,13 @@ def reducer() -> None:
 def _answer_interrupts() -> None:
     """Until ``recon`` does it in its own way, end at once: nothing has been begun."""
 
-    def end(_signal: int, _frame: object) -> None:
-        os.write(2, INTERRUPTED.encode())
-        os._exit(130)
+    def end(_number: int, _frame: object) -> None:
+        end_at_once()
 
     _signal.signal(_signal.SIGINT, end)
+
+
+def end_at_once() -> NoReturn:
+    """Say that it was interrupted, give a terminal its cursor back, and end; nothing is tidied up."""
+    os.write(2, ("\033[?25h" if os.isatty(2) else "").encode() + INTERRUPTED.encode())
+    os._exit(130)

@@ -147,7 +147,8 @@ class Bench:
         folder = Path(tempfile.mkdtemp(dir=self.root, prefix="kill-"))
         shutil.copytree(self.inputs, folder, dirs_exist_ok=True)
         for name in deed.outputs if again else ():
-            _copy(self.older[deed] / name, folder / name)
+            for path in self.older[deed].glob(f"{name}*"):
+                _copy(path, folder / path.name)
         process = subprocess.Popen(
             self.argv(deed.command), cwd=folder, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -169,7 +170,8 @@ class Bench:
     def _left(self, deed: Deed, folder: Path, again: bool) -> Iterator[str]:
         """What is wrong with the files that are there."""
         good = _contents(self.newer[deed])
-        old = _contents(self.older[deed]) if again else {}
+        older = _contents(self.older[deed]) if again else {}
+        old = {name: content for name, content in older.items() if name.startswith(deed.outputs)}
         inputs = _contents(self.inputs)
         found = _contents(folder)
         for name, content in inputs.items():
@@ -181,7 +183,7 @@ class Bench:
             elif name not in inputs and content not in (good.get(name), old.get(name)) and ".sqlite-" not in name:
                 yield f"{name} is neither the older file nor the whole new one"
         for name in old:
-            if name not in found:
+            if name not in found and ".sqlite-" not in name:
                 yield f"{name} is lost"
 
 

@@ -289,3 +289,23 @@ def test_interrupting_says_so(delay: float) -> None:
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     assert (running.returncode, out, err) == (130, "", "interrupted; a file is written whole or not at all.\n")
+
+
+@pytest.mark.parametrize("module", ["recon", "tools.main", "tools.driver", "numpy"])
+def test_interrupting_an_import_says_so(module: str) -> None:
+    """A module of C that is interrupted half imported would crash, or make an error of its own of it."""
+    script = (
+        "import os, signal, sys, recon_commands\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *rest):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        f"sys.argv = ['recon', 'compile', {str(ROOT / 'examples' / 'fused_model.mlir')!r}, '-o', '/dev/null']\n"
+        "recon_commands.main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    said = "interrupted; a file is written whole or not at all.\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", said)

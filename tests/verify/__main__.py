@@ -28,6 +28,11 @@ NUMBERS = (
     "texts",
     "cases",
     "graphs",
+    "named",
+    "fuzzed",
+    "flips",
+    "broken",
+    "kills",
     "seed",
 )
 

@@ -31,6 +31,7 @@ from tests.passes.partition.node_cases import REFUSED, RIGHT, UNKNOWN, cases, he
 from tests.passes.tile_to_accel.plans import random_plan
 from tests.second_clock.__main__ import random_comparison
 from tests.second_clock.compare import compare_program
+from tests.verify import attacks
 from tests.verify import operators as by_operator
 from tests.verify.lengths import Length
 from tests.verify.tally import Say, Tally
@@ -200,6 +201,11 @@ PARTS: tuple[Callable[[Length, Tally, Say], None], ...] = (
     texts,
     clocks,
     determinism,
+    attacks.named,
+    attacks.readers,
+    attacks.bits,
+    attacks.models,
+    attacks.kills,
 )
 
 

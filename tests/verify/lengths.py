@@ -16,7 +16,9 @@ class Length:
     most of what ONNX's schemas let a node say, and of its node cases quantised; ``graphs`` made at random; the
     ``nodes`` cases of onnx's own modules of these names, all for none, around the machine; random ``plans``;
     ``mutants`` of small programs; ``proofs`` of random ones with one thing changed; mutated ``texts`` of every level;
-    random ``programs`` against the second clock; ``surroundings`` in which a compile must give the same bytes."""
+    random ``programs`` against the second clock; ``surroundings`` in which a compile must give the same bytes. Against
+    the tools: ``named`` files that once hung or flooded one, ``fuzzed`` inputs of each reader, ``flips`` of bits of
+    each file, ``broken`` models, and ``kills``."""
 
     models: tuple[str, ...]
     machines: tuple[str, ...]
@@ -30,6 +32,11 @@ class Length:
     texts: int
     cases: int
     graphs: int
+    named: int
+    fuzzed: int
+    flips: int
+    broken: int
+    kills: int
     nodes: tuple[str, ...] = ("lrn", "topk")
     seed: int = 1
 
@@ -57,6 +64,11 @@ LENGTHS: dict[str, Length] = {
         texts=24,
         cases=12,
         graphs=12,
+        named=3,
+        fuzzed=0,
+        flips=100,
+        broken=8,
+        kills=1,
     ),
     "normal": Length(
         _ALL,
@@ -72,21 +84,31 @@ LENGTHS: dict[str, Length] = {
         cases=9999,
         graphs=2000,
         nodes=("gru", "lstm", "maxpool", "averagepool", "pad", "softmax", "gather", "lrn", "topk"),
+        named=999,
+        fuzzed=2000,
+        flips=5000,
+        broken=500,
+        kills=60,
     ),
     "long": Length(
         _ALL,
         _MACHINES,
-        inputs=24,
+        inputs=16,
         operators=999,
-        plans=400,
-        mutants=10000,
-        proofs=400,
-        programs=5000,
+        plans=200,
+        mutants=5000,
+        proofs=200,
+        programs=2500,
         surroundings=99,
-        texts=50000,
+        texts=15000,
         cases=9999,
-        graphs=20000,
+        graphs=6000,
         nodes=(),
+        named=999,
+        fuzzed=20000,
+        flips=50000,
+        broken=2000,
+        kills=200,
     ),
 }
 """Under a minute, a few minutes, an hour or so."""

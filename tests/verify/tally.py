@@ -39,6 +39,16 @@ class Tally:
     quantised_refused: int = 0
     graphs: int = 0
     graphs_equal: int = 0
+    named: int = 0
+    named_refused: int = 0
+    fuzzed: int = 0
+    flips: int = 0
+    flips_found: int = 0
+    flips_harmless: int = 0
+    broken: int = 0
+    broken_refused: int = 0
+    broken_right: int = 0
+    kills: int = 0
     tables: list[str] = field(default_factory=list[str])
     failures: list[str] = field(default_factory=list[str])
 
@@ -64,5 +74,10 @@ class Tally:
             ("random programs agreeing with the second clock", f"{self.agreeing:,} of {self.random:,}"),
             ("compiled programs agreeing with the second clock", f"{self.timed:,} of {self.compiled:,}"),
             ("surroundings giving the same bytes", f"{self.alike:,} of {self.surroundings:,}"),
+            ("files that once hung or flooded a tool, refused", f"{self.named_refused:,} of {self.named:,}"),
+            ("inputs of everything that reads a file", f"{self.fuzzed:,}"),
+            ("flipped bits found / harmless", f"{self.flips_found:,} / {self.flips_harmless:,} of {self.flips:,}"),
+            ("damaged models refused / right", f"{self.broken_refused:,} / {self.broken_right:,} of {self.broken:,}"),
+            ("tools ended at random moments", f"{self.kills:,}"),
             ("failures", f"{len(self.failures):,}"),
         ]

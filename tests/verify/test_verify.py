@@ -28,6 +28,7 @@ def test_short_form(part: Any) -> None:
     assert (tally.agreeing, tally.timed, tally.alike) == (tally.random, tally.compiled, tally.surroundings)
     assert tally.caught == tally.harmful
     assert tally.graphs_equal == tally.graphs
+    assert tally.named_refused == tally.named
     assert any(count.strip("0 /of") for _, count in tally.rows())
 
 
@@ -43,7 +44,16 @@ def test_every_row_is_filled(capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert main(["--length", "short", "--seed", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.rsplit("  ", 1)[1].strip() for line in lines[3:]] == (
-        ["1"] * 7 + ["1 / 1"] * 2 + ["1 of 1"] + ["1 / 1"] + ["1 / 1 of 1"] * 2 + ["1 of 1"] * 3 + ["0"]
+        ["1"] * 7
+        + ["1 / 1"] * 2
+        + ["1 of 1"]
+        + ["1 / 1"]
+        + ["1 / 1 of 1"] * 2
+        + ["1 of 1"] * 4
+        + ["1"]
+        + ["1 / 1 of 1"] * 2
+        + ["1"]
+        + ["0"]
     )
 
 

@@ -67,12 +67,14 @@ def explore_command(
 
         step("drawing machines" if asked.sample else "looking at the machines")
         talk.say(extent(asked) + "\n")
-        exploration = Exploration(asked, PointStore(path), step)
+        store = PointStore(path)
+        exploration = Exploration(asked, store, step)
         explored = exploration.kept()
         if explored is None:
             step("starting processes")
             with cluster(scheduler, workers or os.cpu_count() or 1) as client:
                 explored = exploration.all_rows(client, progress.counter("points"))
+    store.close()
     found = findings(explored.rows, asked.goal, (key for key, _ in asked.derived), asked.together)
     talk.answer(summary(found, asked.goal))
     if csv is not None:
