@@ -68,8 +68,8 @@ class Match:
     def from_layer(self, codes: Array) -> Array:
         """int8 NHWC as an array of the graph."""
         codes = codes.reshape([self.shape[axis] for axis in self.axes]).transpose(np.argsort(self.axes))
-        codes = np.ascontiguousarray(codes)
-        return (codes.view(np.uint8) ^ np.uint8(128)) if self.unsigned else codes
+        codes = np.asarray(codes, order="C")  # of a scalar as well, which ascontiguousarray makes a vector of
+        return np.asarray(codes.view(np.uint8) ^ np.uint8(128)) if self.unsigned else codes
 
 
 @dataclass(frozen=True)
