@@ -45,6 +45,7 @@ class Exploration:
     def __init__(self, space: DesignSpace, store: PointStore, report: Report | None = None):
         self.space, self.store = space, store
         self.models: dict[str, PreparedModel] = {}
+        self.digests: dict[str, str] = {}
         for entry in space.models:
             if report is not None:
                 report(f"reading {entry.name}")
@@ -55,6 +56,7 @@ class Exploration:
                     f"{space.where}: the models {self.models[made.digest].name} and {entry.name} are the same."
                 )
             self.models[made.digest] = made
+            self.digests[entry.name] = made.digest
         self.bundle = Bundle(self.models, {base: base_text(base) for base in space.bases}, space.area, version())
 
     def points(self, machines: Iterable[SpaceChoice]) -> list[Point]:
@@ -62,7 +64,7 @@ class Exploration:
         found: list[Point] = []
         for choice in machines:
             machine = load(choice.machine)
-            for digest in self.models:
+            for digest in (self.digests[entry.name] for entry in self.space.tried(choice)):
                 for planning in self.space.plannings:
                     key = key_of(digest, machine, planning, self.space.area, self.bundle.version)
                     found.append(Point(key, digest, choice.machine, planning))

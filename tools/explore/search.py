@@ -52,7 +52,7 @@ def search(space: DesignSpace, how: Search, rows_of: Rows) -> SpaceWalk:
             ]
             choice = chosen[trial.number] = space.choice(places)
             asked.append((trial, choice))
-        new = list(dict.fromkeys(choice for _, choice in asked if choice not in values and space.allows(choice)))
+        new = list(dict.fromkeys(choice for _, choice in asked if choice not in values and _wanted(space, choice)))
         values |= {choice: None for _, choice in asked if choice not in values}
         for choice, rows in zip(new, rows_of(new), strict=True):
             values[choice] = _objectives(rows, how)
@@ -61,6 +61,11 @@ def search(space: DesignSpace, how: Search, rows_of: Rows) -> SpaceWalk:
             study.tell(trial, found, state=TrialState.COMPLETE if found is not None else TrialState.FAIL)
     front = dict.fromkeys(chosen[trial.number] for trial in study.best_trials)
     return SpaceWalk(tuple(choice for choice, found in values.items() if found is not None), tuple(front))
+
+
+def _wanted(space: DesignSpace, choice: SpaceChoice) -> bool:
+    """Whether a machine is allowed, and tried for all models: an objective is a mean over all of them."""
+    return space.allows(choice) and len(space.tried(choice)) == len(space.models)
 
 
 def _names(space: DesignSpace) -> list[str]:

@@ -31,12 +31,14 @@ Settings = Mapping[str, str]
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model of the space: a file, how its rows are called, and how it is read."""
+    """A model of the space: a file, how its rows are called, how it is read, and the only machines that it is tried on
+    (None: all)."""
 
     file: Path
     name: str
     assume_int8: bool
     input_shapes: Mapping[str, tuple[int, ...]]
+    only: Expression | None = None
 
 
 @dataclass(frozen=True)
@@ -134,11 +136,16 @@ class DesignSpace:
 
     def allows(self, choice: SpaceChoice) -> bool:
         """Whether all constraints hold of a machine."""
-        if not self.constraints:
-            return True
+        return not self.constraints or all(bool(each.value(self.values(choice))) for each in self.constraints)
+
+    def values(self, choice: SpaceChoice) -> dict[str, Value]:
+        """What constraints may name of a machine."""
         machine = load(choice.machine)
-        names: dict[str, Value] = {**machine_values(machine), "area_mm2": area_mm2(machine, self.area)}
-        return all(bool(constraint.value(names)) for constraint in self.constraints)
+        return {**machine_values(machine), "area_mm2": area_mm2(machine, self.area)}
+
+    def tried(self, choice: SpaceChoice) -> tuple[ModelEntry, ...]:
+        """The models that are tried on a machine."""
+        return tuple(m for m in self.models if m.only is None or bool(m.only.value(self.values(choice))))
 
     def machines(self) -> list[SpaceChoice]:
         """All machines of the product that the constraints allow, or a sample of them; ReconError if there are none,

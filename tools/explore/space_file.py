@@ -31,8 +31,9 @@ from tools.explore.store import COLUMNS, PLANNED
 from tools.options import Planning
 
 _KEYS = tuple(key for key, _, _ in schema_rows())
+_OF_MACHINES = (*_KEYS, "area_mm2")
 
-MOST_VALUES = 10_000
+MOST_VALUES = 1_000
 """Values that a range may have."""
 
 
@@ -67,7 +68,7 @@ class _Reader:
             tuple(self.axis(name, value) for name, value in self.table(machine, "vary", "machine.").items()),
             tuple(self.derived(key, text) for key, text in self.table(machine, "derive", "machine.").items()),
             tuple(
-                self.expression(text, "machine.constraints", (*_KEYS, "area_mm2"))
+                self.expression(text, "machine.constraints", _OF_MACHINES)
                 for text in self.items(machine.get("constraints", []), "machine.constraints")
             ),
             self.number(machine, "machine.sample", 0, 0),
@@ -120,7 +121,7 @@ class _Reader:
             raise self.wrong("models", 'is missing: write [[models]] and file = "model.onnx", once for each model')
         found: list[ModelEntry] = []
         for entry in entries:
-            self.known(entry, "models.", ("file", "name", "assume_int8", "input_shapes"))
+            self.known(entry, "models.", ("file", "name", "assume_int8", "input_shapes", "only"))
             if not isinstance(entry.get("file"), str):
                 raise self.wrong("models.file", "is missing (the path of a model, from the space file's own folder)")
             path = self.folder / entry["file"]
@@ -136,7 +137,8 @@ class _Reader:
             name = str(entry.get("name", path.stem))
             if name in [model.name for model in found]:
                 raise self.wrong("models.name", f"is '{name}' twice; rows are told apart by it")
-            found.append(ModelEntry(path, name, flag, {key: tuple(dims) for key, dims in shapes.items()}))
+            only = self.expression(entry["only"], "models.only", _OF_MACHINES) if "only" in entry else None
+            found.append(ModelEntry(path, name, flag, {key: tuple(dims) for key, dims in shapes.items()}, only))
         return tuple(found)
 
     def base(self, name: Any) -> str:

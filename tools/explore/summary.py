@@ -28,10 +28,12 @@ def extent(space: DesignSpace) -> str:
     """How much there is to do, before any of it is done; ReconError where that is nothing, or too much."""
     each = f"{counted(len(space.models), 'model')} with {counted(len(space.plannings), 'set')} of options"
     search = space.search
-    machines = search.trials if search is not None else len(space.machines())
-    points = counted(machines * len(space.models) * len(space.plannings), "point")
-    many = f"{counted(machines, 'machine')} of {space.size:,}"
-    return f"{points}: {each} on {many}." if search is None else f"At most {points}: {each} on {many}, searched for."
+    if search is not None:
+        points = counted(search.trials * len(space.models) * len(space.plannings), "point")
+        return f"At most {points}: {each} on {counted(search.trials, 'machine')} of {space.size:,}, searched for."
+    machines = space.machines()
+    points = counted(sum(len(space.tried(one)) for one in machines) * len(space.plannings), "point")
+    return f"{points}: {each} on {counted(len(machines), 'machine')} of {space.size:,}."
 
 
 def counted(number: int, what: str) -> str:

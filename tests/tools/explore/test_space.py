@@ -9,8 +9,10 @@ import pytest
 from sim.machine.description import load
 from sim.machine.errors import ReconError
 from tests.tools.explore.support import MODELS, written
+from tools.explore.explore import Exploration
 from tools.explore.space import DesignSpace
 from tools.explore.space_file import read_space
+from tools.explore.store import PointStore
 from tools.explore.summary import extent
 from tools.options import Planning
 
@@ -126,7 +128,7 @@ seed = {seed}
         ("[options]\nbatch = 100", "key 'options.batch' is 100; there are 1 to 64."),
         (
             "[machine.vary]\n\"sram.bytes\" = { from = 1, to = 2e9, step = 1 }",
-            "key 'machine.vary.sram.bytes' holds more than 10,000 values; make its steps larger.",
+            "key 'machine.vary.sram.bytes' holds more than 1,000 values; make its steps larger.",
         ),
         (
             "[machine.vary]\n\"sram.bytes\" = { from = 1, to = 2, factor = inf }",
@@ -199,20 +201,20 @@ def test_options_are_multiplied_out(tmp_path: Path) -> None:
 
 def test_a_product_that_nobody_waits_for_is_refused_and_sampled(tmp_path: Path) -> None:
     axes = "\n".join(
-        f'"{key}" = {{ from = 1000, to = 10999, step = 1 }}' for key in ("sram.bytes", "dram.latency", "clock_hz")
+        f'"{key}" = {{ from = 1000, to = 1999, step = 1 }}' for key in ("sram.bytes", "dram.latency", "clock_hz")
     )
     with pytest.raises(ReconError) as error:
         extent(space(tmp_path, f"[machine.vary]\n{axes}"))
     assert str(error.value) == (
-        f"{tmp_path / 'space.toml'}: the product of all axes has 1,000,000,000,000 machines, and at most 100,000 are "
+        f"{tmp_path / 'space.toml'}: the product of all axes has 1,000,000,000 machines, and at most 100,000 are "
         "looked at one by one; ask for some of them with machine.sample, or for a [search]."
     )
     sampled = space(tmp_path, f"[machine]\nsample = 5\n[machine.vary]\n{axes}")
-    assert extent(sampled) == "5 points: 1 model with 1 set of options on 5 machines of 1,000,000,000,000."
+    assert extent(sampled) == "5 points: 1 model with 1 set of options on 5 machines of 1,000,000,000."
     assert len(set(sampled.machines())) == 5
     searched = space(tmp_path, f"[search]\ntrials = 40\n[machine.vary]\n{axes}")
     assert extent(searched) == (
-        "At most 40 points: 1 model with 1 set of options on 40 machines of 1,000,000,000,000, searched for."
+        "At most 40 points: 1 model with 1 set of options on 40 machines of 1,000,000,000, searched for."
     )
 
 
@@ -224,3 +226,19 @@ def test_models_that_are_not_there_are_told_together(tmp_path: Path) -> None:
         f"{tmp_path / 'space.toml'}: key 'models.file' names what is no file: {tmp_path / 'a.onnx'}, "
         f"{tmp_path / 'b.onnx'}."
     )
+
+
+def test_a_model_is_tried_on_some_machines_only(tmp_path: Path) -> None:
+    large = f'only = "array.lanes >= 512"\n[[models]]\nfile = "{MODELS / "resnet8_cifar10_int8.onnx"}"\n'
+    found = space(tmp_path, large + '[machine.vary]\n"array.lanes" = [256, 512]\n')
+    assert [[entry.name for entry in found.tried(choice)] for choice in found.machines()] == [
+        ["resnet8_cifar10_int8"],
+        ["dscnn_kws_int8", "resnet8_cifar10_int8"],
+    ]
+    assert extent(found) == "3 points: 2 models with 1 set of options on 2 machines of 2."
+    points = Exploration(found, PointStore(tmp_path / "rows.sqlite")).points(found.machines())
+    assert [point.machine.rpartition("=")[2] for point in points] == ["256", "512", "512"]
+    with pytest.raises(
+        ReconError, match=r"key 'models\.only': \"lanes > 3\" names lanes, which is not known here; did"
+    ):
+        space(tmp_path, 'only = "lanes > 3"\n')
