@@ -32,7 +32,7 @@ from tools.frames import frame_statistics
 from tools.options import Planning
 from tools.reports.compare import Study
 
-NETWORKS = (*ALL, "resnet18-224")
+NETWORKS = (*ALL, "resnet18-224", "mobilenetv3_large", "efficientnet_b0", "shufflenetv2")
 
 QUICK = ("squeezenet", "shufflenet", "mobilenetv2-224")
 

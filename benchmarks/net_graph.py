@@ -172,6 +172,23 @@ class GraphWriter:
         channels = sum(self.shapes[x][0] for x in xs)
         return self._emit("Concat", list(xs), self._fresh("concat"), (channels, *self.shapes[xs[0]][1:]), {"axis": 1})
 
+    def half(self, x: str, second: bool) -> str:
+        """The first or second half of the channels."""
+        c, h, w = self.shapes[x]
+        middle, end = (self._constant(f"channel_{n}", np.array([n], np.int64)) for n in (c // 2, c))
+        start, axis = (self._constant(f"channel_{n}", np.array([n], np.int64)) for n in (0, 1))
+        bounds = (middle, end) if second else (start, middle)
+        return self._emit("Slice", [x, *bounds, axis], self._fresh("slice"), (c // 2, h, w))
+
+    def shuffle(self, x: str, groups: int) -> str:
+        """Channels of ``groups`` groups taken in turns, as exporters write it: Reshape, Transpose, Reshape."""
+        c, h, w = self.shapes[x]
+        wide = self._constant(f"shape_{c}_{h}_{w}_in_{groups}", np.array([1, groups, c // groups, h, w], np.int64))
+        flat = self._constant(f"shape_{c}_{h}_{w}", np.array([1, c, h, w], np.int64))
+        y = self._emit("Reshape", [x, wide], self._fresh("reshape"), (c, h, w))
+        y = self._emit("Transpose", [y], self._fresh("transpose"), (c, h, w), {"perm": (0, 2, 1, 3, 4)})
+        return self._emit("Reshape", [y, flat], self._fresh("reshape"), (c, h, w))
+
     def upsample(self, x: str) -> str:
         """Nearest neighbour, twice the height and width."""
         c, h, w = self.shapes[x]

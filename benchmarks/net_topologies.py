@@ -89,6 +89,23 @@ def mobilenetv2(size: int, width: int = 0) -> onnx.ModelProto:
     return g.finish(g.classifier(g.conv(x, 1280, 1, activation="relu6"), IMAGENET))
 
 
+def shufflenetv2(size: int) -> onnx.ModelProto:
+    """ShuffleNetV2, width 1 (Ma et al., ECCV 2018, figure 3 c and d, table 5): half the channels pass, then a shuffle."""
+    g = GraphWriter("shufflenetv2", "ShuffleNetV2, Ma et al. 2018")
+    x = g.max_pool(g.conv(g.input(3, size, size), 24, 3, 2), 3, 2, (1, 1, 1, 1))
+    for channels, repeats in ((116, 4), (232, 8), (464, 4)):
+        half = channels // 2
+        for stride in (2, *[1] * (repeats - 1)):
+            left, right = (x, x) if stride == 2 else (g.half(x, second=False), g.half(x, second=True))
+            if stride == 2:
+                left = g.conv(left, g.shapes[left][0], 3, 2, group=g.shapes[left][0], activation=None)
+                left = g.conv(left, half, 1)
+            right = g.conv(right, half, 1)
+            right = g.conv(g.conv(right, half, 3, stride, group=half, activation=None), half, 1)
+            x = g.shuffle(g.concat(left, right), 2)
+    return g.finish(g.classifier(g.conv(x, 1024, 1), IMAGENET))
+
+
 def resnet18(size: int) -> onnx.ModelProto:
     """ResNet-18 (He et al., CVPR 2016, table 1): basic blocks, 1x1 convolutions where the shape changes."""
     g = GraphWriter("resnet18", "ResNet-18, He et al. 2016")

@@ -206,6 +206,13 @@ NETWORKS: dict[str, Network] = {
     "shufflenet": Network(
         "Zhang et al., CVPR 2018, 4 groups", 224, None, None, partial(_load_wheel, "shufflenet"), multiple=0
     ),
+    "shufflenetv2": Network(
+        "Ma et al., ECCV 2018; counts: its table 5, torchvision's parameters",
+        224,
+        146_000_000,
+        2_278_604,
+        net_topologies.shufflenetv2,
+    ),
     "zfnet512": Network("Zeiler & Fergus, ECCV 2014", 224, None, None, partial(_load_wheel, "zfnet512"), multiple=0),
     "mobilenetv3_large": Network(
         "Howard et al., ICCV 2019; counts: torchvision",
