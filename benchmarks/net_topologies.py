@@ -90,7 +90,7 @@ def mobilenetv2(size: int, width: int = 0) -> onnx.ModelProto:
 
 
 def shufflenetv2(size: int) -> onnx.ModelProto:
-    """ShuffleNetV2, width 1 (Ma et al., ECCV 2018, figure 3 c and d, table 5): half the channels pass, then a shuffle."""
+    """ShuffleNetV2, width 1 (Ma et al., ECCV 2018, figure 3 c and d, table 5): half pass, then a shuffle."""
     g = GraphWriter("shufflenetv2", "ShuffleNetV2, Ma et al. 2018")
     x = g.max_pool(g.conv(g.input(3, size, size), 24, 3, 2), 3, 2, (1, 1, 1, 1))
     for channels, repeats in ((116, 4), (232, 8), (464, 4)):

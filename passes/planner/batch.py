@@ -26,18 +26,7 @@ def batched(network: Network, images: int, opening: int, stages: Sequence[BatchS
     if images == 1:
         return network
     copies = [_Copy(network, image) for image in range(images)]
-    layers: list[Layer] = []
-    visit = 0
-    for stage in stages:
-        opens = min(opening, stage.end) if stage.first == 0 else stage.first
-        for few in range(0, images, stage.together):
-            visit += 1
-            together = copies[few : few + stage.together]
-            visited = [*_waves(network, together, opens if stage.first == 0 else 0)]
-            visited += [copy.layers[layer] for layer in network.layers[opens : stage.end] for copy in together]
-            for layer in visited:
-                layer.visit, layer.fresh = visit, stage.again
-            layers += visited
+    layers = in_stages([copy.layers for copy in copies], network.layers, opening, stages)
     for index, layer in enumerate(layers):
         layer.index = index
 
@@ -54,12 +43,33 @@ def batched(network: Network, images: int, opening: int, stages: Sequence[BatchS
     )
 
 
-def _waves(network: Network, copies: Sequence[_Copy], opening: int) -> Iterator[Layer]:
+Twins = Mapping[Layer, Layer]
+"""The layers of a copy, by those of the one network."""
+
+
+def in_stages(copies: Sequence[Twins], one: Sequence[Layer], opening: int, stages: Sequence[BatchStage]) -> list[Layer]:
+    """The layers of all copies of some layers in the order of the stages, each with its visit."""
+    layers: list[Layer] = []
+    visit = 0
+    for stage in stages:
+        opens = min(opening, stage.end) if stage.first == 0 else stage.first
+        for few in range(0, len(copies), stage.together):
+            visit += 1
+            together = copies[few : few + stage.together]
+            visited = [*_waves(together, one, opens if stage.first == 0 else 0)]
+            visited += [twins[layer] for layer in one[opens : stage.end] for twins in together]
+            for layer in visited:
+                layer.visit, layer.fresh = visit, stage.again
+            layers += visited
+    return layers
+
+
+def _waves(copies: Sequence[Twins], one: Sequence[Layer], opening: int) -> Iterator[Layer]:
     """The first layers of several images, each image a layer behind the one before."""
     for wave in range(opening + len(copies) - 1 if opening else 0):
         for image in reversed(range(len(copies))):
             if 0 <= wave - image < opening:
-                yield copies[image].layers[network.layers[wave - image]]
+                yield copies[image][one[wave - image]]
 
 
 class _Copy:
@@ -86,7 +96,8 @@ class _Copy:
         for layer in network.layers:
             inputs = [self.tensors[tensor] for tensor in layer.inputs]
             output = self.tensors[layer.output]
-            twin = Layer(layer.index, layer.name, layer.kind, layer.op, inputs, output, layer.nodes, original=layer)
+            whose = layer.shared
+            twin = Layer(layer.index, layer.name, layer.kind, layer.op, inputs, output, layer.nodes, original=whose)
             self.layers[layer] = twin
         for tensor, copy in self.tensors.items():
             copy.producer = self.layers[tensor.producer] if tensor.producer is not None else None

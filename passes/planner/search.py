@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from passes.planner.attempts import PlanSearch, Workshop
 from passes.planner.configure import ConvRequest, choices
+from passes.planner.copies import arranged, mark
 from passes.planner.mapping import ConvMapping, conv_shape
 from passes.planner.network import Layer, Network
 from passes.planner.options import Options
@@ -37,17 +38,20 @@ def configured(
 ) -> dict[Layer, ConvMapping]:
     """How every convolution runs: in the configuration it has been given, else as the best plan of several choices has
     it, of which there are the fewer the larger the network is."""
-    layers = [layer for layer in network.layers if layer.is_conv]
+    mark(network)
+    every = [layer for layer in network.layers if layer.is_conv]
+    layers = [layer for layer in every if layer.shared is layer]
     convolutions = [ConvRequest(layer.name, conv_shape(layer), layer.configuration) for layer in layers]
     moved = sum(one.shape.weight_bytes for one in convolutions)
     moved += sum(t.height * t.width * t.channels for t in (*network.inputs, *network.outputs))
     usable = options.usable(machine)
     if options.streams:
         moved = max(0, moved - usable.sram.bytes)
-    images = max(1, options.batch)
+    images = max(1, options.batch, *(sum(other.shared is layer for other in every) for layer in layers[:1]))
     near = NEAR if options.measure == "cycles" else math.inf  # bytes may be worth any cycles
     ways = choices(usable, convolutions, moved // images, options.one_configuration, near, images)
-    found = [dict(zip(layers, way, strict=True)) for way in ways]
+    chosen = [dict(zip(layers, way, strict=True)) for way in ways]
+    found = [{layer: way[layer.shared] for layer in every} for way in chosen]
     if len(found) == 1 or options.level < 2:
         return found[0]
     quick = dataclasses.replace(options, level=1)
@@ -73,6 +77,8 @@ def plan(
     weigh: Weigh | None = None,
 ) -> Plan:
     """The best plan found. Raises ReconError when the network does not fit in SRAM."""
+    mark(network)
+    network = arranged(options.usable(machine), network, mappings)
     if options.streams and options.residency:
         return _frames_in_a_row(machine, network, mappings, options, weigh)
     best = _alone(machine, network, mappings, options, weigh)

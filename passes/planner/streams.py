@@ -29,7 +29,8 @@ def in_a_row(machine: Machine, network: Network, mappings: Mapping[Layer, ConvMa
     ranking = Ranking(machine, options.measure)
     plans: list[Plan] = []
     least = 0
-    for images in (options.batch,) if options.batch else IMAGES:
+    has_copies = any(layer.original is not None for layer in network.layers)
+    for images in (options.batch,) if options.batch else IMAGES[:1] if has_copies else IMAGES:
         made: list[Plan] = []
         for whole in _batches(machine, network, mappings, images):
             made += _of_a_batch(machine, whole, mappings, options)
