@@ -267,9 +267,9 @@ MAX_INSTRUCTIONS = 200_000
 
 
 def trips(op: Operation) -> int:
-    """Instructions this op, with its loops, stands for."""
+    """Instructions this op, with its loops, stands for; a turn without any counts as one, for it takes time as well."""
     if isinstance(op, ForOp):
-        return len(op.values) * sum(trips(inner) for inner in op.body.block.ops)
+        return len(op.values) * max(1, sum(trips(inner) for inner in op.body.block.ops))
     return 1 if isinstance(op, TileOp) else 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from xdsl.ir import Operation
 
 from dialects import accel, tile
-from passes.common.problems import ModelError
+from passes.common.problems import ModelError, place_in_text
 from passes.tile_to_accel import convolutions, copies, memory, vectors
 from passes.tile_to_accel.emission import Emission, Where
 from sim.machine import description as machines
@@ -41,9 +41,10 @@ def lower(schedule: tile.ScheduleOp) -> accel.ProgramOp:
     e = Emission(schedule, machines.load(schedule.machine.data))
     total = sum(tile.trips(op) for op in schedule.body.block.ops)
     if total > tile.MAX_INSTRUCTIONS:
+        longest = place_in_text(max(schedule.body.block.ops, key=tile.trips))
         raise ModelError(
-            f"{e.problems.subject} unrolls to {total:,} instructions and at most {tile.MAX_INSTRUCTIONS:,} "
-            "are allowed; take larger tiles or fewer turns."
+            f"{f'{longest}: ' if longest else ''}{e.problems.subject} unrolls to {total:,} instructions and at most "
+            f"{tile.MAX_INSTRUCTIONS:,} are allowed; take larger tiles or fewer turns."
         )
     memory.ports(e, schedule)
     for op, indices in tile.unrolled(schedule.body.block):

@@ -173,3 +173,17 @@ def test_the_planner_speaks_of_lines(recon: Tool) -> None:
         1, "x.mlir:2:3: error: Layer a cannot run in winograd g1 k16 r16 p16 on edge4k: Winograd is for 3×3 kernels "
         "with stride and dilation 1.\n",
     )  # fmt: skip
+
+
+def test_a_loop_without_end_is_refused_at_its_line(recon: Tool) -> None:
+    Path("x.mlir").write_text(
+        'tile.schedule @main machine "edge4k" (%in: !tile.dram<4x4x16xi8>) -> (%out: !tile.dram<4x4x16xi8>) {\n'
+        "  %x = tile.alloc : !tile.sram<4x4x16xi8>\n  tile.for %i = 0 to 100000000 step 1 {\n"
+        "    tile.load %x from %in\n  }\n  tile.store %out from %x\n}\n"
+    )
+    for options in ([], ["--validate"]):
+        ended = recon("compile", "x.mlir", "-o", "x.rbin", *options)
+        assert (ended.code, ended.err) == (
+            1, "x.mlir:3:3: error: The plan @main for edge4k unrolls to 100,000,001 instructions and at most 200,000 "
+            "are allowed; take larger tiles or fewer turns.\n",
+        )  # fmt: skip

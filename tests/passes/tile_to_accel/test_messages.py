@@ -252,6 +252,15 @@ def test_a_plan_too_long_is_refused_before_it_is_unrolled() -> None:
     )
 
 
+def test_turns_that_do_nothing_are_counted_as_well() -> None:
+    """They would take their time all the same."""
+    text = HEAD + "tile.for %i = 0 to 100000 step 1 {\n tile.for %j = 0 to 100000 step 1 {\n}\n}\n}"
+    assert refusal(text) == (
+        f"The plan @main for edge4k unrolls to 10,000,000,000 instructions and at most {tile.MAX_INSTRUCTIONS:,} are "
+        "allowed; take larger tiles or fewer turns."
+    )
+
+
 def test_an_unknown_machine() -> None:
     module = parse('tile.schedule @main machine "edge9k" () -> () {\n}')
     with pytest.raises(ReconError, match=r"^There is no machine 'edge9k': known are "):
