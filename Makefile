@@ -93,12 +93,13 @@ rtl: $(STAMP) ## the machine in RTL against the simulator, byte for byte and cyc
 	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[rtl]'
 	@$(BIN)/python -m tests.rtl $(RTL_ARGS)
 
-docs: $(STAMP) ## write the generated pages of docs/ again
+docs: $(STAMP) ## write the generated pages of docs/ and the notebook again
 	@$(BIN)/python -m tools.docs
+	@$(BIN)/python -m tests.test_notebook
 
 site: $(STAMP) ## the documentation as a site, in build/site; it needs no network to be read
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-	@echo "build/site/index.html"
+	@echo "build/site/start.html"
 
 clean: ## remove the environment and everything built
 	@rm -rf .venv build .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
