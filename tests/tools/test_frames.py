@@ -123,8 +123,8 @@ def test_a_batch_gives_what_its_frames_give_alone(recon: Tool, camera: Path, her
             "latency nor without residency.",
         ),
         (
-            ("--batch", "64", "--sram-limit", "64KiB"),
-            "A batch of 64 does not fit in SRAM: edge4k has 65,536 bytes. A smaller batch, or a machine with more "
+            ("--batch", "64", "--sram-limit", "16KiB"),
+            "A batch of 64 does not fit in SRAM: edge4k has 16,384 bytes. A smaller batch, or a machine with more "
             "SRAM, would help.",
         ),
     ],
