@@ -48,8 +48,8 @@ commands: $(STAMP) ## every command of README and docs, run as it stands there, 
 explore: $(STAMP) ## what many points of recon explore cost; POINTS=10000 for all, a quarter of an hour of CPU
 	@$(BIN)/python benchmarks/explore.py --points $(POINTS)
 
-quantisers: $(STAMP) ## small networks as many quantisers write them; writes docs/quantisers.md
-	@$(BIN)/python benchmarks/quantisers.py
+quantisers: $(STAMP) ## small networks as many quantisers write them; writes docs/quantisers.md; QUANTISERS_ARGS=--tools
+	@$(BIN)/python benchmarks/quantisers.py $(QUANTISERS_ARGS)
 
 pictures: $(STAMP) ## the pictures of README and docs made anew; needs chromium and chromedriver of the system
 	@$(BIN)/python benchmarks/pictures.py

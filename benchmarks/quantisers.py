@@ -2,6 +2,7 @@
 
     python benchmarks/quantisers.py              the files of tests/data/quantisers
     python benchmarks/quantisers.py FILE.onnx…   other files; prints the table and writes nothing
+    python benchmarks/quantisers.py --tools      also what tools write now, each in an environment of its own
 
 A row is one file: whether it is taken, the share of its multiply-accumulates on the machine, its answer beside ONNX
 Runtime's without optimisation, how far ONNX Runtime's two ways are apart themselves, and the cycles over those of the
@@ -20,6 +21,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
+from onnx import helper
+from quantiser_nets import NETS
+from quantiser_tools import Written, quantisers, written
 
 from sim.machine.errors import ReconError
 from sim.machine.program import Port, Program
@@ -63,27 +68,37 @@ class Row:
         return self.name.partition("_")[0]
 
 
-def measure(path: Path) -> Row:
-    """The row of a file."""
+def measure(path: Path, bare: bool = True) -> Row:
+    """The row of a file; with ``bare`` also of the program that was compiled without examples."""
     row = Row(path.stem)
     try:
-        bare = compile_model(path)
-        (port,) = bare.inputs
+        port = port_of(path)
         with tempfile.TemporaryDirectory() as folder:
             np.savez(samples := f"{folder}/samples.npz", _noise(port, 1, (EXAMPLES,)))
             program = compile_model(path, options=Planning(samples=samples))
+        other = compile_model(path) if bare else program
     except ReconError as error:
         row.problem = " ".join(str(error).split())
         return row
     inputs = {port.name: _noise(port, 0)}
     plain, optimised = (_answers(path, inputs, each) for each in (False, True))
-    row.bare_cycles, row.bare = _run(bare, inputs, plain)[:2]
+    row.bare_cycles, row.bare = _run(other, inputs, plain)[:2]
     row.cycles, row.ort, s = _run(program, inputs, plain)
     row.share = s.macs / (s.macs + s.host_macs)
     row.host = ", ".join(sorted({node[1] for segment in s.host for node in segment.nodes if node[0]}))
     if plain is not None and optimised is not None:
         row.apart = _decibels(plain, optimised)
     return row
+
+
+def port_of(path: Path) -> Port:
+    """The one input of a model."""
+    model = onnx.load(path)
+    constants = {item.name for item in model.graph.initializer}
+    (value,) = (each for each in model.graph.input if each.name not in constants)
+    kind = value.type.tensor_type
+    shape = tuple(dim.dim_value or 1 for dim in kind.shape.dim)
+    return Port(value.name, helper.tensor_dtype_to_np_dtype(kind.elem_type).name, shape)
 
 
 def _run(program: Program, inputs: Tensors, wanted: Tensors | None) -> tuple[int, float | None, Statistics]:
@@ -164,13 +179,65 @@ one of its ten outputs is 37 dB, and a bias in float is rounded to 32 bits in un
 """
 
 
+TOOLS_HEAD = """
+## As tools write it now
+
+Written by `make quantisers QUANTISERS_ARGS=--tools`: four small networks
+([quantiser_nets.py](../benchmarks/quantiser_nets.py): residual; inverted residuals; a detector with SiLU,
+concatenation, upsampling and two float heads; squeeze-excite with hard-swish) by tools in environments of their own,
+with pinned packages ([quantiser_tools.toml](../benchmarks/quantiser_tools.toml)).
+
+A cell: decibels against ONNX Runtime without optimisation, what its two ways are apart in brackets, cycles over those
+of the form of `onnxruntime` `s8`, and the share of multiply-accumulates on the machine where it is not all.
+
+"""
+
+
+def tools_table(found: Sequence[tuple[Written, Row | None]]) -> str:
+    """A row per tool and setting, a column per network."""
+    forms = {made.network: row.cycles for made, row in found if row and (made.tool, made.setting) == TOOL_FORM}
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for made, row in found:
+        cells.setdefault((made.tool, made.setting), {})[made.network] = _cell(made, row, forms.get(made.network))
+    lines = [f"| tool | setting | {' | '.join(NETS)} |", f"| --- | --- |{' --- |' * len(NETS)}"]
+    for (tool, setting), by_network in cells.items():
+        values = " | ".join(by_network.get(network, by_network.get("", "")) for network in NETS)
+        lines.append(f"| {tool} | {setting} | {values} |")
+    return "\n".join(lines)
+
+
+TOOL_FORM = ("onnxruntime", "s8")
+"""The tool and the setting by whose cycles others are measured."""
+
+
+def _cell(made: Written, row: Row | None, form: int | None) -> str:
+    if row is None or row.problem:
+        return f"the tool failed: {made.problem}" if row is None else f"refused: {row.problem}"
+    over = f", {row.cycles / form:.2f}" if form else ""
+    share = f", {row.share:.4f} of the MACs" if row.share < 1 else ""
+    return f"{_shown(row.ort)} ({_shown(row.apart)}){over}{share}"
+
+
+def tools() -> str:
+    """The section of the page about tools: they write, and what they wrote is measured."""
+    found: list[tuple[Written, Row | None]] = []
+    for tool in quantisers():
+        for made in written(tool):
+            row = None if made.problem else measure(made.path, bare=False)
+            found.append((made, row))
+            print(f"{made.tool} {made.setting} {made.network}: {_cell(made, row, None)}", flush=True)
+    return TOOLS_HEAD + tools_table(found) + "\n"
+
+
 def main() -> int:
     """Measure and write; 1 when a file is refused."""
-    given = [Path(name) for name in sys.argv[1:]]
+    given = [Path(name) for name in sys.argv[1:] if name != "--tools"]
     rows = [measure(path) for path in given or sorted(FILES.glob("*.onnx"))]
     print(table(rows))
     if not given:
-        PAGE.write_text(HEAD + table(rows) + "\n", encoding="utf-8")
+        before = PAGE.read_text(encoding="utf-8").partition(TOOLS_HEAD.strip().partition("\n")[0])
+        section = tools() if "--tools" in sys.argv else "\n" + before[1] + before[2] if before[1] else ""
+        PAGE.write_text(HEAD + table(rows) + "\n" + section, encoding="utf-8")
     return 1 if any(row.problem for row in rows) else 0
 
 
