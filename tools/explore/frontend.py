@@ -14,13 +14,13 @@ from pathlib import Path
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.parser import Parser
 
 from dialects.recon import blobs, is_inline, resolve
 from dialects.text import TextPrinter
 from sim.machine.description import MACHINES, WITH, load, names
 from tools.files.machine_file import machine_text
 from tools.reports.compare import Study
-from tools.terminal import diagnostics
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -37,8 +37,9 @@ class PreparedModel:
     digest: str
 
     def open(self, context: Context) -> ModuleOp:
-        """The module, its constants at hand."""
-        module = diagnostics.parse_module(context, self.text, self.name)
+        """The module, its constants at hand. Its operations have no place in this text, which nobody has seen: what is
+        said of them is what the whole road says."""
+        module = Parser(context, self.text, self.name).parse_module()
         resolve(module, self.constants)
         return module
 
