@@ -151,7 +151,7 @@ class ScheduleOp(IRDLOperation):
         parser.parse_punctuation("->")
         outputs = parser.parse_comma_separated_list(parser.Delimiter.PAREN, argument)
         body = parser.parse_region([*inputs, *outputs])
-        for value, location in zip(body.block.args, locations, strict=True):
+        for value, location in zip(body.blocks[0].args, locations, strict=True):  # of several the verifier speaks
             value.location = location if location is not None else value.location
         return cls(name, machine, [a.type for a in inputs], [a.type for a in outputs], body)
 

@@ -196,5 +196,10 @@ class VectorOp(TileOp):
             between("the size of an average pool, which counts padded positions if it is 1,", size, 0, 1)
         elif kind in ("lrn", "shuffle") and size < 1:
             raise VerifyException(f"the size of {kind} is at least 1, not {size}")
+        if kind == "shuffle" and channels % size:
+            raise VerifyException(f"{size} groups do not divide {channels} channels")
+        if operation(kind).reads == "image" and self.out.data.sizes[:2] != (1, 1):
+            rows, columns = self.out.data.sizes[:2]
+            raise VerifyException(f"{kind} makes one pixel of its whole operand, not {rows}x{columns}")
         if self.output is self.lhs and not operation(kind).in_place:
             check_apart(kind, self.out.data, self.lhs_offset.data.offsets[0], channels)

@@ -52,7 +52,7 @@ def mul_scale(sa: float, sb: float, sy: float) -> float:
 
 def average_scale(sx: float, sy: float, count: npt.ArrayLike) -> F32:
     """s[n] = f32(sx / f32(sy · f32(n)))."""
-    with np.errstate(over="ignore"):  # of a scale near the end of float32, the mean is 0
+    with np.errstate(over="ignore", divide="ignore"):  # near the end of float32 it is 0; of no pixel it has no number
         return np.asarray(np.float32(sx) / (np.float32(sy) * np.asarray(count, np.float32)), np.float32)
 
 
@@ -88,7 +88,7 @@ def scaled(acc: Int64, scale: npt.NDArray[np.float32]) -> npt.NDArray[np.float32
 def requantise(acc: Array, scale: npt.ArrayLike, zero: int, lo: int = -128, hi: int = 127) -> Int8:
     """clamp(rne(f32(f32(acc) · s)) + zy, lo, hi); ``scale`` broadcasts over the last axis."""
     value = acc.astype(np.float32)
-    with np.errstate(over="ignore"):  # beyond float32 it saturates
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 it saturates
         value *= np.asarray(scale, np.float32)
     np.rint(value, out=value)
     # A float32 below 2^24 takes the zero point exactly, and anything larger saturates all the same.

@@ -124,6 +124,15 @@ TEXTS: dict[str, tuple[str, str]] = {
         BUFFERS + "tile.vector table %y = %x[0] table %x",
         "a table is a buffer of 256 bytes, not !tile.sram<8x8x16xi8>",
     ),
+    "groups that do not divide": (
+        BUFFERS + "tile.vector shuffle %y = %x[0] "
+        "law <floats 0.0 0.0 0.0 0.0 0.0 0.0 zeros 0 0 0 clamp -128 127 size 3>",
+        "3 groups do not divide 16 channels",
+    ),
+    "a mean of all in every pixel": (
+        BUFFERS + "tile.vector global_average_pool %y = %x[0]",
+        "global_average_pool makes one pixel of its whole operand, not 8x8",
+    ),
     "a move of nothing": (
         BUFFERS + MOVE.replace("[8, 8, 16]", "[8, 0, 16]"), "a move has three sizes, each at least 1",
     ),
