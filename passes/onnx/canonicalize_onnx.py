@@ -55,9 +55,10 @@ class SumToAdds(RewritePattern):
 
     @op_type_rewrite_pattern
     def match_and_rewrite(self, op: NodeOp, rewriter: PatternRewriter, /) -> None:
-        element = element_of(op.outputs[0])
-        mean, total = op.kind == "Mean" and element == "f32", op.inputs[0]
-        if op.kind != "Sum" and not mean:
+        if op.kind not in ("Sum", "Mean"):
+            return
+        element, mean, total = element_of(op.outputs[0]), op.kind == "Mean", op.inputs[0]
+        if mean and element != "f32":
             return
         made: list[NodeOp | ConstantOp] = []
         for at, value in enumerate(op.inputs[1:]):
