@@ -6,6 +6,7 @@ machine: SRAM and both configuration slots empty, DRAM holding the program's con
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,7 @@ def check_machine(program: Program, machine: Machine) -> None:
         same = "another description of " if program.machine.name == machine.name else ""
         raise ProgramError(
             f"This program was compiled for {same}{program.machine.name} and cannot run on {machine.name}; "
-            f"compile the model again with --machine {machine.name}."
+            f"compile the model again with --machine {shlex.quote(machine.name)}."
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from passes.planner.options import Options
-from tools.terminal.console import AssumeInt8, Debug, InputShape, Quiet, Talk, Verbose
+from tools.terminal.console import AssumeInt8, Debug, InputShape, Quiet, Set, Talk, Verbose
 from tools.terminal.planner_options import takes_planning
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def dump_command(
         Path | None, typer.Option(metavar="DIR", help="Write the text after every pass there, one file each.")
     ] = None,
     machine: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="The machine.  [default: edge4k]")] = None,
+    settings: Set = None,
     input_shape: InputShape = None,
     assume_int8: AssumeInt8 = False,
     planning: Options | None = None,
@@ -53,6 +54,7 @@ def dump_command(
     from tools.reports.dump import Dumper, debug_table
 
     talk = Talk(quiet, verbose)
+    machine = talk.machine(machine, settings)
     context = make_context()
     with talk.progress("compiling") as progress:
         module = read_module(model, context, input_shapes(input_shape or []))

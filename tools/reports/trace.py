@@ -136,17 +136,17 @@ def _channel(profile: Profile, flows: _Flows) -> Iterator[_Slice]:
 
 
 def _layers(profile: Profile, queue: int, flows: _Flows) -> Iterator[_Slice]:
-    """Slices of consecutive instructions of one layer, and the waits between them."""
+    """Slices of consecutive instructions of one layer in one frame, and the waits between them."""
     ran = profile.steps
     waits = _waits(profile, queue)
     group: list[_Slice] = []
-    layer = -1
+    layer, frame = -1, -1
     for step in np.flatnonzero(ran.queue == queue).tolist():
         before = waits.get(step, ())
-        if ran.layer[step] != layer:
+        if (ran.layer[step], ran.frame[step]) != (layer, frame):
             yield from _closed(profile, layer, group)
             yield from before
-            layer, before = int(ran.layer[step]), ()
+            layer, frame, before = int(ran.layer[step]), int(ran.frame[step]), ()
         group += [*before, _instruction(profile, step, flows)]
     yield from _closed(profile, layer, group)
     yield from waits.get(-1, ())

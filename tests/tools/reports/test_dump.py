@@ -58,3 +58,9 @@ def test_where_instructions_come_from() -> None:
     rows = [row.split("\t") for row in debug_table(program).splitlines()]
     assert {len(row) for row in rows} == {5}
     assert rows[1][:3] == [found[0].segment, "0", found[0].layer]
+
+
+def test_a_value_of_the_machine_is_set(recon: Tool) -> None:
+    plan = recon("dump", RESNET8, "--stage", "tile", "--set", "sram.bytes=4MiB", "-O0")
+    assert plan.code == 0
+    assert "edge4k with sram.bytes=4MiB" in plan.out
