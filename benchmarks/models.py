@@ -122,7 +122,8 @@ which file of which package, its sha256 and its licence), brought by pip, quanti
 photo or on noise, compiled for edge4k and run on an input that calibration did not see.
 
 * **on the machine**: share of the multiply-accumulates of convolutions and matrix products (LSTM and GRU count none);
-  **host**: the operators of the model that run there;
+  **host**: the operators of the model that run there; MatMul among them is a product of two computed tensors
+  (attention), as the machine multiplies by constant weights: the share says how little that is in such networks;
 * **÷ bound**: cycles over the third bound; **÷ assumed**: over the cycles of the same model quantised by
   `--assume-int8`, which puts quantisers where the machine wants them;
 * **right**: the program equals the cnn level byte for byte, and of so many layers ONNX Runtime finds none further

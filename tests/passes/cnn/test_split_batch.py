@@ -103,6 +103,20 @@ def test_a_batch_is_its_images(tmp_path: Path) -> None:
     assert [layer.name for layer in three.layers] == [f"{one.layers[0].name}.{at}" for at in range(3)]
 
 
+def test_weights_cross_dram_once_for_the_batch(tmp_path: Path) -> None:
+    """What four images read more than one are three inputs."""
+    read: list[int] = []
+    for count in (1, 4):
+        graph = Graph(7)
+        x = graph.input(count, 16, 8, 8, scale=0.1, zero=0)
+        for inputs in (16, 32, 32):
+            x = graph.requantised(graph.node("Relu", conv(graph, x, 32, inputs, (3, 3), pads=[1, 1, 1, 1])))
+        graph.output(x)
+        program = _compiled(graph, tmp_path / f"{count}.onnx")
+        read.append(run_program(program, timing_only=True).statistics.dram_read_bytes)
+    assert read[1] - read[0] == 3 * 16 * 8 * 8
+
+
 def test_the_text_of_every_level_reads_back(tmp_path: Path) -> None:
     graph, path = Graph(5), tmp_path / "model.onnx"
     _rows_and_back(graph)
