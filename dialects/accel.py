@@ -151,6 +151,9 @@ class ProgramOp(IRDLOperation):
             raise VerifyException(f"a program takes no cycles below 0, not {self.cycles.value.data}")
         if sum(isinstance(op, FrameOp) for op in self.body.block.ops) > 1:
             raise VerifyException("a program has one accel.frame at most: below it everything runs for every frame")
+        foreign = next((op.name for op in self.body.block.ops if not op.name.startswith("accel.")), None)
+        if foreign is not None:
+            raise VerifyException(f"a program holds memory and instructions, and no {foreign}")
         ports: set[str] = set()
         for region in self.regions_in_dram:
             if region.port is not None and region.port.data in ports:

@@ -163,6 +163,8 @@ class InstructionOp(IRDLOperation):
         memory: list[tuple[str, SSAValue, int]] = []
         places = addresses(cls.MNEMONIC)
         while (name := _optional_keyword(parser, places)) is not None:
+            if any(places[name] == given for given, _, _ in memory):
+                parser.raise_error(f"'{name}' is given twice")
             parser.parse_punctuation("(")
             value = _value(parser)
             offset = 0
@@ -179,6 +181,8 @@ class InstructionOp(IRDLOperation):
                     f"'{name}' is no field of {cls.MNEMONIC}; its fields are "
                     + ", ".join(n for n in names(cls.MNEMONIC) if not is_address(n))
                 )
+            if name in fields:
+                parser.raise_error(f"'{name}' is given twice")
             parser.parse_punctuation("=")
             if row.type == "f32":
                 fields[name] = parse_float(parser)

@@ -180,7 +180,13 @@ class DramOp(MemoryOp):
             raise VerifyException("a constant, and no other region, has its shape from its value")
         if self.nbytes < 1 or min(self.dims) < 1:
             raise VerifyException(f"a region has at least one byte, not {'x'.join(map(str, self.dims))}")
+        if kind == "image" and self.nbytes < LEAST_IMAGE:
+            raise VerifyException(f"a configuration image has at least {LEAST_IMAGE} bytes, not {self.nbytes}")
         self._verify_address()
+
+
+LEAST_IMAGE = 64
+"""Bytes of the smallest image that a machine's file may ask for."""
 
 
 @irdl_op_definition

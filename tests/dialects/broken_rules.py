@@ -161,6 +161,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         'accel.program @main machine "edge4k" {\n accel.frame\n accel.frame\n}',
         "a program has one accel.frame at most: below it everything runs for every frame",
     ),
+    "an operation of another dialect": (
+        'accel.program @main machine "edge4k" {\n "test.op"() : () -> ()\n}',
+        "a program holds memory and instructions, and no test.op",
+    ),
+    "half an image": (
+        'accel.program @main machine "edge4k" {\n %a = accel.dram image <direct g1 k1 r1 p1> 16xi8\n}',
+        "a configuration image has at least 64 bytes, not 16",
+    ),
     "cycles below 0": (
         'accel.program @main machine "edge4k" cycles -1 {\n}',
         "a program takes no cycles below 0, not -1",

@@ -226,6 +226,10 @@ MORE = {
 TWICE = {
     "%x = tile.alloc : !tile.sram<8x8x16xi8, ring 3, ring 4>": "'ring' is given twice",
     "%x = tile.alloc : !tile.sram<8x8x16xi8, columns 0 to 4, columns 0 to 2>": "'columns' is given twice",
+    ACCEL_MEMORY.partition("%e")[0] + "%e = accel.load dram(%in) sram(%a) {bytes = 64, bytes = 32}\n}":
+        "'bytes' is given twice",
+    ACCEL_MEMORY.partition("%e")[0] + "%e = accel.load dram(%in) sram(%a) sram(%a + 1) {bytes = 64}\n}":
+        "'sram' is given twice",
     ACCEL_MEMORY.partition("%e")[0] + "%e = accel.load dram(%in) sram(%a) {bytes = 64} waits <array 2, array 3>\n}":
         "'array' is given twice",
 }  # fmt: skip
