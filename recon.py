@@ -292,6 +292,8 @@ def _run(module: str) -> None:
     except _Interrupted:
         sys.stderr.write(INTERRUPTED)
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGINT, lambda _signal, _frame: end_at_once())  # Python's own end takes a while, too
 
 
 def __getattr__(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import struct
 from fractions import Fraction
 
@@ -182,6 +183,25 @@ def test_bounds() -> None:
     busy = bounds(works([10**9, 200], [64, 64]), Certificate(input_bytes=64), MACHINE)
     assert busy.bound == busy.bound2 == busy.compute == 10**9 + 200
     assert bounds([], Certificate(), MACHINE).bound == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_bound2_is_the_worst_of_all_pairs_of_layers(seed: int) -> None:
+    """Computing before the first, the bytes from the first to the last that SRAM cannot hold, computing behind."""
+    dice, rate, held = random.Random(seed), MACHINE.dram_rate, MACHINE.sram.bytes
+    count = dice.randrange(1, 9)
+    compute = [dice.choice((0, 10**3, 10**6, 10**7)) for _ in range(count)]
+    weights = [dice.choice((0, held // 3, held - 1, held, 2 * held)) for _ in range(count)]
+    worst = sum(compute)
+    for first in range(count):
+        for last in range(first, count):
+            excess = max(0, sum(weights[first : last + 1]) - held)
+            transfer = -(-excess * rate.denominator // rate.numerator)
+            worst = max(worst, sum(compute[:first]) + transfer + sum(compute[last + 1 :]))
+    found = bounds(works(compute, weights), Certificate(input_bytes=4096, output_bytes=64), MACHINE)
+    assert found.dram == -(-(sum(weights) + 4096 + 64) * rate.denominator // rate.numerator)
+    assert found.bound == max(sum(compute), found.dram)
+    assert found.bound2 == max(found.bound, worst)
 
 
 def test_the_certificate_weighs_images_against_cycles() -> None:

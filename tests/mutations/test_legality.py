@@ -103,3 +103,31 @@ def test_an_image_written_over_is_none() -> None:
     proof, fault = stops(text.replace("configure | wait load 1", "configure | wait load 2"))
     assert "loads bytes that are no configuration image" in proof
     assert fault
+
+
+FAST = """
+load_config
+configure | wait load 1
+load dram=0x80 bytes=1024
+fill algorithm=winograd outputs=2 inputs=1 fy=3 fx=3 output_stride=9 tap_stride=1 k=2 | wait load 2
+conv first=1 outputs=2 inputs=1 fy=3 fx=3 oy={oy} ox={ox} in.row_stride=40 | wait load 2, weights 1
+"""
+
+
+@pytest.mark.parametrize(("oy", "ox", "good"), [(16, 32, True), (15, 31, True), (16, 33, False), (17, 32, False)])
+def test_accumulators_of_winograd(oy: int, ox: int, good: bool) -> None:
+    """A tile of two by two pixels keeps sixteen sums of each of two outputs, and there are 4,096."""
+    constants = np.concatenate([image("winograd g1 k2 r1 p1"), np.zeros(1024, np.uint8)])
+    made = program(FAST.format(oy=oy, ox=ox), constants=constants)
+    said = ""
+    try:
+        check_program(made)
+    except HazardError as error:
+        said = str(error)
+    assert ("takes more than the 4096 accumulators there are" in said) == (not good)
+    assert good == (not said)
+    if good:
+        simulator.simulate(made, {}, sanitize=True)
+    else:
+        with pytest.raises(Fault, match="accumulators"):
+            simulator.simulate(made, {}, sanitize=True)

@@ -16,6 +16,8 @@ from dialects.blobs import to_array
 from dialects.meaning.cnn import evaluate
 from dialects.recon import BlobAttr
 from passes.common.problems import ModelError
+from passes.onnx_to_cnn.products import bias_codes
+from passes.onnx_to_cnn.values import Unsupported
 from passes.pipeline import Entry
 from tests.oracle import run_integer
 from tests.oracle.cases import run_reference
@@ -301,3 +303,16 @@ def test_vendor_operator(op: str, attributes: dict[str, Any]) -> None:
 def test_unread_attribute_of_a_vendor_operator() -> None:
     model = _vendor("QLinearSoftmax", opset=13, newest=4)
     assert _refusal(model) == "case.onnx: it: Its attribute 'newest' is 4, which is not supported."
+
+
+@pytest.mark.parametrize(
+    ("bias", "fits"), [(2.0**31 - 128, True), (2.0**31, False), (-(2.0**31), False), (np.nan, False)]
+)
+def test_a_bias_in_units_of_its_sum_is_an_int32(bias: float, fits: bool) -> None:
+    """2^31 − 128 is the greatest float32 below 2^31."""
+    real, unit = np.array([1.0, bias]), np.ones(2, np.float32)
+    if fits:
+        assert bias_codes(real, unit).tolist() == [1, bias]
+    else:
+        with pytest.raises(Unsupported, match="does not fit 32 bits"):
+            bias_codes(real, unit)
