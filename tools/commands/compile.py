@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from passes.planner.options import OFFERS, Options
+from sim.machine.errors import ReconError
+from tools.commands.turns import only_for_one, take_turns
 from tools.options import Planning
 from tools.terminal.console import (
     AssumeInt8,
@@ -24,10 +26,19 @@ from tools.terminal.console import (
 )
 from tools.terminal.planner_options import takes_planning
 
+if TYPE_CHECKING:
+    from sim.machine.program import Program
+
 
 @takes_planning(*OFFERS, without=True)
 def compile_command(
-    model: Annotated[str, typer.Argument(metavar="MODEL.onnx|PLAN.mlir", help="An ONNX model, or IR of any level.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL.onnx|PLAN.mlir",
+            help="An ONNX model, or IR of any level; several models take turns on the machine.",
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="MODEL.rbin", help="The program to write.")],
     machine: MachineName = None,
     settings: Set = None,
@@ -41,6 +52,12 @@ def compile_command(
     ] = None,
     data: Annotated[
         Path | None, typer.Option(metavar="FILE.npz", help="The same from arrays by input, samples first.")
+    ] = None,
+    times: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=N", help="Of several models: the turns of one in a round; repeatable.  [default: 1]"
+        ),
     ] = None,
     no_host: Annotated[
         bool, typer.Option("--no-host", help="Refuse what would run on the host, with the whole list.")
@@ -79,6 +96,7 @@ def compile_command(
     recon compile model.onnx -o mine.rbin --pin "conv2d_1=direct g1 k64 r16 p4"
     recon compile model.onnx -o quick.rbin -O1          or --time-budget 5
     recon compile model.onnx -o camera.rbin --frames stream
+    recon compile detector.onnx classifier.onnx -o both.rbin --frames stream --times classifier=4
     recon compile model.onnx -o model.rbin --validate
     recon compile plan.mlir -o plan.rbin --validate --against model.onnx
     recon compile model.onnx -o model.rbin --no-host
@@ -87,18 +105,24 @@ def compile_command(
     A model must be int8: QDQ or QOperator form, as onnxruntime.quantization and TensorFlow Lite converters write it.
     What the machine lacks runs on the host, in ONNX Runtime; what that is, and why, is printed.
     """
-    from sim.statistics import host_of
     from tools.driver import compile_model
     from tools.files.overwrite import PROGRAM, check_writable
     from tools.files.pictures import Picture
     from tools.options import input_shapes
     from tools.quantise.calibration import measured_on
-    from tools.reports.host_report import segments_text
-    from tools.reports.report import rhythm_text
 
     talk = Talk(quiet, verbose)
-    check_writable("-o", output, PROGRAM, [model, machine, data], force)
+    check_writable("-o", output, PROGRAM, [*models, machine, data], force)
     machine = talk.machine(machine, settings)
+    if len(models) > 1:
+        asked = {"input-shape": input_shape, "images": images, "data": data, "scale": scale, "mean": mean}
+        only_for_one(models, asked | {"validate": validate or validate_inputs, "against": against})
+        options = Planning.of(planning, no_host=no_host, exact=exact)
+        take_turns(models, times or [], machine, assume_int8, options, talk).save(output)
+        return
+    if times:
+        raise ReconError("--times is for several models that take turns.")
+    (model,) = models
     shapes = input_shapes(input_shape or [])
     picture = Picture.parse(scale, mean)
     with talk.progress("compiling") as progress, measured_on(model, shapes, images, data, picture) as samples:
@@ -120,6 +144,15 @@ def compile_command(
         program = compile_model(model, machine, shapes, assume_int8, picture.to_json(), report, validator, options)
         verdict = validator.summary() if validator is not None else ""
         program.save(output)
+    _say(talk, program, output, verdict)
+
+
+def _say(talk: Talk, program: Program, output: Path, verdict: str) -> None:
+    """What became of a model: notes, the host's part, frames in a row, and the program."""
+    from sim.statistics import host_of
+    from tools.reports.host_report import segments_text
+    from tools.reports.report import rhythm_text
+
     for note in program.notes:
         talk.note(note)
     if hosted := segments_text(host_of(program)):
