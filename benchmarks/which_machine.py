@@ -1,6 +1,6 @@
 """The answer of docs/exploring.md, its pictures and its rows: explores which_machine.toml and writes what it teaches.
 
-    python benchmarks/which_machine.py           some 500 points: about ten CPU minutes
+    python benchmarks/which_machine.py           246 points: some six CPU minutes
     python benchmarks/which_machine.py --stored  from the rows of the last run, however many those are
 
 Written are ``docs/pictures/which_machine_*.svg``, ``docs/which_machine.csv`` and the tables in ``docs/exploring.md``.
