@@ -110,6 +110,10 @@ def _check_tensors(model: ModelFile, problems: Problems) -> None:
         for item in node.attribute:
             if item.type == onnx.AttributeProto.TENSOR and (wrong := check_size(item.t, None)) is not None:
                 problems.add(_name(node), f"Its attribute '{item.name}': {wrong}")
+            for text in (item.s, *item.strings) if item.name != "auto_pad" else ():
+                if (shown := text.decode("utf-8", "backslashreplace")).encode() != text:
+                    problems.add(_name(node), f"Its attribute '{item.name}' is '{shown[:80]}', which is no UTF-8: the "
+                                 "file is damaged, or its exporter has to be mended.")  # fmt: skip
         auto = next((a.s for a in node.attribute if a.name == "auto_pad"), b"NOTSET")
         if auto not in (b"NOTSET", b"VALID", b"SAME_UPPER", b"SAME_LOWER"):
             problems.add(_name(node), f"Its auto_pad is '{auto.decode('utf-8', 'backslashreplace')}', which ONNX does "
@@ -384,13 +388,13 @@ class _Builder:
             case kinds.FLOAT:
                 return float(item.f)
             case kinds.STRING:
-                return item.s.decode("utf-8", "replace")
+                return item.s.decode()
             case kinds.INTS:
                 return tuple(int(n) for n in item.ints)
             case kinds.FLOATS:
                 return tuple(float(n) for n in item.floats)
             case kinds.STRINGS:
-                return tuple(text.decode("utf-8", "replace") for text in item.strings)
+                return tuple(text.decode() for text in item.strings)
             case _:
                 raise ValueError(item.name)
 

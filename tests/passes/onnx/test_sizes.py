@@ -226,3 +226,12 @@ def test_a_padding_that_is_none(pad: bytes, shown: str) -> None:
     assert _refused(model.replace(b"QQQQ"[: len(pad)], pad)) == (
         f"m.onnx: c: Its auto_pad is '{shown}', which ONNX does not know: NOTSET, VALID, SAME_UPPER and SAME_LOWER are."
     )
+
+
+def test_an_attribute_that_is_no_text() -> None:
+    turned = helper.make_node("Resize", ["x", "", "s"], ["y"], name="r", mode="lineQQ")
+    model = _model([turned], s=np.array([1, 1, 2, 2], np.float32)).SerializeToString()
+    assert _refused(model.replace(b"lineQQ", b"line\xff\x80")) == (
+        "m.onnx: r: Its attribute 'mode' is 'line\\xff\\x80', which is no UTF-8: the file is damaged, or its exporter "
+        "has to be mended."
+    )

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.machine import assembly, clock, encoding, laws, order
+from sim.machine import assembly, clock, encoding, laws, order, steady
 from sim.machine.clock import TERMS, Timeline
 from sim.machine.description import Machine
 from sim.machine.errors import Fault
+from sim.machine.frames import Frames
 from sim.machine.isa import BY_NAME, QUEUES
 from tests.sim.support import SMALL, changed
 
@@ -248,3 +249,25 @@ def test_the_laws_hold_on_every_timeline(text: str) -> None:
         for later in transfers[place + 1 :]:
             assert (ready[index], queue != "load") <= (ready[later], QUEUES[int(queues.queue[later])] != "load")
         free, direction = int(line.leave[index]), queue
+
+
+def test_some_instructions_of_a_timeline() -> None:
+    """Every column of some instructions, costs among them, is theirs in the whole."""
+    line = timed("load bytes=256\nstore bytes=64\nvector op=copy channels=16 ra=1.0 | wait load 1")
+    for which in (np.array([True, False, True]), np.array([2, 1])):
+        part = line.only(which)
+        for name in ("start", "taken", "leave", "end", "cause", "by_leave"):
+            assert getattr(part, name).tolist() == getattr(line, name)[which].tolist()
+        for name in clock.Costs.__dataclass_fields__:
+            assert getattr(part.costs, name).tolist() == getattr(line.costs, name)[which].tolist()
+
+
+def test_frames_without_a_rhythm() -> None:
+    """A load that nobody waits for goes every 4 cycles, the vector unit every 17: they never repeat."""
+    stream = encoding.decode(encoding.encode(assembly.assemble("load bytes=256\nvector op=copy channels=16 ra=1.0")))
+    with pytest.raises(Fault) as caught:
+        steady.steady(SMALL, stream, Frames(0, 1 << 20, 64))
+    assert str(caught.value) == (
+        f"The frames of this program find no rhythm within {steady.TRIED[-1]}: something in it runs ahead of all that "
+        "could hold it."
+    )
