@@ -9,7 +9,8 @@ at few points).
 Sums of products are worked out only where a book of the model's convolutions has no place for a pass.
 
 ``field`` labels and what is done with them, ``laws`` the float32 parameters of the arithmetic page, ``model`` the
-labels of a cnn module, ``machine`` those of a program, ``book`` the convolutions that both look up, ``host`` what both
-say of the regions that the host runs, ``prover`` the comparison and its message. Nothing here is shared with passes,
-engine, hazards or meanings.
+labels of a cnn module, ``machine`` those of a program in the memories of ``memory``, ``book`` the convolutions that
+both look up, ``host`` what both say of the regions that the host runs, ``prover`` the comparison and its message;
+``onnx_graph`` and ``onnx_values`` how much of the way from a graph to its cnn module follows. Nothing here is shared
+with passes, engine, hazards or meanings.
 """
