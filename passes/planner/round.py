@@ -42,9 +42,9 @@ class Arc:
 def around(machine: Machine, schedule: Schedule, stays: Mapping[Room, int], horizon: int = 1 << 30) -> Layout:
     """A layout of a schedule whose frames follow each other; ``stays`` are the addresses of the rooms that stay.
 
-    ``cost.cycles`` are those of one frame in the rhythm. Bytes that fit together may leave no addresses for all, so
-    less and less of what is left is filled until there are some. Raises DoesNotFit when a load that is due finds no
-    room, or no addresses are found.
+    ``cost.cycles`` are those of one frame in the rhythm. Bytes that fit together may leave no addresses for all where
+    they come as early as that; a load for which there are none then comes later, and the frames are read once more.
+    Raises DoesNotFit when a load that is due finds no room, or no addresses are found.
     """
     capacity = machine.sram.bytes - sum(room.bytes for room in stays)
     loads = [load for load in schedule.loads if load.room.root not in stays]
