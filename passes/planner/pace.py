@@ -18,6 +18,38 @@ from passes.planner.works import EVERYTHING, ConvPass, Fill, LoadImage, Move, St
 from sim.machine.description import Machine
 
 
+class Writings:
+    """When which rows of a room were last written, by one engine or by the channel.
+
+    A ring over all stripes of a large picture is written and read thousands of times: rows that are written again count
+    once, and a reader looks from the latest writing back, until it meets one of its rows.
+    """
+
+    def __init__(self) -> None:
+        self._when: dict[Span, int] = {}
+        """The latest writing last."""
+        self._latest = 0
+        self._in_order = True
+
+    def add(self, rows: Span, when: int) -> None:
+        """These rows are there from a cycle on."""
+        self._in_order = self._in_order and when >= self._latest
+        self._latest = max(when, self._latest)
+        self._when[rows] = max(when, self._when.pop(rows, 0))
+
+    def there(self, rows: Span, ready: int = 0) -> int:
+        """When all of these rows are there, or ``ready`` if that is later."""
+        if self._latest <= ready:
+            return ready
+        first, end = rows
+        for (low, high), when in reversed(self._when.items()):
+            if low < end and first < high and when > ready:
+                ready = when
+            if self._in_order and when <= ready:
+                break
+        return ready
+
+
 class Pace:
     """The engines' clocks while a plan is read from top to bottom."""
 
@@ -39,15 +71,15 @@ class Pace:
         self.swapped = 0
         self.halves = [0, 0]
         self.filled: dict[Fill, int] = {}
-        self.made: dict[Room, list[tuple[int, int, int, str]]] = {}
-        self.arrived: dict[Room, list[tuple[int, int, int]]] = {}
+        self.written: dict[Room, dict[str, Writings]] = {}
+        """By room and by who writes it, an engine or the channel, which is no reader."""
 
     def load(self, load: Load, ready: int = 0) -> None:
         """A load that may start when ``ready``."""
         self.moved += math.prod(load.sizes)
         self.channel = max(self.channel, ready) + self.busy_of(load)
         when = self.arrives = self.channel + self.machine.dram.latency
-        self.arrived.setdefault(load.room.root, []).append((*load.rows, when))
+        self.wrote(load.room, load.rows, when, "channel")
         self.finished = max(self.finished, when)
 
     def busy_of(self, load: Load) -> int:
@@ -67,11 +99,11 @@ class Pace:
             case ConvPass():
                 start = max(self.array, self.filled[work.half], self._reads(work, "array"))
                 end = self.array = self.halves[work.half.half] = start + busy
-                self._wrote(work, end, "array")
+                self.wrote(work.output, work.rows, end, "array")
             case Vector() | Move():
                 start = max(self.vector, self._reads(work, "vector"))
                 end = self.vector = start + busy
-                self._wrote(work, end, "vector")
+                self.wrote(work.output, work.rows, end, "vector")
             case Use():
                 end = self.array = self.swapped = max(self.array, self.slot_ready) + busy
             case LoadImage(copy=None):
@@ -94,18 +126,16 @@ class Pace:
         """When all that a work reads is there."""
         return max(self._ready(room, rows, engine) for room, rows in work.reads)
 
-    def _wrote(self, work: ConvPass | Vector | Move, end: int, engine: str) -> None:
-        self.made.setdefault(work.output.root, []).append((*work.rows, end, engine))
+    def wrote(self, room: Room, rows: Span, end: int, by: str) -> None:
+        """Rows of a room are there, from an engine or from the channel."""
+        self.written.setdefault(room.root, {}).setdefault(by, Writings()).add(rows, end)
 
     def _ready(self, room: Room, rows: Span, engine: str) -> int:
         """When the rows of a room are there, seen from an engine (its own writes are in order)."""
         root = room.root
-        first, end = rows if room is root else EVERYTHING
+        span = rows if room is root else EVERYTHING
         ready = 0
-        for a, b, when in self.arrived.get(root, ()):
-            if a < end and first < b and when > ready:
-                ready = when
-        for a, b, when, by in self.made.get(root, ()):
-            if by != engine and a < end and first < b and when > ready:
-                ready = when
+        for by, writings in self.written.get(root, {}).items():
+            if by != engine:
+                ready = writings.there(span, ready)
         return ready

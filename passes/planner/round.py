@@ -92,7 +92,7 @@ class _Reading:
         # The queue is in order: what comes for the next frame stands behind this one's last image.
         self.opens = max((at + 1 for at, work in enumerate(self.works) if isinstance(work, LoadImage)), default=0)
         self.placed: dict[tuple[Room, int], None] = {}
-        self.arrivals: list[tuple[Room, tuple[int, int, int]]] = []
+        self.arrivals: list[tuple[Load, int]] = []
 
     def read(self, given: Sequence[int] = ()) -> tuple[int, list[int]]:
         """Cycles of a frame, and the position of every load (below 0: in the frame before), where it is not given."""
@@ -109,7 +109,7 @@ class _Reading:
                 load = self.loads[done % count]
                 # What found no room before waits for what left it now.
                 pace.load(load, int(pace.finished_at[position - 1]) if done == self.refused else 0)
-                self.arrivals.append((load.room.root, pace.arrived[load.room.root][-1]))
+                self.arrivals.append((load, pace.arrives))
                 done += 1
             pace.do(position, work)
         finished.append(self._clock())
@@ -121,10 +121,9 @@ class _Reading:
 
     def _forget(self, before: int) -> None:
         """Drop what only earlier frames read: all but what has come for this one."""
-        self.pace.made.clear()
-        self.pace.arrived.clear()
-        for room, entry in self.arrivals[before:]:
-            self.pace.arrived.setdefault(room, []).append(entry)
+        self.pace.written.clear()
+        for load, when in self.arrivals[before:]:
+            self.pace.wrote(load.room, load.rows, when, "channel")
 
     def _stands(self, index: int, position: int, given: Sequence[int]) -> bool:
         """Whether a load stands before the work at this position: where it is said, or where it may come."""
