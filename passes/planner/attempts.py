@@ -103,10 +103,10 @@ class PlanSearch:
     def run(self) -> None:
         """Try all partitions that the options allow."""
         partitioner, capacity = self.partitioner, self.workshop.machine.sram.bytes
-        if not self.options.residency:
+        if self.options.residency:
+            self._try_partitions(capacity)
+        else:
             self.attempt(lambda: partitioner.cut(capacity, partitioner.spillable()), 0)
-            return
-        self._try_partitions(capacity)
         if self.best is None:
             self._try_nests(capacity)
 
@@ -184,8 +184,12 @@ class PlanSearch:
         small = partitioner.machine.configuration.image_bytes * LEAN > capacity
         for budget in TIGHT_BUDGETS:
 
-            def cut(budget: int = budget) -> Partition:
-                found = settled(partitioner, capacity * budget // 100, partitioner.large_inputs())
+            def cut(budget: int = capacity * budget // 100) -> Partition:
+                given = partitioner.large_inputs()
+                if self.options.residency:
+                    found = settled(partitioner, budget, given)
+                else:
+                    found = partitioner.cut(budget, partitioner.spillable() | given)
                 return dataclasses.replace(found, lean=small)
 
             if self.attempt(cut, 0):

@@ -216,6 +216,14 @@ def test_an_input_that_does_not_fit_is_streamed(tmp_path: Path) -> None:
     check_everywhere(module, planned(module, write_machine(SMALL, tmp_path)))
 
 
+@pytest.mark.parametrize("freedom", ["residency", "fusion", "prefetch", "order", "single", "winograd", "level"])
+def test_weights_that_do_not_fit_come_in_parts_whatever_is_taken_away(freedom: str, tmp_path: Path) -> None:
+    net = Net(5)
+    module = net.module([net.conv(net.conv(net.input(16, 16, 64, Q), 64, (3, 3), SAME), 128, (3, 3), SAME)])
+    given = {"level": 0} if freedom == "level" else {freedom: freedom == "single"}
+    check_everywhere(module, planned(module, write_machine(SMALL, tmp_path), **given))
+
+
 def test_what_cannot_fit_is_said_with_its_layer(tmp_path: Path) -> None:
     net = Net(5)
     module = net.module([net.mean(net.input(256, 256, 1, Q))])
