@@ -20,7 +20,7 @@ from backend.segments import MachinePart, Segments, attribute_text, attribute_te
 from backend.sram import buffer_table, sram_use
 from dialects import accel, cnn
 from dialects.recon import ARRAY_BY_IMAGES, LayerOp
-from dialects.text import place_in_text
+from dialects.text import at_its_place
 from sim.machine import configuration_image
 from sim.machine import description as machines
 from sim.machine.description import ALGORITHMS, Configuration, Machine
@@ -41,8 +41,8 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
     """The program of a module of placed, ordered ``accel.program`` ops.
 
     ``machine_name`` is the machine of a module that the host runs alone; every other names its own.
-    Raises EmitError when addresses are missing, a constant's bytes are not at hand, programs name different machines,
-    or the instructions overflow the instruction memory.
+    Raises EmitError when addresses are missing, a constant's bytes are not at hand, programs name different machines
+    or have no instructions, or the instructions overflow the instruction memory.
     """
     programs = {program.sym_name.data: program for program in accel.programs(module)}
     names = sorted({program.machine.data for program in programs.values()})
@@ -53,6 +53,10 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
     if len(names) > 1:
         raise EmitError(f"The programs are for different machines: {', '.join(names)}.")
     machine = machines.load(names[0])
+    for program in programs.values():
+        if next(iter(program.instructions), None) is None:
+            nothing = f"The program @{program.sym_name.data} has no instructions, so there is nothing to run."
+            raise EmitError(at_its_place(program, nothing))
     table = LayerTable(module, programs.values())
     found = find_segments(module, programs)
     segments = [_segment(segment, table) for segment in found.segments]
@@ -61,7 +65,7 @@ def emit(module: ModuleOp, machine_name: str = "") -> Program:
     if (
         clash := accel.shared_bytes(region for program in programs.values() for region in program.regions_in_dram)
     ) is not None:
-        raise EmitError(f"{clash}.")
+        raise EmitError(at_its_place(clash[0], f"{clash[1]}."))
     certificate = certify(table.work, _by_images(module, table.work), *_port_bytes(found), machine)
     limits = bounds(table.work, certificate, machine)
     if repeats:
@@ -95,11 +99,8 @@ def _check_stated(programs: Sequence[accel.ProgramOp], cycles: int) -> None:
     stated = [program.cycles.value.data if program.cycles is not None else None for program in programs]
     total = sum(number or 0 for number in stated)
     if stated and None not in stated and total != cycles:
-        place = f"{where}: " if (where := place_in_text(programs[0])) else ""
-        raise EmitError(
-            f"{place}The text states {total:,} cycles, and its instructions take {cycles:,}; predict-cycles states "
-            "them anew, or leave them out."
-        )
+        said = f"The text states {total:,} cycles, and its instructions take {cycles:,}; "
+        raise EmitError(at_its_place(programs[0], said + "predict-cycles states them anew, or leave them out."))
 
 
 def _segment(found: HostSegment | MachinePart, table: LayerTable) -> Segment:

@@ -162,7 +162,7 @@ class ProgramOp(IRDLOperation):
                 )
             ports.update([region.port.data] if region.port is not None else [])
         if (clash := shared_bytes(self.regions_in_dram)) is not None:
-            raise VerifyException(clash)
+            raise VerifyException(clash[1])
 
 
 @irdl_op_definition

@@ -247,8 +247,8 @@ class BufferOp(MemoryOp):
         self._verify_address()
 
 
-def shared_bytes(regions: Iterable[DramOp]) -> str | None:
-    """What is wrong with the addresses of these regions: two share a byte; None if all is well.
+def shared_bytes(regions: Iterable[DramOp]) -> tuple[DramOp, str] | None:
+    """A region that shares a byte with one before it, and the sentence that says so; None if all is well.
 
     Constants of equal bytes and images of one configuration may share an address.
     """
@@ -257,7 +257,7 @@ def shared_bytes(regions: Iterable[DramOp]) -> str | None:
         if last is not None and region.at < last.at + last.nbytes:
             same = region.at == last.at and region.content is not None and region.content == last.content
             if not same:
-                return (
+                return region, (
                     f"{last.label} is bytes {last.at} to {last.at + last.nbytes - 1} of DRAM, and {region.label} "
                     f"begins at {region.at}; regions share no byte"
                 )

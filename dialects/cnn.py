@@ -40,6 +40,7 @@ from dialects.cnn_attributes import (
     are_finite,
     between,
     check_finite,
+    check_mean,
     check_ratio,
     check_window,
     slid,
@@ -159,7 +160,9 @@ class AveragePool2dOp(_Pool, ClampedOp):
 
     def verify_(self) -> None:
         super().verify_()
-        between("count_pads", self.count_pads.value.data, 0, 1)
+        counted = self.count_pads.value.data
+        between("count_pads", counted, 0, 1)
+        check_mean(self.window, *tensor_of(self.input).dims[1:3], counted)
 
 
 @irdl_op_definition

@@ -220,6 +220,12 @@ class WindowAttr(ParametrizedAttribute):
             (width + left + right - (fx - 1) * dx - 1) // sx + 1,
         )
 
+    def meets_padding_alone(self, height: int, width: int) -> bool:
+        """Whether one of its places over height × width holds no pixel."""
+        (fy, fx), (top, _, left, _), (sy, sx), (dy, dx) = self.values
+        rows, columns = self.output(height, width)
+        return _misses(height, fy, top, sy, dy, rows) or _misses(width, fx, left, sx, dx, columns)
+
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
         with parser.in_angle_brackets():
@@ -332,6 +338,24 @@ def check_finite(values: Iterable[float]) -> None:
     for value in values:
         if not math.isfinite(value):
             raise VerifyException(f"the numbers of a law are finite float32, not {value}")
+
+
+def _misses(size: int, kernel: int, before: int, stride: int, dilation: int, count: int) -> bool:
+    """Whether one of ``count`` places along an axis, from ``before`` ahead of it on, takes none of its elements."""
+    for start in range(-before, -before + count * stride, stride):
+        first = max(0, -(start // dilation))  # the first tap that is not ahead of the axis
+        if first >= kernel or start + first * dilation >= size:
+            return True
+    return False
+
+
+def check_mean(window: WindowAttr, height: int, width: int, counted: int) -> None:
+    """VerifyException for a window that takes the mean of no pixel, as padded positions are not counted."""
+    if not counted and window.meets_padding_alone(height, width):
+        raise VerifyException(
+            f"the window {_text(window)} lies wholly in the padding of {height}x{width} pixels somewhere, and a mean "
+            "of nothing has no value; make the pads smaller, or count them"
+        )
 
 
 def slid(window: WindowAttr, input: TensorType, channels: int) -> tuple[int, int, int, int]:

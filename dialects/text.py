@@ -157,6 +157,11 @@ def place_in_text(op: Operation) -> str:
     return f"{where.filename.data}:{where.line.data}:{where.column.data}" if where is not None else ""
 
 
+def at_its_place(op: Operation, sentence: str) -> str:
+    """The sentence behind the operation's place in its text, if it has one."""
+    return f"{where}: {sentence}" if (where := place_in_text(op)) else sentence
+
+
 def file_place(location: Attribute) -> FileLineColLoc | None:
     """The first place in a file that a location speaks of."""
     if isinstance(location, FileLineColLoc):

@@ -39,6 +39,7 @@ from dialects.tile_op import (
     TileOp,
     check_apart,
     check_channels,
+    check_made,
     check_side_data,
     layer_symbol,
     parse_keyword,
@@ -313,11 +314,7 @@ class ConvOp(TileOp):
             raise VerifyException(f"{self.out.data.sizes[2]} bytes are no whole number of float32")
         if self.is_float and (self.residual is not None or self.table is not None):
             raise VerifyException("a float32 result takes neither a residual nor a table")
-        if (made := self.window.output(source[0], source[1])) != out[:2]:
-            raise VerifyException(
-                f"the window makes {made[0]}x{made[1]} of {source[0]}x{source[1]} pixels, and the output buffer has "
-                f"{out[0]}x{out[1]}"
-            )
+        check_made(self.window, source, out)
         if (self.params is None) != (self.requantize is None) or (self.residual is None) != (self.sum is None):
             raise VerifyException("params come with requantize, a residual with its sum")
         check_side_data(self.params, self.table)

@@ -19,6 +19,7 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
+from dialects.cnn_attributes import WindowAttr
 from dialects.tile_attributes import (
     AffineIndex,
     Slice,
@@ -78,6 +79,16 @@ def check_channels(what: str, box: Slice, depth: int) -> None:
     if count < 1 or (not offset.terms and (offset.constant < 0 or offset.constant + count > depth)):
         raise VerifyException(
             f"{what} {offset.constant} to {offset.constant + count - 1} are asked for, and the buffer has {depth}"
+        )
+
+
+def check_made(window: WindowAttr, source: tuple[int, ...], out: tuple[int, ...]) -> None:
+    """VerifyException for a window over a whole buffer of ``source`` that does not make the rows and columns of
+    ``out``."""
+    if (made := window.output(source[0], source[1])) != out[:2]:
+        raise VerifyException(
+            f"the window makes {made[0]}x{made[1]} of {source[0]}x{source[1]} pixels, and the output buffer has "
+            f"{out[0]}x{out[1]}"
         )
 
 

@@ -20,7 +20,7 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.utils.exceptions import VerifyException
 
-from dialects.cnn_attributes import WindowAttr, between
+from dialects.cnn_attributes import WindowAttr, between, check_mean
 from dialects.tile_attributes import (
     AffineIndex,
     Slice,
@@ -33,6 +33,7 @@ from dialects.tile_op import (
     TileOp,
     check_apart,
     check_channels,
+    check_made,
     check_side_data,
     layer_symbol,
     parse_layer,
@@ -201,5 +202,9 @@ class VectorOp(TileOp):
         if operation(kind).reads == "image" and self.out.data.sizes[:2] != (1, 1):
             rows, columns = self.out.data.sizes[:2]
             raise VerifyException(f"{kind} makes one pixel of its whole operand, not {rows}x{columns}")
+        if self.window is not None and operation(kind).reads == "window":
+            check_made(self.window, buffer_type(self.lhs).dims, buffer_type(self.output).dims)
+            if kind == "average_pool":
+                check_mean(self.window, *buffer_type(self.lhs).dims[:2], size)
         if self.output is self.lhs and not operation(kind).in_place:
             check_apart(kind, self.out.data, self.lhs_offset.data.offsets[0], channels)

@@ -359,9 +359,19 @@ def lrn(x: Int8, size: int, alpha: float, beta: float, bias: float, sx: float, z
     present[sums] = True
     powers = np.ones(most + 1, np.float64)
     for s in np.flatnonzero(present):
-        powers[s] = math.pow(bias + u * int(s), beta)
+        powers[s] = _power(bias + u * int(s), beta)
     with np.errstate(divide="ignore", invalid="ignore"):
         return _codes(real * (sx / sy) / powers[sums], zy, lo, hi)
+
+
+def _power(base: float, exponent: float) -> float:
+    """As IEEE has it where `math.pow` raises: infinite beyond float64 and for a pole, else no number."""
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        return math.inf
+    except ValueError:
+        return math.inf if base == 0 else math.nan
 
 
 # --- movement ----------------------------------------------------------------------------------------------------

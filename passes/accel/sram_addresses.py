@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dialects import accel
+from dialects.text import at_its_place
 from passes.common import placement
 from passes.common.problems import ModelError
 from sim.machine.description import Machine
@@ -87,7 +88,8 @@ def _overflow(program: accel.ProgramOp, machine: Machine, capacity: int, live: L
         "What helps: fewer rows per stripe or shorter rings, loads placed later or in smaller slices, buffers "
         "freed earlier or kept in DRAM in between, a machine with more SRAM."
     )
-    return "\n".join([f"The program @{program.sym_name.data} {problem}", f"Alive at {where}:", *lines, levers])
+    said = at_its_place(tight, f"The program @{program.sym_name.data} {problem}")
+    return "\n".join([said, f"Alive at {where}:", *lines, levers])
 
 
 def _layers(instructions: Sequence[accel.InstructionOp]) -> dict[accel.MemoryOp, list[str]]:

@@ -17,6 +17,7 @@ from xdsl.ir import Attribute, SSAValue
 
 from dialects import cnn
 from dialects.blobs import to_blob
+from dialects.cnn_attributes import WindowAttr
 from dialects.onnx import NodeOp, shape_of
 from passes.common.windows import window_of
 from passes.onnx_to_cnn.context import Conversion, Spec, standard_spec
@@ -49,6 +50,8 @@ def read_average_pool(r: Conversion, node: NodeOp) -> Meaning:
     end = tuple(a + o for a, o in zip(window.after, window.overhang, strict=True))
     (top, left), (bottom, right) = (*none, *window.before), (*none, *end)
     sides = ((*lead, *window.kernel), (top, bottom, left, right), (*lead, *window.strides), (*lead, *window.dilations))
+    if not counted and WindowAttr.of(*sides).meets_padding_alone(*((1, 1, *shape[2:])[-2:])):
+        raise Unsupported("It takes the mean of windows of padding alone, which has no value; make the pads smaller.")
     return Pool(result, (node,), codes, lambda: r.place(codes), sides, counted, View.canonical(result))
 
 

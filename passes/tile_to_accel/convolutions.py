@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dialects import tile
 from dialects.tile_attributes import POSITIONS
 from passes.common.geometry import Span, clip, flat, span
+from passes.tile_to_accel import parameters
 from passes.tile_to_accel.emission import Draft, Emission, Fields
 from passes.tile_to_accel.parts import ConvParts
 from passes.tile_to_accel.plan_state import HalfContents
@@ -107,6 +108,7 @@ def _finish(
     draft.fields.update(last=FLOAT if parts.is_float else 1, zero_point=stage.zero, lo=stage.lo, hi=stage.hi)
     (first,) = parts.params_offset.at(indices)
     draft.flat("params", parts.params, PARAMETER_BYTES * first, PARAMETER_BYTES * parts.outputs, "its parameters")
+    parameters.check(draft.emission, draft.emission.state.buffer(parts.params), first, parts.outputs, parameters.SCALE)
     if parts.residual is not None and parts.sum is not None and parts.residual_offset is not None:
         (offset,) = parts.residual_offset.at(indices)
         law = parts.sum

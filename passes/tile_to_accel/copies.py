@@ -8,6 +8,7 @@ from xdsl.ir import SSAValue
 
 from dialects import tile
 from passes.common.geometry import copy, flat
+from passes.tile_to_accel import parameters
 from passes.tile_to_accel.emission import Draft, Emission
 from passes.tile_to_accel.memory import image_of, said
 from passes.tile_to_accel.plan_state import PlanBuffer
@@ -110,6 +111,7 @@ def _follow(
         what = said(dram_side)
         e.miss(f"it loads row {found[0]} of {what}, which nothing has stored; store it first.", what)
     buffer.written.write(inner, sizes)
+    parameters.follow(buffer, e.dram[dram_side].value, inner, outer, tile.buffer_type(dram_side).dims, sizes)
 
 
 def load_config(e: Emission, op: tile.LoadConfigOp, _indices: Sequence[int]) -> None:

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 from xdsl.ir import SSAValue
 
 from passes.tile_to_accel.written import Written
@@ -42,6 +44,8 @@ class PlanBuffer:
     freed: int | None = None
     part: tuple[Places, Places] | None = None
     """Logical coordinates of the first stored element, and the shape with the stored columns and channels only."""
+    parameters: npt.NDArray[np.uint8] | None = None
+    """Of a buffer of parameters the bytes that came from constants, 0 elsewhere."""
 
     @property
     def stored(self) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from xdsl.ir import SSAValue
 
 from dialects import tile
 from passes.common.geometry import clip, span
+from passes.tile_to_accel import parameters
 from passes.tile_to_accel.convolutions import pads
 from passes.tile_to_accel.emission import Draft, Emission, Fields
 from passes.tile_to_accel.moves import places, walked
@@ -43,6 +44,7 @@ def vector(e: Emission, op: tile.VectorOp, indices: Sequence[int]) -> None:
     if op.params is not None and op.params_offset is not None:
         (first,) = op.params_offset.data.at(indices)
         draft.flat("params", op.params, PARAMETER_BYTES * first, PARAMETER_BYTES * channels, "its parameters")
+        parameters.check(e, e.state.buffer(op.params), first, channels, parameters.BOTH)
     if op.table is not None:
         draft.flat("table", op.table, 0, TABLE_BYTES, "its table")
     draft.tensor("out", op.output, (y, x, channel), (oy, ox, channels), "its outputs")

@@ -44,6 +44,16 @@ CNN = {
         f"%y = cnn.average_pool2d %x window <3x3 pad 1 1 1 1> count_pads 5 : ({T}) -> {T}",
         "count_pads is 5, and 0 to 1 are allowed",
     ),
+    "a mean of padding alone": (
+        f"%y = cnn.average_pool2d %x window <2x2 pad 2 2 2 2> -> {T.replace('8x8', '11x11')}",
+        "the window <2x2 pad 2 2 2 2> lies wholly in the padding of 8x8 pixels somewhere, and a mean of nothing has no "
+        "value; make the pads smaller, or count them",
+    ),
+    "a mean between the pixels": (
+        f"%y = cnn.average_pool2d %x window <2x1 pad 2 2 0 0 dilation 11 1> -> {T.replace('8x8', '1x8')}",
+        "the window <2x1 pad 2 2 0 0 dilation 11 1> lies wholly in the padding of 8x8 pixels somewhere, and a mean of "
+        "nothing has no value; make the pads smaller, or count them",
+    ),
     "a pad's value": (
         f"%y = cnn.pad %x pads [0, 0, 0, 0] value 300 : ({T}) -> {T}",
         "the value of the pads is 300, and -128 to 127 are allowed",

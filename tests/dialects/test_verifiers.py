@@ -69,6 +69,16 @@ TILE = {
         "tile.conv %y = %x, %h window <3x3>",
         "the window makes 6x6 of 8x8 pixels, and the output buffer has 8x8",
     ),
+    "a pool that its window does not make": (
+        "tile.vector max_pool %y = %x window <3x3 stride 2 2>",
+        "the window makes 3x3 of 8x8 pixels, and the output buffer has 8x8",
+    ),
+    "a mean of padding alone": (
+        "tile.vector average_pool %y = %x window <1x1 pad 8 0 8 0 stride 2 2> "
+        "law <floats 1.0 1.0 0.0 0.0 0.0 0.0 zeros 0 0 0 clamp 0 1 size 0>",
+        "the window <1x1 pad 8 0 8 0 stride 2 2> lies wholly in the padding of 8x8 pixels somewhere, and a mean of "
+        "nothing has no value; make the pads smaller, or count them",
+    ),
     "channels that the input does not have": (
         "tile.conv %y = %x[4] [16], %h window <3x3 pad 1 1 1 1>",
         "input channels 4 to 19 are asked for, and the buffer has 16",

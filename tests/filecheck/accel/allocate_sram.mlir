@@ -11,7 +11,7 @@
 // CHECK-NEXT: %a = accel.buffer 100 at [[A:.*]]
 // CHECK-NEXT: %m = accel.buffer 64 at
 // CHECK-NEXT: %b = accel.buffer 128 at [[A]]{{$}}
-// FULL: error: The program @main needs 192 bytes of SRAM at its tightest point and edge4k has 128 (limited from 12,582,912): 64 too many.
+// FULL: allocate_sram.mlir:32:3: error: The program @main needs 192 bytes of SRAM at its tightest point and edge4k has 128 (limited from 12,582,912): 64 too many.
 // FULL-NEXT: Alive at instruction 1, load of layer two:
 // FULL-NEXT: %a: 100 bytes (layers one, two)
 // FULL-NEXT: %m: 64 bytes (layers two, three)

@@ -14,6 +14,8 @@ from passes.tile_to_accel.convert_tile_to_accel import ConvertTileToAccelPass
 from sim.machine import description as machines
 from sim.machine.errors import ReconError
 from tests.passes.tile_to_accel.support import FUSED, context, lower, parse
+from tools.driver import make_context
+from tools.terminal.diagnostics import parse_module
 
 HEAD = """
 recon.layer @c "conv2d" "" macs 0 compute 0 weights 0 activations 0
@@ -127,6 +129,18 @@ REFUSALS = {
     "parameters that are not there": (
         USE + f"tile.conv %y[0, 0, 0] [8, 8, 16] = %x[0] [16], %h {WINDOW} {LAST.replace('%ps[0]', '%ps[4]')}",
         "tile.conv %y: its parameters are bytes 32 to 159 of %ps, which has 128.",
+    ),
+    "a scale that is no number": (
+        USE + "%c = tile.constant <16x2xf32, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, nan, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, "
+        "0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0]> : "
+        f"!tile.dram<16x8xi8>\n tile.load %ps from %c\n tile.conv %y = %x, %h {WINDOW} {LAST} layer @c",
+        "layer c, tile.conv %y: row 3 of its parameters %ps holds nan, and scales and offsets are finite float32 "
+        "numbers.",
+    ),
+    "an offset without end": (
+        "%c = tile.constant <16x2xf32, inf> : !tile.dram<16x8xi8>\n tile.load %ps[4, 0] [1, 8] from %c[9, 0]\n"
+        "tile.vector affine %y = %x params %ps[0]",
+        "tile.vector %y: row 4 of its parameters %ps holds inf, and scales and offsets are finite float32 numbers.",
     ),
     "a buffer after its free": (
         "tile.free %x : !tile.sram<8x8x16xi8>\n tile.load %x[0, 0, 0] [8, 8, 16] from %in[0, 0, 0]",
@@ -279,6 +293,24 @@ def test_instruction_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         "What helps: larger tiles (more rows per stripe, more channels per fill), or a machine with more instruction "
         "memory, or one that fetches instructions from DRAM (instruction_memory.fetch)."
     )
+
+
+def test_a_program_without_instructions() -> None:
+    module = parse('accel.program @main machine "edge4k" {\n%in = accel.dram input "x" 64xi8 at 0\n}')
+    with pytest.raises(EmitError) as caught:
+        emit(module)
+    assert str(caught.value) == "The program @main has no instructions, so there is nothing to run."
+
+
+def test_two_programs_that_share_a_byte_of_dram() -> None:
+    text = (
+        'accel.program @{0} machine "edge4k" {{\n%{0} = accel.dram constant <64xi8, {1}> at {1}\n'
+        "%b = accel.buffer 64 at 0\n%0 = accel.load dram(%{0}) sram(%b) {{bytes = 64}}\n}}"
+    )
+    module = parse_module(make_context(), f"{text.format('a', 0)}\n{text.format('c', 63)}", "x.mlir")
+    with pytest.raises(EmitError) as caught:
+        emit(module)
+    assert str(caught.value) == ("x.mlir:7:1: %a is bytes 0 to 63 of DRAM, and %c begins at 63; regions share no byte.")
 
 
 def test_an_unplaced_program_is_not_emitted() -> None:

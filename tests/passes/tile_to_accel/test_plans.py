@@ -302,6 +302,18 @@ def test_a_copy_of_an_image_in_sram_serves_load_config() -> None:
     np.testing.assert_array_equal(outputs["out"], random_inputs(program)["in"])
 
 
+@pytest.mark.parametrize(("beta", "bias"), [("1.0e+30", "2.0"), ("0.5", "-1.0"), ("-1.0e+30", "0.0")])
+def test_a_power_beyond_all_numbers_means_the_same_at_every_level(beta: str, bias: str) -> None:
+    check_everywhere(f"""
+    tile.schedule @main machine "edge4k" (%in: !tile.dram<2x2x16xi8>) -> (%out: !tile.dram<2x2x16xi8>) {{
+      %x = tile.alloc : !tile.sram<2x2x16xi8>
+      %y = tile.alloc : !tile.sram<2x2x16xi8>
+      tile.load %x from %in
+      tile.vector lrn %y = %x law <floats 1.0 1.0 0.0 1.0 {beta} {bias} zeros 0 0 7 clamp -128 127 size 3>
+      tile.store %out from %y
+    }}""")
+
+
 def test_outputs_are_the_machines_own() -> None:
     program = emit(lower(parse(FUSED.read_text())))
     result = run(program, random_inputs(program))
