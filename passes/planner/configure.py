@@ -37,13 +37,14 @@ def choices(
     single: bool = False,
     near: float = NEAR,
     images: int = 1,
+    sharpness: float = SHARPNESS,
 ) -> list[tuple[ConvMapping, ...]]:
     """Ways to run the convolutions, in network order, each another one; the most promising by the path's measure first.
 
     ``dram_bytes`` is what the network moves anyway: where the channel is the bottleneck an image costs more than the
     cycles it saves. ``single`` asks for one configuration for all; a way is left out that is measured to cost ``near``
-    times the cheapest; ``images`` run together. Raises ReconError for a layer that no configuration of the machine can
-    run.
+    times the cheapest; ``images`` run together, and ``sharpness`` says how well array and channel overlap (see
+    ``_Measure``). Raises ReconError for a layer that no configuration of the machine can run.
     """
     for one in convolutions:
         if one.pin is not None:
@@ -54,7 +55,8 @@ def choices(
     else:
         every = list(dict.fromkeys((*configurations(machine), *pins)))
         costs = _costs(machine, convolutions, every, images)
-        found = [_one_for_all(machine, costs)] if single else _paths(machine, costs, every, dram_bytes, near)
+        measure = _Measure(machine, costs, dram_bytes, sharpness)
+        found = [_one_for_all(machine, costs)] if single else _paths(measure, every, near)
         chosen = [[every[index] for index in path] for path in found]
     return [
         tuple(mapping_of(machine, one.shape, c) for one, c in zip(convolutions, path, strict=True)) for path in chosen
@@ -100,12 +102,10 @@ def _one_for_all(machine: Machine, costs: Ints) -> list[int]:
     return [int(sums.argmin())] * len(costs)
 
 
-def _paths(
-    machine: Machine, costs: Ints, every: Sequence[Configuration], dram_bytes: int, near: float
-) -> list[list[int]]:
+def _paths(measure: _Measure, every: Sequence[Configuration], near: float) -> list[list[int]]:
     """Paths through the network, the cheapest first: with few and with many favourites, and the best configuration for
     all; where Winograd is on a path, those without it too. Their measure does not see all that a plan does."""
-    measure = _Measure(machine, costs, dram_bytes)
+    costs = measure.costs
     direct = np.array([c.algorithm == "direct" for c in every])
     found: dict[tuple[int, ...], float] = {}
     for kinds in (np.ones(len(every), np.bool_), direct):
@@ -129,9 +129,10 @@ def _paths(
 
 class _Measure:
     """What a set of configurations costs a network: a soft maximum of array and channel, which overlap, but never
-    quite."""
+    quite; ``sharpness`` is its exponent."""
 
-    def __init__(self, machine: Machine, costs: Ints, dram_bytes: int):
+    def __init__(self, machine: Machine, costs: Ints, dram_bytes: int, sharpness: float):
+        self.sharpness = sharpness
         self.costs = costs
         self.swap = swap_cycles(machine) + image_cycles(machine, from_sram=True)
         self.image = image_cycles(machine, from_sram=False)
@@ -147,7 +148,7 @@ class _Measure:
         able = [i for i, chosen in enumerate(sets) if (self.costs[:, chosen].min(axis=1) < NEVER).all()]
         for i, (path, cycles) in zip(able, _paths_in(self.costs, self.swap, [sets[i] for i in able]), strict=True):
             moved = self.channel + self.image * len(set(path))
-            found[i] = (float(cycles) ** SHARPNESS + moved**SHARPNESS) ** (1 / SHARPNESS), path
+            found[i] = (float(cycles) ** self.sharpness + moved**self.sharpness) ** (1 / self.sharpness), path
         return found
 
 

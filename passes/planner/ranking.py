@@ -81,7 +81,9 @@ class Ranking:
         return min(close, key=lambda one: self.key(weighed[one]))
 
     def _is_doubtful(self, one: Plan, trusted: Plan) -> bool:
-        """Whether a plan may only seem better than the one that is trusted."""
+        """Whether a plan may only seem better than the one that is trusted, with which it shares no partition."""
+        if one.partition == trusted.partition:
+            return False
         first, other = self.key(one.layout.cost)[0], self.key(trusted.layout.cost)[0]
         return self.objective == "cycles" and first * 1000 >= other * (1000 - DOUBT)
 
@@ -96,7 +98,7 @@ class Ranking:
             if found and (len(found) >= MOST_WEIGHED or works > WEIGHED_WORKS):
                 break
             doubtful = one.is_tiny or any(group.turns * group.stripes > 1 for group in one.partition.groups)
-            nearness = max(CLOSE, TINY_CLOSE * TINY // max(TINY, one.works)) if doubtful else CLOSE
+            nearness = max(CLOSE, TINY_CLOSE * 2 * TINY // max(2 * TINY, one.works)) if doubtful else CLOSE
             if self._is_close(one.layout.cost, least, nearness) and not any(one.is_same(other) for other in found):
                 found.append(one)
             else:

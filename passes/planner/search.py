@@ -23,10 +23,13 @@ from passes.planner.ranking import Plan, Ranking, Weigh
 from passes.planner.streams import in_a_row
 from passes.planner.tuning import (
     FEW,
+    FRAME_SHARPNESS,
     MOST_TAPERED,
     MOST_WORKS,
     NEAR,
+    SHARPNESS,
     TAPERS,
+    TINY_CLOSE,
     WEIGHED_WORKS,
 )
 from sim.machine.description import Machine
@@ -49,7 +52,8 @@ def configured(
         moved = max(0, moved - usable.sram.bytes)
     images = max(1, options.batch, *(sum(other.shared is layer for other in every) for layer in layers[:1]))
     near = NEAR if options.measure == "cycles" else math.inf  # bytes may be worth any cycles
-    ways = choices(usable, convolutions, moved // images, options.one_configuration, near, images)
+    sharpness = FRAME_SHARPNESS if options.streams else SHARPNESS
+    ways = choices(usable, convolutions, moved // images, options.one_configuration, near, images, sharpness)
     chosen = [dict(zip(layers, way, strict=True)) for way in ways]
     found = [{layer: way[layer.shared] for layer in every} for way in chosen]
     if len(found) == 1 or options.level < 2:
@@ -59,8 +63,10 @@ def configured(
     for mappings in found:
         try:
             trials.append(plan(machine, network, mappings, quick))
-            if trials[-1].is_tiny or len(network.layers) <= FEW:
-                trials[-1] = plan(machine, network, mappings, options, weigh)
+            least = min(one.layout.cost.cycles for one in trials)
+            is_far = trials[-1].layout.cost.cycles * 1000 > least * (1000 + 2 * TINY_CLOSE)
+            if (trials[-1].is_tiny and not is_far) or len(network.layers) <= FEW < trials[-1].works // 4:
+                trials[-1] = plan(machine, network, mappings, options, weigh, is_trial=True)
         except ReconError:
             continue
         if sum(one.works for one in trials) > MOST_WORKS:
@@ -75,13 +81,17 @@ def plan(
     mappings: Mapping[Layer, ConvMapping],
     options: Options,
     weigh: Weigh | None = None,
+    is_trial: bool = False,
 ) -> Plan:
-    """The best plan found. Raises ReconError when the network does not fit in SRAM."""
+    """The best plan found; of a trial, which is there to be compared, the last refinement is left out.
+
+    Raises ReconError when the network does not fit in SRAM.
+    """
     mark(network)
     network = arranged(options.usable(machine), network, mappings)
     if options.streams and options.residency:
         return _frames_in_a_row(machine, network, mappings, options, weigh)
-    best = _alone(machine, network, mappings, options, weigh)
+    best = _alone(machine, network, mappings, options, weigh, is_trial)
     if not options.repeats:
         return best
     return dataclasses.replace(best, layout=dataclasses.replace(best.layout, stays=frozenset()))
@@ -116,6 +126,7 @@ def _alone(
     mappings: Mapping[Layer, ConvMapping],
     options: Options,
     weigh: Weigh | None,
+    is_trial: bool = False,
 ) -> Plan:
     """The best plan found for one frame by itself."""
     usable = options.usable(machine)
@@ -131,8 +142,10 @@ def _alone(
         return best
     plans = [best, *search.plans]
     if best.works <= WEIGHED_WORKS and not options.trials:
-        plans += [*_of_lesser(workshop, options), *_tapered(workshop, best, options)]
+        plans += _of_lesser(workshop, options) if len(search.plans) > 1 or search.failure is not None else []
     plans += [twin for one in (list(plans) if best.is_tiny else [best]) for twin in search.late(one)]
+    if best.works <= WEIGHED_WORKS and not (options.trials or is_trial):
+        plans += _tapered(workshop, best, options)
     return search.ranking.best(list(dict.fromkeys(plans)), weigh, trusted=best)
 
 
@@ -149,7 +162,7 @@ def _of_lesser(workshop: Workshop, options: Options) -> list[Plan]:
 
 
 def _tapered(workshop: Workshop, best: Plan, options: Options) -> list[Plan]:
-    """The best plan with the weights of its last convolutions in smaller and smaller blocks."""
+    """The best plan with the weights of its last convolutions in smaller and smaller blocks, cut in the best way."""
     whole = {
         group.layers[0] for group in best.partition.groups if group.turns * group.stripes == len(group.layers) == 1
     }
@@ -165,4 +178,4 @@ def _tapered(workshop: Workshop, best: Plan, options: Options) -> list[Plan]:
                 found.append(other.plan(best.partition, other.layout(best.partition, effort)))
             except ReconError:
                 continue
-    return found
+    return sorted(found, key=lambda one: Ranking(workshop.machine, options.measure).key(one.layout.cost))[:1]
