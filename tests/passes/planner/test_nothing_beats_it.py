@@ -1,7 +1,6 @@
 """The law of the search: whatever is taken away from the full planner, the plan gets no better by it.
 
-More random networks: ``RECON_NETWORKS=100-400 pytest tests/passes/planner/test_nothing_beats_it.py``; ``make verify``
-tries 500.
+More random networks: ``RECON_NETWORKS=100-400 pytest tests/passes/planner/test_nothing_beats_it.py``.
 """
 
 from __future__ import annotations
