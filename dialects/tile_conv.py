@@ -136,8 +136,9 @@ class ConvOp(TileOp):
     ``out`` is the output rectangle and channels in the output's logical coordinates; the window says which input rows
     and columns meet it (the buffer's logical height and width say where padding begins, ``pad_value`` what it holds);
     ``channels`` are the input channels this pass reads. With ``first`` accumulators start at zero; the ``requantize``
-    stage makes a pass the last one, with ``params`` from the named channel on, then optionally the residual sum, then
-    the table. With ``float`` all passes of a reduction are of one whose result is float32: 4 bytes of ``out`` each.
+    stage makes a pass the last one, with ``params`` (rows of 8 bytes, an int32 bias and a float32 scale of every output
+    channel) from the named channel on, then optionally the residual sum, then the table. With ``float`` all passes of a
+    reduction are of one whose result is float32: 4 bytes of ``out`` each.
     """
 
     name = "tile.conv"

@@ -50,8 +50,8 @@ ORIGIN = AffineIndex(0)
 class VectorOp(TileOp):
     """One operation of the vector unit: the output box in logical coordinates, from one or two buffers.
 
-    ``offset``s are the first channel read of each operand. ``params`` holds affine's floats, from the
-    named channel on, ``table`` the table.
+    ``offset``s are the first channel read of each operand. ``params`` holds affine's rows of 8 bytes, a float32 scale
+    and a float32 offset of every channel, from the named channel on; ``table`` the table.
     Pools use ``window`` and clip it at the input's logical edges; resize's factors are the window's strides; a global
     average reads its whole input. A copy without a law moves codes as they are.
     """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -130,3 +132,15 @@ def test_every_command_of_the_tests_is_understood() -> None:
         if "--check-prefixes" not in path.read_text() and "filecheck %s" in path.read_text():
             found += len(runs_of(path.read_text()))
     assert found >= 30
+
+
+def test_make_filecheck_shows_why_a_test_fails(tmp_path: Path) -> None:
+    """The command of the Makefile, on a folder with one test that is not met."""
+    (command,) = re.findall(r"^\t@\$\(BIN\)/(lit .*) tests/filecheck$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    shutil.copy(ROOT / "tests" / "filecheck" / "lit.cfg.py", tmp_path)
+    (tmp_path / "tables.mlir").write_text(TEST)
+    binaries = Path(sys.executable).parent
+    ended = subprocess.run([str(binaries / "lit"), *command.split()[1:], str(tmp_path)], capture_output=True, text=True,
+                           check=False, env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert ended.returncode == 1
+    assert f'{tmp_path / "tables.mlir"}:5: error: Couldn\'t match "whatever stood here".' in ended.stdout

@@ -96,3 +96,15 @@ def test_names_of_a_text_that_has_no_nodes(recon_opt: Tool) -> None:
     )
     text = recon_opt("x.mlir", "--print-debuginfo").out
     assert 'cnn.add %x, %x layer "b" loc(fused["Add_1", "Relu_2"])' in text
+
+
+def test_the_words_of_a_text_come_before_its_locations(recon_opt: Tool) -> None:
+    """Where the two contradict, as the page on the compiler says."""
+    Path("x.mlir").write_text(
+        f'func.func @main(%x: {ONE}) -> {ONE} {{\n  %b = cnn.add %x, %x layer "b" nodes ["Add_1"] loc("Mul_7")\n'
+        f"  func.return %b : {ONE}\n}}\n"
+    )
+    text = recon_opt("x.mlir", "--to", "accel", "--print-debuginfo").out
+    assert 'nodes ["Add_1"]' in text
+    assert 'loc("Add_1"' in text
+    assert "Mul_7" not in text

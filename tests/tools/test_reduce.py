@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,19 @@ def test_a_failing_command_goes_on_failing(recon: Tool, tmp_path: Path) -> None:
     assert ended.out == f"{tmp_path / 'small.mlir'}: 1 of 6 operations are left\n"
     small = read_module(tmp_path / "small.mlir", make_context())
     assert [op.name for op in small.walk() if op.name.startswith("cnn.")] == ["cnn.max_pool2d"]
+
+
+def test_the_command_of_its_own(tmp_path: Path) -> None:
+    """``recon-reduce`` as it is installed is ``recon reduce``."""
+    text = tmp_path / "x.mlir"
+    alloc = "tile.alloc : !tile.sram<64xi8>"
+    text.write_text(f'tile.schedule @main machine "edge4k" () -> () {{\n  %x = {alloc}\n  %y = {alloc}\n}}\n')
+    ended = subprocess.run(
+        [Path(sys.executable).parent / "recon-reduce", text, "sh -c '! grep -q y.= {}'", "-o", tmp_path / "small.mlir"],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"{tmp_path / 'small.mlir'}: 2 of 3 operations are left\n"
 
 
 def test_a_plan_loses_what_is_not_needed(tmp_path: Path) -> None:

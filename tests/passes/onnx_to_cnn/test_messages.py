@@ -282,3 +282,18 @@ def test_results_that_are_left_out_keep_their_place() -> None:
     feeds = {"x": random.normal(size=(5, 1, 4)).astype(np.float32)}
     (found,) = onnx_meaning.evaluate(import_model(model.SerializeToString(), None, "m"), feeds).values()
     assert found.shape == (1, 1, 3)
+
+
+def test_a_mean_of_padding_alone() -> None:
+    """It has no value: ONNX Runtime, to which it is left, refuses it as well, and so is the model."""
+    graph = Graph(3)
+    graph.output(graph.node("AveragePool", graph.input(1, 3, 6, 6), kernel_shape=[2, 2], pads=[2, 2, 2, 2]))
+    graph.nodes[-2].name = "mean"
+    with pytest.raises(ModelError) as caught:
+        compile_to_cnn(graph.model(), no_host=True)
+    assert "It takes the mean of windows of padding alone, which has no value; make the pads smaller." in str(
+        caught.value
+    )
+    with pytest.raises(ModelError) as caught:
+        compile_to_cnn(graph.model())
+    assert str(caught.value).endswith("Pad should be smaller than kernel.")

@@ -168,6 +168,13 @@ REFUSALS = {
         "layer c, tile.store %out: it reads row 0 of %y, which nothing has written; move it behind what writes that "
         "row.",
     ),
+    "a store of what nobody wrote where another lay": (
+        "%a = tile.alloc at 0 : !tile.sram<8x8x16xi8>\n tile.load %a from %in\n"
+        "tile.store %out from %a\n tile.free %a : !tile.sram<8x8x16xi8>\n"
+        "%b = tile.alloc at 0 : !tile.sram<8x8x16xi8>\n tile.store %out from %b layer @c",
+        "layer c, tile.store %out: it reads row 0 of %b, which nothing has written; move it behind what writes that "
+        "row.",
+    ),
     "a store of columns that nobody wrote": (
         "tile.load %x[0, 0, 0] [8, 4, 16] from %in[0, 0, 0]\n tile.store %out[0, 0, 0] [8, 8, 16] from %x[0, 0, 0]",
         "tile.store %out: it reads row 0 of %x, which nothing has written; move it behind what writes that row.",
