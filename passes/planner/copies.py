@@ -73,7 +73,7 @@ def _runs(layers: Sequence[Layer]) -> Iterator[list[list[Layer]]]:
 
 def _are_copies(copies: Sequence[Sequence[Layer]]) -> bool:
     first = copies[0]
-    whose = {layer: part for number, part in enumerate(copies) for layer in part}
+    whose = {layer: part for part in copies for layer in part}
     return all(
         len(part) == len(first)
         and all(_same_work(a, b) for a, b in zip(first, part, strict=True))
