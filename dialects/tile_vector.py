@@ -203,8 +203,9 @@ class VectorOp(TileOp):
             rows, columns = self.out.data.sizes[:2]
             raise VerifyException(f"{kind} makes one pixel of its whole operand, not {rows}x{columns}")
         if self.window is not None and operation(kind).reads == "window":
-            check_made(self.window, buffer_type(self.lhs).dims, buffer_type(self.output).dims)
+            height, width, _ = source = buffer_type(self.lhs).dims
+            check_made(self.window, source, buffer_type(self.output).dims)
             if kind == "average_pool":
-                check_mean(self.window, *buffer_type(self.lhs).dims[:2], size)
+                check_mean(self.window, height, width, size)
         if self.output is self.lhs and not operation(kind).in_place:
             check_apart(kind, self.out.data, self.lhs_offset.data.offsets[0], channels)

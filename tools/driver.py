@@ -100,6 +100,19 @@ def _serialised(model: ModelProto) -> bytes:
         ) from None
 
 
+def _beginning(module: ModuleOp, level: str, assume_int8: bool) -> str:
+    """The level that the module is at; ReconError where nothing leads from it to ``level``, or it is int8 already."""
+    start = level_of(module)
+    if LEVELS.index(start) > LEVELS.index(level):
+        raise ReconError(f"This is at level {start}, below {level}; the road only goes down.")
+    if assume_int8 and start != LEVELS[0]:
+        raise ReconError(
+            f"--assume-int8 quantises a model of level {LEVELS[0]}, and this is at level {start}, which is int8 "
+            "already; leave it out."
+        )
+    return start
+
+
 def lower(
     module: ModuleOp,
     level: str,
@@ -120,9 +133,7 @@ def lower(
 
     Many parameters: what the command's options say, all but the module with a value.
     """
-    start = level_of(module)
-    if LEVELS.index(start) > LEVELS.index(level):
-        raise ReconError(f"This is at level {start}, below {level}; the road only goes down.")
+    start = _beginning(module, level, assume_int8)
     given: dict[str, Any] = {"assume_int8": assume_int8, **(for_passes(options) if options is not None else {})}
     if machine is not None:
         given["machine"] = machine

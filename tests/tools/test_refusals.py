@@ -58,6 +58,20 @@ def test_instructions_without_addresses(recon: Tool, recon_opt: Tool) -> None:
     )
 
 
+def test_what_is_int8_already_is_not_quantised(recon: Tool, recon_opt: Tool) -> None:
+    Path("x.mlir").write_text(FUNCTION.format(name="main", kind=T, layer="a"))
+    ended = recon("compile", "x.mlir", "-o", "x.rbin", "--assume-int8")
+    assert (ended.code, ended.err, Path("x.rbin").exists()) == (
+        1, "error: --assume-int8 quantises a model of level onnx, and this is at level cnn, which is int8 already; "
+        "leave it out.\n", False,
+    )  # fmt: skip
+    ended = recon_opt("x.mlir", "-p", "assume-int8")
+    assert (ended.code, ended.out, ended.err) == (
+        1, "", "x.mlir:2:3: error: assume-int8 works on the onnx level, and this module is on the cnn level, below it; "
+        "no pass leads up, so take the text of the onnx level.\n",
+    )  # fmt: skip
+
+
 LARGE = "!cnn.tensor<1x99999x99999x3, scale 0.5, zero 0>"
 
 
