@@ -112,7 +112,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     for name in ("examples", "rtl", "tests"):
         (folder / name).symlink_to(ROOT / name)
-    for name in ("model.onnx", "a.onnx", "b.onnx"):
+    for name in ("model.onnx", "a.onnx", "b.onnx", "detector.onnx", "classifier.onnx"):
         onnx.save(tiny(True), folder / name)
     for name in ("photos", "frames"):
         (folder / name).mkdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +22,18 @@ GRACE = 300.0
 
 MOST_MEMORY = 6 << 30
 """Bytes of address space that a process is given: what asks for more must not take the computer with it."""
+
+
+_LAUNCH = """
+import os, sys
+child = os.fork()
+if not child:
+    os.execvp(sys.argv[2], sys.argv[2:])
+_, status, used = os.wait4(child, 0)
+with open(sys.argv[1], "w") as file:
+    file.write(f"{status} {used.ru_utime + used.ru_stime} {used.ru_maxrss}")
+"""
+"""Starts a command from a small process: the peak of memory of a new process counts that of the one it came from."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +66,18 @@ def run(arguments: Sequence[str], folder: Path, cpu_seconds: int = 60) -> Ended:
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
         resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
 
-    out, err = folder / ".out", folder / ".err"
+    out, err, used = folder / ".out", folder / ".err", folder / ".used"
     with out.open("wb") as said, err.open("wb") as complained:
         process = subprocess.Popen(
-            arguments, cwd=folder, stdin=subprocess.DEVNULL, stdout=said, stderr=complained, env=environment(),
-            preexec_fn=limit,
+            [sys.executable, "-S", "-E", "-c", _LAUNCH, str(used), *arguments], cwd=folder, stdin=subprocess.DEVNULL,
+            stdout=said, stderr=complained, env=environment(), preexec_fn=limit, start_new_session=True,
         )  # fmt: skip
-    alarm = threading.Timer(GRACE, process.kill)
+    alarm = threading.Timer(GRACE, os.killpg, (process.pid, signal.SIGKILL))
     alarm.start()
-    _, status, used = os.wait4(process.pid, 0)
+    process.wait()
     alarm.cancel()
-    process.returncode = os.waitstatus_to_exitcode(status)
+    status, seconds, peak = used.read_text().split() if used.exists() else (str(signal.SIGKILL), "inf", "0")
     texts = [path.read_text(errors="replace") for path in (out, err)]
-    for path in (out, err):
-        path.unlink()
-    seconds = used.ru_utime + used.ru_stime
-    return Ended(process.returncode, texts[0], texts[1], seconds, used.ru_maxrss * UNIT)
+    for path in (out, err, used):
+        path.unlink(missing_ok=True)
+    return Ended(os.waitstatus_to_exitcode(int(status)), texts[0], texts[1], float(seconds), int(peak) * UNIT)

@@ -44,7 +44,14 @@ def test_a_process_is_measured(tmp_path: Path) -> None:
     ended = run(["python3", "-c", "b = bytearray(200 << 20); print(len(b)); raise SystemExit(3)"], tmp_path)
     assert isinstance(ended, Ended)
     assert (ended.code, ended.out, ended.err) == (3, f"{200 << 20}\n", "")
-    assert ended.bytes > 200 << 20
+    assert 200 << 20 < ended.bytes < 300 << 20
+
+
+def test_a_process_does_not_count_the_memory_of_this_one(tmp_path: Path) -> None:
+    here = bytearray(b"1") * (400 << 20)
+    ended = run(["python3", "-c", "print(1)"], tmp_path)
+    assert 100 << 20 > ended.bytes > 0
+    assert len(here) == 400 << 20
     assert list(tmp_path.iterdir()) == []
 
 

@@ -155,6 +155,7 @@ def test_an_input_that_is_also_an_output_is_copied_on_the_host() -> None:
         func.return %a, %a : tensor<2xi8>, tensor<2xi8>
       }
       accel.program @unused machine "edge4k" {
+        %0 = accel.configure
       }
     }"""  # noqa: E501
     program = emit(parse(text))
