@@ -18,11 +18,11 @@ from backend.emit import emit
 from dialects import cnn
 from dialects.meaning import cnn as cnn_meaning
 from dialects.onnx_export import main_function
-from passes.accel.check_hazards import check_program
 from sim.machine.errors import ReconError
 from sim.machine.isa import BY_NAME, VECTOR_OPS
 from sim.machine.program import MachineSegment, Program
 from tests.conftest import ROOT
+from tests.mutations.proven import is_refused
 from tests.passes.planner.nets import random_net
 from tests.passes.planner.support import planned, random_inputs, random_machine, write_machine
 from tests.passes.tile_to_accel.support import lower as lower_plan
@@ -79,22 +79,12 @@ def test_random_programs_are_proven_and_harmful_mutants_refused(seed: int, tmp_p
     (segment,) = (s for s in program.segments if isinstance(s, MachineSegment))
     for kind, mutate in KINDS.items():
         mutant = mutate(program, segment, records_of(segment), dice)
-        if mutant is None or refused(mutant, module):
+        if mutant is None or is_refused(mutant, module):
             continue
         for given, wanted in zip(inputs, expected, strict=True):
             outputs = run_program(mutant, given).outputs
             for name, values in wanted.items():
                 np.testing.assert_array_equal(outputs[name], values, err_msg=f"{kind}, seed {seed}")
-
-
-def refused(program: Program, module: ModuleOp) -> bool:
-    """Whether the static proof or the proof for every input finds fault with a program."""
-    try:
-        check_program(program)
-        prove(program, module, rounds=1)
-    except ReconError:
-        return True
-    return False
 
 
 def test_the_message_names_instruction_layer_and_element() -> None:
